@@ -1,0 +1,253 @@
+//! `tieline bench`: the reproducible benchmark, on this machine and this disk.
+//!
+//! The engine runs as a process of its own, as it would; the sender is this process, on the same
+//! processors. Compare figures of one run with each other, and with the bare disk above them.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::arguments::{BenchArgs, Format};
+use crate::exit::Exit;
+use crate::latency::Latencies;
+use crate::output::Output;
+use crate::run::runtime;
+use crate::sample_world;
+use crate::traffic::{self, Length, Plan, Statistics};
+
+/// Patients of the benchmark; their messages are ordered one by one.
+const PATIENTS: usize = 2000;
+const PATIENCE: Duration = Duration::from_secs(30);
+const BLOCK: usize = 1024;
+const DISK_BLOCKS: u64 = 4096;
+
+/// One figure.
+#[derive(Debug, Serialize)]
+struct Figure {
+    name: &'static str,
+    value: f64,
+    unit: &'static str,
+}
+
+pub(crate) fn bench(args: &BenchArgs) -> Result<Exit> {
+    let folder = match &args.data {
+        Some(folder) => tempfile::tempdir_in(folder),
+        None => tempfile::tempdir(),
+    }
+    .context("no folder for the measurement can be made")?;
+    sample_world::unpack(folder.path())?;
+    let mut figures = bare_disk(folder.path(), args.time)?;
+    let mut engine = Running::start(folder.path())?;
+    figures.push(figure("start to ready", engine.took.as_secs_f64() * 1e3, "ms"));
+    figures.push(figure("memory, idle", engine.memory()?, "MiB"));
+    let runtime = runtime()?;
+    let messages = messages()?;
+    let lone = runtime.block_on(traffic::run(plan(&engine, &messages, 1, args.time), quiet()))?;
+    figures.extend(sent("1 connection", &lone));
+    engine.drain()?;
+    let many = plan(&engine, &messages, args.connections, args.time);
+    let began = Instant::now();
+    let many = runtime.block_on(traffic::run(many, quiet()))?;
+    figures.extend(sent("many connections", &many));
+    figures.push(figure("memory, loaded", engine.memory()?, "MiB"));
+    let published = engine.drain()?;
+    let seconds = began.elapsed().as_secs_f64();
+    figures.push(figure("end to end", count(many.acknowledged_in_all()) / seconds, "messages/s"));
+    figures.push(figure("memory, after", engine.memory()?, "MiB"));
+    let acknowledged = lone.acknowledged_in_all() + many.acknowledged_in_all();
+    engine.stop();
+    show(args.format, &figures)?;
+    Ok(Exit::well_if(published == acknowledged && lone.all_well() && many.all_well()))
+}
+
+fn figure(name: &'static str, value: f64, unit: &'static str) -> Figure {
+    Figure { name, value, unit }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn count(number: u64) -> f64 {
+    number as f64
+}
+
+/// What one fdatasync of one block in a zero-filled file costs here: the floor of every durable ACK.
+fn bare_disk(folder: &Path, time: Duration) -> Result<Vec<Figure>> {
+    let path = folder.join("bare-disk");
+    let file = File::create(&path).context("the disk cannot be written")?;
+    let block = [0_u8; BLOCK];
+    for number in 0..DISK_BLOCKS {
+        file.write_all_at(&block, number * BLOCK as u64)?;
+    }
+    file.sync_all()?;
+    let mut latencies = Latencies::default();
+    let began = Instant::now();
+    let mut number = 0;
+    while began.elapsed() < time / 4 {
+        let one = Instant::now();
+        file.write_all_at(&[1_u8; BLOCK], (number % DISK_BLOCKS) * BLOCK as u64)?;
+        file.sync_data()?;
+        latencies.record(one.elapsed());
+        number += 1;
+    }
+    std::fs::remove_file(path)?;
+    let median = latencies.per_mille(500).unwrap_or_default();
+    Ok(vec![
+        figure("bare fdatasync, p50", median.as_secs_f64() * 1e3, "ms"),
+        figure("bare fdatasync", count(number) / began.elapsed().as_secs_f64(), "writes/s"),
+    ])
+}
+
+/// Admissions of about 1 KB, each of another patient, made from the first admission of the samples.
+fn messages() -> Result<Vec<Bytes>> {
+    let samples = sample_world::samples()?;
+    let admission = samples
+        .iter()
+        .find(|sample| sample.channel == "pas-adt" && sample.expected.events == ["encounter.admitted"])
+        .context("the samples hold no admission")?;
+    let text = std::str::from_utf8(&admission.message).context("the admission is not UTF-8")?;
+    let local = hl7::message::Message::parse(admission.message.clone(), &Default::default())
+        .context("the admission cannot be read")?;
+    let pid = local.segment("PID", 1).context("the admission names no patient")?;
+    let number = (1..=pid.field(3).map_or(0, |field| field.repetitions().count()))
+        .filter_map(|n| pid.field(3)?.repetition(n)?.text(1, 1).into_option())
+        .find(|id| !id.starts_with("999"))
+        .context("the admission has no local number")?
+        .into_owned();
+    let mut padded = text.trim_end_matches('\r').to_owned();
+    padded.push('\r');
+    while padded.len() < 1000 {
+        padded.push_str("NTE|1||Synthetic note that brings the message to its usual size.\r");
+    }
+    let one = |patient: usize| Bytes::from(padded.replace(&number, &format!("B{patient:07}")));
+    Ok((0..PATIENTS).map(one).collect())
+}
+
+fn plan(engine: &Running, messages: &[Bytes], connections: usize, time: Duration) -> Plan {
+    Plan {
+        to: engine.listener.clone(),
+        messages: messages.to_vec(),
+        connections,
+        window: 1,
+        rate: None,
+        length: Length::Time(time),
+        verbatim: false,
+        patience: PATIENCE,
+        retries: 0,
+    }
+}
+
+fn quiet() -> traffic::Watcher {
+    Arc::new(|_| {})
+}
+
+fn sent(name: &'static str, statistics: &Statistics) -> Vec<Figure> {
+    let milliseconds =
+        |share| statistics.latencies.per_mille(share).unwrap_or_default().as_secs_f64() * 1e3;
+    vec![
+        figure(name, statistics.rate(), "acknowledged/s"),
+        figure("  p50", milliseconds(500), "ms"),
+        figure("  p99", milliseconds(990), "ms"),
+    ]
+}
+
+fn show(format: Format, figures: &[Figure]) -> Result<()> {
+    let mut output = Output::standard();
+    if format != Format::Text {
+        output.document(format, &figures)?;
+        return Ok(());
+    }
+    for figure in figures {
+        let Figure { name, value, unit } = figure;
+        let decimals = if *value < 100.0 { 2 } else { 0 };
+        output.line(format!("{name:<22} {value:>12.decimals$} {unit}"))?;
+    }
+    Ok(())
+}
+
+/// The engine under measurement.
+struct Running {
+    child: Child,
+    listener: String,
+    console: String,
+    data: PathBuf,
+    took: Duration,
+}
+
+impl Running {
+    fn start(folder: &Path) -> Result<Self> {
+        let program = std::env::current_exe().context("this program cannot find itself")?;
+        let data = folder.join("data");
+        let mut command = Command::new(program);
+        command.arg("run").arg("--format").arg("ndjson");
+        command.arg("--config").arg(folder.join("channels.yaml")).arg("--data").arg(&data);
+        command.args(["--set", "engine.console.listen=127.0.0.1:0"]);
+        for channel in ["pas-adt", "pathology-oru", "community-adt", "social-care"] {
+            let listen = format!("channels.{channel}.listener.mllp.listen=127.0.0.1:0");
+            command.arg("--set").arg(listen);
+        }
+        let began = Instant::now();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("the engine cannot be started")?;
+        let stdout = child.stdout.take().context("the engine has no output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).context("the engine says nothing")?;
+        let took = began.elapsed();
+        let ready: Value = serde_json::from_str(&line).context("the engine did not become ready")?;
+        let text = |pointer: &str| ready.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let (Some(console), Some(listener)) =
+            (text("/ready/console"), text("/ready/listeners/pas-adt"))
+        else {
+            bail!("the engine's ready line names no addresses");
+        };
+        Ok(Self { child, listener, console, data, took })
+    }
+
+    /// Resident memory in MiB.
+    fn memory(&self) -> Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        Ok(kib.context("the system does not tell resident memory")? / 1024.0)
+    }
+
+    /// Waits until nothing is pending; gives back how many messages were published in all.
+    fn drain(&self) -> Result<u64> {
+        let token = std::fs::read_to_string(self.data.join(console::token::FILE))?;
+        loop {
+            let status: Value = ureq::get(format!("http://{}/api/v1/status", self.console))
+                .header("Authorization", format!("Bearer {}", token.trim()))
+                .call()?
+                .body_mut()
+                .read_to_string()
+                .map_err(anyhow::Error::from)
+                .and_then(|text| serde_json::from_str(&text).map_err(anyhow::Error::from))?;
+            let sum = |name: &str| status.pointer(&format!("/total/{name}")).and_then(Value::as_u64);
+            if sum("pending") == Some(0) && sum("parked").is_some() {
+                return sum("published").context("the status names no published messages");
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        // Nothing of this engine is needed any more.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

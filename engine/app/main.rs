@@ -1,0 +1,79 @@
+//! The command line: the only place that prints, ends the process and reads argv.
+
+mod environment;
+mod exit;
+mod paint;
+mod output;
+mod table;
+mod logging;
+mod argument_values;
+mod arguments;
+mod patient_guard;
+mod configuration;
+mod problems;
+mod message_files;
+mod control_id;
+mod latency;
+mod mllp_client;
+mod traffic;
+mod traffic_line;
+#[cfg(test)]
+mod traffic_test;
+mod api;
+mod check;
+mod rehearsal;
+mod transform;
+mod golden;
+mod test;
+mod junit;
+mod send;
+mod listen;
+mod status;
+mod events;
+mod messages;
+mod generated;
+mod run;
+mod sample_world;
+mod demo;
+mod demo_view;
+mod bench;
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::arguments::{Arguments, Verb};
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    exit::conclude(answer())
+}
+
+fn answer() -> Result<Exit> {
+    let words: Vec<_> = env::args_os().collect();
+    patient_guard::refuse_nhs_numbers(&words)?;
+    // clap itself answers --help and --version, and ends a misuse with exit code 2.
+    let verb = Arguments::parse_from(words).verb;
+    logging::start(match verb {
+        Verb::Run(_) => logging::Default::Info,
+        _ => logging::Default::Warn,
+    })?;
+    match verb {
+        Verb::Run(args) => run::run(&args),
+        Verb::Demo(args) => demo::demo(&args),
+        Verb::Check(args) => check::run(&args),
+        Verb::Transform(args) => transform::run(&args),
+        Verb::Test(args) => test::run(&args),
+        Verb::Send(args) => send::run(&args),
+        Verb::Listen(args) => listen::run(&args),
+        Verb::Status(args) => status::run(&args),
+        Verb::Events(args) => events::run(&args),
+        Verb::Messages(args) => messages::run(&args),
+        Verb::Bench(args) => bench::bench(&args),
+        Verb::Schema => generated::schema(),
+        Verb::Completions { shell } => generated::completions(shell),
+        Verb::Man { verb } => generated::man(verb.as_deref()),
+    }
+}

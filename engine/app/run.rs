@@ -1,0 +1,185 @@
+//! `tieline run`: the engine, in the foreground, until SIGTERM.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use console::server::Server;
+use console::token::Token;
+use router::config::activate;
+use router::config::load::Loaded;
+use router::engine::Engine;
+use router::event::Event;
+use router::handle::Handle;
+use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::arguments::{Format, RunArgs};
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::problems;
+
+/// The data folder of a configuration that does not say and cannot be read.
+const USUAL_DATA: &str = "var/tieline";
+
+pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
+    let Some((loaded, last_good)) = configuration(args)? else { return Ok(Exit::Wrong) };
+    runtime()?.block_on(async {
+        let running = Running::start(&loaded).await?;
+        if !last_good && let Err(error) = activate::activate(&loaded.data, &loaded) {
+            running.stop("not activated").await;
+            return Err(error).context("the configuration cannot be copied to the data folder");
+        }
+        running.announce(args.format)?;
+        let reason = running.until_told_to_stop().await;
+        running.stop(reason.as_deref().unwrap_or("signal")).await;
+        match reason {
+            None => Ok(Exit::Well),
+            Some(failure) => bail!("the journal failed and the engine stopped: {failure}"),
+        }
+    })
+}
+
+/// One runtime for every verb that needs one.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().build().context("the asynchronous runtime cannot be started")
+}
+
+/// The configuration to run and whether it is the last good copy; nothing when it is broken.
+fn configuration(args: &RunArgs) -> Result<Option<(Loaded, bool)>> {
+    let failure = match args.configuration.load() {
+        Ok(loaded) => {
+            problems::explain(&loaded.warnings, &loaded.texts)?;
+            return Ok(Some((loaded, false)));
+        }
+        Err(failure) => failure,
+    };
+    problems::explain(&failure.problems, &failure.texts)?;
+    if !args.or_last_good {
+        return Ok(None);
+    }
+    let data = args.configuration.data.clone().unwrap_or_else(|| {
+        let folder = args.configuration.config.parent().map(PathBuf::from).unwrap_or_default();
+        folder.join(USUAL_DATA)
+    });
+    let loaded = match activate::load_last_good(&data) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            tracing::error!(%error, "no last good configuration to start on");
+            return Ok(None);
+        }
+    };
+    let problems = failure.problems.len();
+    Event::LastGood { path: &args.configuration.config, problems }.emit();
+    Ok(Some((loaded, true)))
+}
+
+/// An engine with its console.
+pub(crate) struct Running {
+    engine: Engine,
+    console: SocketAddr,
+    stop: CancellationToken,
+}
+
+impl Running {
+    /// Starts everything that `loaded` asks for; on an error nothing is left running.
+    pub(crate) async fn start(loaded: &Loaded) -> Result<Self> {
+        let data = &loaded.data;
+        make_folder(data)?;
+        let metrics = console::metrics::install().context("metrics cannot be collected")?;
+        let token = Token::load_or_create(data)
+            .with_context(|| format!("cannot write {}", data.join(console::token::FILE).display()))?;
+        let listen = loaded.config.engine.console.listen.0;
+        let server = Server::bind(listen).await.with_context(|| {
+            format!("the console cannot listen on {listen}: choose another engine.console.listen or stop what holds it")
+        })?;
+        let console = server.address().context("the console's address is not known")?;
+        let engine = Engine::start(loaded).await?;
+        let stop = CancellationToken::new();
+        tokio::spawn(console::metrics::upkeep(metrics.clone(), stop.clone()));
+        tokio::spawn(server.run(engine.handle(), token, metrics, stop.clone()));
+        Ok(Self { engine, console, stop })
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        self.engine.handle()
+    }
+
+    pub(crate) fn console(&self) -> SocketAddr {
+        self.console
+    }
+
+    /// Says where everything is: to systemd, and as one line where a program started us.
+    fn announce(&self, format: Format) -> Result<()> {
+        let listeners: BTreeMap<String, SocketAddr> = self.handle().addresses();
+        let mut output = Output::standard();
+        if format == Format::Text {
+            let status = format!("ready: {} channels, console http://{}", listeners.len(), self.console);
+            output.text(format!("{status}\n"))?;
+        } else {
+            let ready = json!({ "ready": {
+                "console": self.console.to_string(),
+                "listeners": listeners,
+            }});
+            output.text(format!("{ready}\n"))?;
+        }
+        // Absent systemd this does nothing.
+        sd_notify::notify(&[sd_notify::NotifyState::Ready]).context("systemd cannot be notified")
+    }
+
+    /// Nothing for a signal, a line for a journal that failed.
+    async fn until_told_to_stop(&self) -> Option<String> {
+        let mut terminate = signal_of(SignalKind::terminate());
+        let mut interrupt = signal_of(SignalKind::interrupt());
+        let mut hangup = signal_of(SignalKind::hangup());
+        let mut watchdog = tokio::time::interval(watchdog_period());
+        loop {
+            tokio::select! {
+                () = received(&mut terminate) => return None,
+                () = received(&mut interrupt) => return None,
+                () = received(&mut hangup) => tracing::warn!(
+                    "SIGHUP: this version does not reload; restart to run a changed configuration"
+                ),
+                failure = self.engine.failed() => return Some(failure),
+                // Only a runtime that still turns gets here.
+                _ = watchdog.tick() => {
+                    drop(sd_notify::notify(&[sd_notify::NotifyState::Watchdog]));
+                }
+            }
+        }
+    }
+
+    /// Finishes what is in hand and closes everything.
+    pub(crate) async fn stop(self, reason: &str) {
+        Event::Stopping { reason }.emit();
+        drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
+        self.engine.stop().await;
+        self.stop.cancel();
+    }
+}
+
+fn make_folder(data: &Path) -> Result<()> {
+    std::fs::create_dir_all(data).with_context(|| {
+        format!("the data folder {} cannot be made: choose another engine.data or --data", data.display())
+    })
+}
+
+fn signal_of(kind: SignalKind) -> Option<Signal> {
+    signal(kind).ok()
+}
+
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Half of what systemd allows, or rarely when it does not watch.
+fn watchdog_period() -> Duration {
+    sd_notify::watchdog_enabled().map_or(Duration::from_mins(1), |limit| limit / 2)
+}

@@ -1,0 +1,75 @@
+//! The sample world, carried in the binary: a configuration, its transforms, and synthetic messages.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use include_dir::{Dir, include_dir};
+use serde::Deserialize;
+
+static CHANNELS: &str = include_str!("../../channels.yaml");
+static TRANSFORMS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/transforms");
+static SAMPLES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/samples");
+
+/// One sample message and what must become of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Sample {
+    pub(crate) channel: String,
+    pub(crate) file: String,
+    pub(crate) message: Bytes,
+    pub(crate) expected: Expected,
+}
+
+/// A row of `samples/expected.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Expected {
+    pub(crate) ack: String,
+    pub(crate) state: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) events: Vec<String>,
+}
+
+/// Writes the configuration with its transforms into a folder, ready to be loaded.
+pub(crate) fn unpack(folder: &Path) -> Result<()> {
+    let transforms = folder.join("transforms");
+    std::fs::create_dir_all(&transforms)
+        .and_then(|()| TRANSFORMS.extract(&transforms))
+        .and_then(|()| std::fs::write(folder.join("channels.yaml"), CHANNELS))
+        .with_context(|| format!("cannot write the sample configuration to {}", folder.display()))
+}
+
+/// All samples: channel after channel, each in the order of its file names.
+pub(crate) fn samples() -> Result<Vec<Sample>> {
+    let expected = SAMPLES.get_file("expected.json").context("samples/expected.json is missing")?;
+    let expected: BTreeMap<String, BTreeMap<String, Expected>> =
+        serde_json::from_slice(expected.contents()).context("samples/expected.json")?;
+    let mut all = Vec::new();
+    for (channel, files) in expected {
+        for (file, expected) in files {
+            let path = format!("{channel}/{file}");
+            let found = SAMPLES.get_file(&path).with_context(|| format!("samples/{path} is missing"))?;
+            let message = Bytes::from_static(found.contents());
+            all.push(Sample { channel: channel.clone(), file, message, expected });
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sample_has_its_expectation_and_every_source_ten_messages() {
+        let all = samples().unwrap();
+        for folder in SAMPLES.dirs() {
+            let channel = folder.path().to_str().unwrap();
+            let expected = all.iter().filter(|sample| sample.channel == channel).count();
+            let files = folder.files().filter(|f| f.path().extension().is_some_and(|e| e == "hl7"));
+            assert_eq!(files.count(), expected, "{channel}");
+            assert!(expected >= 10, "{channel}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! `tieline transform`: one message through one channel's script, and where everything came from.
+
+use std::io::{self, Write};
+
+use anyhow::{Result, bail};
+use hl7::header::Header;
+use hl7::message::Message;
+use hl7::tree;
+use jiff::Timestamp;
+use record::identity::Identity;
+use record::timing::Timing;
+use router::process::{Identified, Processed};
+use serde_json::{Map, Value, json};
+
+use crate::arguments::{Format, TransformArgs};
+use crate::exit::Exit;
+use crate::message_files;
+use crate::output::Output;
+use crate::rehearsal::{self, Given, Played, Stage};
+
+pub(crate) fn run(args: &TransformArgs) -> Result<Exit> {
+    let Some(loaded) = args.configuration.load_or_explain()? else { return Ok(Exit::Wrong) };
+    let stage = Stage::set(loaded)?;
+    let channel = stage.channel(&args.channel)?;
+    let mut messages = message_files::split(&message_files::read(&args.message)?);
+    let (Some(message), true) = (messages.pop(), messages.is_empty()) else {
+        bail!("{} does not hold exactly one message", args.message.display());
+    };
+    let given = Given { now: Timestamp::now(), identity: None, previous: None };
+    let played = rehearsal::play(channel, message, &given)?;
+
+    let mut output = Output::standard();
+    match args.format {
+        Format::Text => show(&mut output, &played, args.explain)?,
+        format => output.document(format, &document(&played, args))?,
+    }
+    if !args.explain {
+        for line in printed(&played) {
+            writeln!(io::stderr(), "printed: {line}")?;
+        }
+    }
+    Ok(Exit::well_if(!matches!(played.state, "parked" | "refused")))
+}
+
+fn printed(played: &Played) -> &[String] {
+    played.making.as_ref().map_or(&[], |(_, processed)| &processed.printed)
+}
+
+fn document(played: &Played, args: &TransformArgs) -> Value {
+    let mut document = json!({
+        "channel": args.channel,
+        "ack": played.ack.map(|code| code.as_str()),
+        "state": played.state,
+        "reason": played.reason,
+        "detail": played.detail,
+        "events": played.events,
+    });
+    if let Some((identified, processed)) = played.making.as_ref().filter(|_| args.explain) {
+        document["explain"] = explanation(identified, processed);
+    }
+    document
+}
+
+fn explanation(identified: &Identified, processed: &Processed) -> Value {
+    let message = identified.message.as_ref();
+    json!({
+        "header": message.map(|(message, header)| header_facts(message, header)),
+        "segments": message.map(|(message, _)| segments(message)),
+        "identity": processed.identity.as_deref().map(identity),
+        "times": processed.timings.iter().map(timing).collect::<Vec<_>>(),
+        "quality": processed.quality,
+        "table_misses": processed.table_misses,
+        "printed": processed.printed,
+        "operations": processed.operations,
+    })
+}
+
+fn header_facts(message: &Message, header: &Header) -> Value {
+    json!({
+        "type": header.message_type(),
+        "control_id": header.control_id_text(),
+        "sender": header.sender(),
+        "version": header.version,
+        "charset": message.charset().name(),
+        "undecodable_bytes": message.undecodable(),
+    })
+}
+
+/// Each segment with its values by location; HL7 null is `null`.
+fn segments(message: &Message) -> Value {
+    message
+        .segments()
+        .map(|segment| match tree::tree(&segment, message.delimiters(), message.charset()) {
+            Ok(tree) => {
+                let values: Map<String, Value> = tree
+                    .leaves()
+                    .map(|(at, value)| (at.to_string(), value.into_option().into()))
+                    .collect();
+                json!({ "segment": tree.location.to_string(), "values": values })
+            }
+            Err(error) => json!({ "segment": segment.name(), "unreadable": error.to_string() }),
+        })
+        .collect()
+}
+
+fn identity(identity: &Identity) -> Value {
+    let stated = identity.stated.iter().map(|stated| {
+        let verdict = match &stated.verdict {
+            Ok(number) => json!({ "at": stated.at.to_string(), "number": number.to_string() }),
+            Err(error) => json!({ "at": stated.at.to_string(), "problem": error.to_string() }),
+        };
+        verdict
+    });
+    json!({
+        "nhs_number": identity.nhs_number.map(|number| number.to_string()),
+        "keys_events": identity.nhs_number.is_some(),
+        "valid": identity.valid.map(|number| number.to_string()),
+        "status": identity.status.map(|status| status.code()),
+        "stated": stated.collect::<Vec<_>>(),
+        "local": identity.local.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "best_local": identity.best_local.as_ref().map(ToString::to_string),
+        "quality": identity.quality,
+    })
+}
+
+fn timing(timing: &Timing) -> Value {
+    json!({
+        "time": timing.time,
+        "basis": timing.basis,
+        "precision": timing.precision.as_str(),
+        "ambiguous": timing.ambiguous,
+        "shifted": timing.shifted,
+        "future": timing.future,
+    })
+}
+
+fn show(output: &mut Output, played: &Played, explain: bool) -> Result<()> {
+    let paint = output.paint;
+    let state = match played.state {
+        "parked" | "refused" => paint.red(played.state),
+        other => paint.green(other),
+    };
+    let ack = played.ack.map_or("no answer", |code| code.as_str());
+    output.line(format_args!(
+        "{ack}  {state}  {}",
+        played.reason.as_deref().unwrap_or_default()
+    ))?;
+    if let Some(detail) = &played.detail {
+        output.line(format_args!("  {detail}"))?;
+    }
+    if let Some((identified, processed)) = played.making.as_ref().filter(|_| explain) {
+        if let Some((message, _)) = &identified.message {
+            for segment in message.segments() {
+                match tree::tree(&segment, message.delimiters(), message.charset()) {
+                    Ok(tree) => output.text(tree)?,
+                    Err(error) => output.line(format_args!("{}: {error}", segment.name()))?,
+                }
+            }
+        }
+        let mut facts = explanation(identified, processed);
+        if let Some(facts) = facts.as_object_mut() {
+            // The trees above say the same.
+            facts.shift_remove("segments");
+        }
+        output.line(format_args!("{facts:#}"))?;
+    }
+    for event in &played.events {
+        output.line(format_args!("{event:#}"))?;
+    }
+    Ok(())
+}

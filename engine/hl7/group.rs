@@ -1,0 +1,156 @@
+//! Groups of segments: an order with its results, a segment with its notes.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use crate::location::Location;
+use crate::message::Message;
+use crate::segment::Segment;
+use crate::value::Value;
+
+/// Segments that belong together, read like a message of their own.
+#[derive(Clone)]
+pub struct Group<'m> {
+    message: &'m Message,
+    range: Range<usize>,
+}
+
+impl Message {
+    /// Groups that begin with one of the named segments and take what follows.
+    ///
+    /// The names stand in the order of the standard: a segment joins the group that an earlier name
+    /// of the list began (`OBR` after its `ORC`), and otherwise begins its own. A group also ends
+    /// where another patient (`PID`), message (`MSH`) or continuation (`DSC`) begins.
+    pub fn groups(&self, names: &[&str]) -> Vec<Group<'_>> {
+        let mut groups: Vec<Group<'_>> = Vec::new();
+        // Rank of the last beginner in the open group.
+        let mut open: Option<usize> = None;
+        for segment in self.segments() {
+            let rank = names.iter().position(|name| *name == segment.name());
+            match (rank, open) {
+                (Some(rank), Some(last)) if rank > last => open = Some(rank),
+                (Some(rank), _) => {
+                    open = Some(rank);
+                    groups.push(Group { message: self, range: segment.index()..segment.index() });
+                }
+                (None, _) if matches!(segment.name(), "PID" | "MSH" | "DSC") => open = None,
+                (None, _) => {}
+            }
+            if open.is_some()
+                && let Some(group) = groups.last_mut()
+            {
+                group.range.end = segment.index() + 1;
+            }
+        }
+        groups
+    }
+
+    /// The notes (NTE) that directly follow the segment at a position, counted from 0.
+    pub fn notes_of(&self, index: usize) -> impl Iterator<Item = Segment<'_>> {
+        self.segment_at(index).into_iter().flat_map(|segment| segment.notes())
+    }
+}
+
+impl<'m> Group<'m> {
+    /// Its segments in order.
+    pub fn segments(&self) -> impl Iterator<Item = Segment<'m>> + use<'m> {
+        let message = self.message;
+        self.range.clone().filter_map(move |index| message.segment_at(index))
+    }
+
+    /// Which segments of the message it has, counted from 0.
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    /// The message it belongs to.
+    pub fn message(&self) -> &'m Message {
+        self.message
+    }
+
+    /// The segment of that name, `occurrence` counted from 1 inside the group.
+    pub fn segment(&self, name: &str, occurrence: usize) -> Option<Segment<'m>> {
+        let mut named =
+            self.segments().filter(|segment| !name.is_empty() && segment.name() == name);
+        named.nth(occurrence.checked_sub(1)?)
+    }
+
+    /// The bytes at a location, its occurrence counted inside the group; see [`Message::raw`].
+    pub fn raw(&self, at: &Location) -> Value<&'m [u8]> {
+        self.find(at).map_or(Value::Absent, |segment| segment.raw_at(at))
+    }
+
+    /// The text at a location, its occurrence counted inside the group; see [`Message::text`].
+    pub fn text(&self, at: &Location) -> Value<Cow<'m, str>> {
+        self.find(at).map_or(Value::Absent, |segment| segment.text_at(at))
+    }
+
+    fn find(&self, at: &Location) -> Option<Segment<'m>> {
+        self.segment(at.segment.as_str(), at.occurrence as usize)
+    }
+}
+
+impl fmt::Debug for Group<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Group({} segments)", self.range.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::message::{Message, Reading};
+    use crate::value::Value;
+
+    fn message(names: &str) -> Message {
+        let lines = names.split(' ').enumerate().map(|(index, name)| format!("{name}|{index}\r"));
+        let text = format!("MSH|^~\\&|LIMS\r{}", lines.collect::<String>());
+        Message::parse(text.into_bytes(), &Reading::default()).expect("readable")
+    }
+
+    fn groups(names: &str) -> Vec<String> {
+        let message = message(names);
+        let names = |group: &super::Group<'_>| {
+            let names: Vec<&str> = group.segments().map(|segment| segment.name()).collect();
+            names.join(" ")
+        };
+        message.groups(&["ORC", "OBR"]).iter().map(names).collect()
+    }
+
+    #[test]
+    fn an_order_takes_its_request_and_results() {
+        let cases: [(&str, &[&str]); 7] = [
+            ("PID ORC OBR OBX OBX ORC OBR OBX", &["ORC OBR OBX OBX", "ORC OBR OBX"]),
+            ("PID OBR OBX OBR OBX", &["OBR OBX", "OBR OBX"]),
+            ("PID ORC OBR OBX OBR OBX", &["ORC OBR OBX", "OBR OBX"]),
+            ("PID ORC NTE OBR NTE OBX", &["ORC NTE OBR NTE OBX"]),
+            ("PID OBR OBX ORC OBR", &["OBR OBX", "ORC OBR"]),
+            ("PID ORC OBR OBX PID PV1 ORC OBR", &["ORC OBR OBX", "ORC OBR"]),
+            ("PID PV1", &[]),
+        ];
+        for (names, expected) in cases {
+            assert_eq!(groups(names), expected, "{names}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_read_like_a_message() {
+        let message = message("PID ORC OBR OBX ORC OBR OBX OBX");
+        let groups = message.groups(&["ORC", "OBR"]);
+        let at = "OBX(2)-1".parse().expect("a location");
+        assert_eq!(groups[1].text(&at), Value::Present("7".into()));
+        assert_eq!(groups[0].text(&at), Value::Absent);
+        assert_eq!(groups[1].range(), 5..9);
+        assert!(groups[1].segment("PID", 1).is_none());
+    }
+
+    #[test]
+    fn notes_belong_to_the_segment_before_them() {
+        let message = message("PID NTE OBR OBX NTE NTE OBX NTE");
+        let notes = |index: usize| message.notes_of(index).count();
+        assert_eq!((notes(1), notes(3), notes(4), notes(7)), (1, 0, 2, 1));
+        let first = message.segment("OBX", 1).expect("there");
+        let texts: Vec<_> = first.notes().map(|note| note.text(1, 1)).collect();
+        assert_eq!(texts, [Value::Present("4".into()), Value::Present("5".into())]);
+    }
+}

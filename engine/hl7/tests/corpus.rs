@@ -1,0 +1,180 @@
+//! Every message of a folder of real ones round-trips byte for byte or is refused with a reason.
+//!
+//! The folder is named in `TIELINE_TEST_CORPUS`; without it there is nothing to do.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use hl7::acknowledgement::{Outcome, due, read_acknowledgement};
+use hl7::header::Header;
+use hl7::message::{Message, ParseError, Reading};
+use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, encode_frame};
+use hl7::tree::tree;
+
+/// What became of the messages below one folder.
+#[derive(Default)]
+struct Count {
+    files: usize,
+    messages: usize,
+    whole: usize,
+    odd_lines: usize,
+    other_ends: usize,
+    undecodable: usize,
+    refused: BTreeMap<String, usize>,
+}
+
+#[test]
+fn every_message_round_trips_or_is_refused_with_a_reason() {
+    let Some(folder) = std::env::var_os("TIELINE_TEST_CORPUS").map(PathBuf::from) else {
+        println!("skipped: TIELINE_TEST_CORPUS names no folder");
+        return;
+    };
+    let mut counts: BTreeMap<String, Count> = BTreeMap::new();
+    for file in files(&folder) {
+        let below = file.strip_prefix(&folder).expect("it was found there");
+        let top = below.components().next().expect("it has a name").as_os_str();
+        let count = counts.entry(top.to_string_lossy().into_owned()).or_default();
+        count.files += 1;
+        let bytes = fs::read(&file).expect("a readable file");
+        for message in messages(&bytes) {
+            count_message(message, count);
+        }
+    }
+    println!(
+        "{:<24} {:>6} {:>9} {:>8} {:>10} {:>11} {:>12} {:>8}",
+        "folder", "files", "messages", "whole", "odd lines", "other ends", "undecodable", "refused"
+    );
+    for (folder, count) in &counts {
+        let refused: usize = count.refused.values().sum();
+        println!(
+            "{folder:<24} {:>6} {:>9} {:>8} {:>10} {:>11} {:>12} {refused:>8}",
+            count.files,
+            count.messages,
+            count.whole,
+            count.odd_lines,
+            count.other_ends,
+            count.undecodable
+        );
+        for (reason, times) in &count.refused {
+            println!("{:<24} {times:>6} refused: {reason}", "");
+        }
+        assert_eq!(count.messages, count.whole + refused);
+    }
+    assert!(counts.values().any(|count| count.whole > 0), "the folder holds no message");
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a readable folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let kind = path.extension().map(|kind| kind.to_string_lossy().to_lowercase());
+                let kinds = ["hl7", "ndhl7", "txt", "out", "bin", "dat", "msg", "er7"];
+                if kind.is_some_and(|kind| kinds.contains(&kind.as_str())) {
+                    found.push(path);
+                }
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A file's messages: a line that starts with MSH begins one, and so does a VT. What stands before
+/// the first is taken for one, too, so that it is refused.
+fn messages(bytes: &[u8]) -> Vec<&[u8]> {
+    let begins = |at: &usize| {
+        bytes[*at..].starts_with(b"MSH")
+            && (*at == 0 || matches!(bytes[at - 1], b'\r' | b'\n' | 0x0B | b' ' | 0xBF))
+    };
+    let mut starts: Vec<usize> = (0..bytes.len()).filter(begins).collect();
+    let blank = bytes[..starts.first().copied().unwrap_or(bytes.len())]
+        .iter()
+        .all(|byte| byte.is_ascii_whitespace() || matches!(byte, 0x0B | 0xEF | 0xBB | 0xBF));
+    if !blank {
+        starts.insert(0, 0);
+    }
+    let ends = starts.iter().skip(1).copied().chain([bytes.len()]);
+    starts.iter().zip(ends).map(|(&start, end)| &bytes[start..end]).collect()
+}
+
+fn count_message(bytes: &[u8], count: &mut Count) {
+    count.messages += 1;
+    let header = Header::from_frame(bytes);
+    match Message::parse(Bytes::copy_from_slice(bytes), &Reading::default()) {
+        Ok(message) => {
+            assert!(header.is_ok(), "a message that is read has a header");
+            assert_eq!(rebuilt(&message), bytes, "the same bytes");
+            look_everywhere(&message);
+            let tolerated = message.tolerated();
+            count.whole += 1;
+            count.odd_lines += usize::from(tolerated.odd_lines > 0);
+            count.other_ends +=
+                usize::from(tolerated.line_end != hl7::index::LineEnd::CarriageReturn);
+            count.undecodable += usize::from(message.undecodable() > 0);
+        }
+        Err(error) => {
+            assert_eq!(header.is_err(), error.is_unreadable(), "both say the same of MSH");
+            assert!(!matches!(error, ParseError::TooManyParts), "real messages have fewer parts");
+            *count.refused.entry(error.to_string()).or_default() += 1;
+        }
+    }
+    // Content that would end its own frame cannot be framed by anyone.
+    if !bytes.contains(&0x1C) {
+        let mut decoder = FrameDecoder::new(FrameLimits::default());
+        decoder.push(&encode_frame(bytes));
+        assert_eq!(decoder.next_frame(), Some(Decoded::Frame(Bytes::copy_from_slice(bytes))));
+    }
+}
+
+/// The message from its fields and what stands between its segments.
+fn rebuilt(message: &Message) -> Vec<u8> {
+    let bytes = message.bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    for segment in message.segments() {
+        out.extend_from_slice(&bytes[at..segment.range().start]);
+        let header = matches!(segment.name(), "MSH" | "FHS" | "BHS");
+        if segment.field_count() == 0 {
+            out.extend_from_slice(segment.raw());
+        } else {
+            out.extend_from_slice(&segment.raw()[..3]);
+            for field in segment.fields().skip(usize::from(header)) {
+                out.push(message.delimiters().field);
+                let parts: Vec<&[u8]> = field.repetitions().map(|part| part.raw()).collect();
+                out.extend_from_slice(&parts.join(&message.delimiters().repetition));
+            }
+        }
+        at = segment.range().end;
+    }
+    out.extend_from_slice(&bytes[at..]);
+    out
+}
+
+/// Reads every value in every way, for the sake of what must not panic.
+fn look_everywhere(message: &Message) {
+    for segment in message.segments() {
+        let parts = segment.fields().flat_map(|field| field.repetitions().collect::<Vec<_>>());
+        for component in parts.flat_map(|part| part.components().collect::<Vec<_>>()) {
+            assert!(
+                component
+                    .subcomponents()
+                    .all(|part| { part.text().is_present() == part.rendered().is_present() })
+            );
+        }
+        if let Ok(shown) = tree(&segment, message.delimiters(), message.charset()) {
+            assert_eq!(shown.fields.len(), segment.field_count());
+        }
+    }
+    let header = Header::read(message).expect("it was read before");
+    if header.is_acknowledgement() {
+        assert_eq!(due(&header, Outcome::Accept), None);
+    }
+    drop(read_acknowledgement(message.bytes()));
+}

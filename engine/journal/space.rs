@@ -1,0 +1,282 @@
+//! Room on disk: spares are filled with zeros ahead on a thread of their own, and intake is shut
+//! when they cannot be.
+
+use std::{
+    collections::VecDeque,
+    io, mem,
+    path::PathBuf,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    disk::Disk,
+    format::UNIT,
+    settings::Settings,
+    volume::{Spare, prepare, volume_name},
+};
+
+/// The room there is, shared by the writer and the thread that makes more.
+#[derive(Debug)]
+pub(crate) struct Space {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    volume_size: u64,
+    reserve: u64,
+    retry: Duration,
+    pool: Mutex<Pool>,
+    changed: Condvar,
+    intake: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct Pool {
+    spares: VecDeque<Spare>,
+    next_id: u64,
+    /// Free bytes of the volume being written.
+    current: u64,
+    /// The writer waits for a spare of at least this size.
+    wanted: Option<u64>,
+    /// The last try to make a spare failed.
+    failing: bool,
+    /// Intake was refused since the last spare was made.
+    refused: bool,
+    /// Try at once, whatever the pace.
+    hurry: bool,
+    stop: bool,
+}
+
+impl Pool {
+    fn spare_bytes(&self) -> u64 {
+        self.spares.iter().map(|spare| spare.size - UNIT).sum()
+    }
+}
+
+impl Space {
+    /// `next_id` is above the id of every volume there ever was.
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        settings: &Settings,
+        spares: VecDeque<Spare>,
+        next_id: u64,
+    ) -> Space {
+        let pool = Pool {
+            spares,
+            next_id,
+            current: 0,
+            wanted: None,
+            failing: false,
+            refused: false,
+            hurry: false,
+            stop: false,
+        };
+        Space {
+            disk,
+            folder: settings.folder.clone(),
+            volume_size: settings.volume_size,
+            reserve: settings.reserve,
+            retry: settings.space_check,
+            pool: Mutex::new(pool),
+            changed: Condvar::new(),
+            intake: watch::Sender::new(true),
+        }
+    }
+
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether new messages are taken, told to whoever watches.
+    pub(crate) fn intake(&self) -> watch::Receiver<bool> {
+        self.intake.subscribe()
+    }
+
+    pub(crate) fn intake_is_open(&self) -> bool {
+        *self.intake.borrow()
+    }
+
+    fn announce(&self, pool: &Pool) {
+        let open = !pool.failing || (!pool.refused && intake_room(pool, self.reserve) > 0);
+        self.intake.send_if_modified(|known| mem::replace(known, open) != open);
+    }
+
+    /// Bytes that new messages may still use.
+    pub(crate) fn intake_room(&self) -> u64 {
+        let pool = self.pool();
+        if pool.failing { intake_room(&pool, self.reserve) } else { u64::MAX }
+    }
+
+    /// Shuts intake until there is more room; more room may have come meanwhile, and then it stays
+    /// open.
+    pub(crate) fn refuse_intake(&self) {
+        let mut pool = self.pool();
+        pool.refused = pool.failing;
+        self.announce(&pool);
+    }
+
+    /// Notes the free bytes of the volume being written.
+    pub(crate) fn note_current(&self, room: u64) {
+        let mut pool = self.pool();
+        pool.current = room;
+        if pool.failing {
+            self.announce(&pool);
+        }
+    }
+
+    /// The sizes of the spares, for those who watch the disk.
+    pub(crate) fn spares(&self) -> Vec<(u64, u64)> {
+        self.pool().spares.iter().map(|spare| (spare.id, spare.size)).collect()
+    }
+
+    /// A spare of at least `size` bytes; waits while one is being made, and is none when there is
+    /// no room for one.
+    pub(crate) fn take(&self, size: u64) -> Option<Spare> {
+        let mut pool = self.pool();
+        loop {
+            if pool.spares.front().is_some_and(|spare| spare.size >= size) {
+                pool.wanted = None;
+                self.changed.notify_all();
+                return pool.spares.pop_front();
+            }
+            if pool.failing || pool.stop {
+                pool.wanted = None;
+                return None;
+            }
+            // Volumes are used in the order of their ids, so spares that are too small for this
+            // batch could never be used after it.
+            while let Some(spare) = pool.spares.pop_front() {
+                self.give_back(&spare);
+            }
+            pool.wanted = Some(size);
+            self.changed.notify_all();
+            pool = self.changed.wait(pool).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Gives the disk one spare back, if another stays: for a checkpoint that finds no room.
+    pub(crate) fn sacrifice(&self) -> bool {
+        let mut pool = self.pool();
+        if pool.spares.len() < 2 {
+            return false;
+        }
+        let last = pool.spares.pop_back();
+        last.is_some_and(|spare| {
+            self.give_back(&spare);
+            true
+        })
+    }
+
+    fn give_back(&self, spare: &Spare) {
+        let path = self.folder.join(volume_name(spare.id));
+        if let Err(error) = self.disk.remove(&path) {
+            tracing::warn!(volume = spare.id, %error, "an unused journal volume cannot be removed");
+        }
+    }
+
+    /// Tries at once to make what is missing.
+    pub(crate) fn try_now(&self) {
+        self.pool().hurry = true;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn stop(&self) {
+        self.pool().stop = true;
+        self.changed.notify_all();
+    }
+
+    /// Makes spares until told to stop; the body of the thread.
+    pub(crate) fn run(&self) {
+        while let Some((id, size)) = self.next_task() {
+            let made = prepare(&*self.disk, &self.folder, id, size, &mut self.pacer());
+            let mut pool = self.pool();
+            if pool.stop {
+                return;
+            }
+            match made {
+                Ok(spare) => {
+                    if mem::take(&mut pool.failing) {
+                        tracing::info!("the journal has room again");
+                    }
+                    pool.refused = false;
+                    pool.spares.push_back(spare);
+                }
+                Err(error) => {
+                    if !mem::replace(&mut pool.failing, true) {
+                        tracing::warn!(%error, "the journal cannot make its next volume");
+                    }
+                }
+            }
+            self.announce(&pool);
+            drop(pool);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until a spare is to be made: its id and size. None when told to stop.
+    fn next_task(&self) -> Option<(u64, u64)> {
+        let mut pool = self.pool();
+        let mut waited = false;
+        loop {
+            if pool.stop {
+                return None;
+            }
+            let missing = pool.wanted.is_some() || pool.spare_bytes() < self.reserve_sum();
+            if missing && (!pool.failing || waited || pool.hurry) {
+                pool.hurry = false;
+                let id = pool.next_id;
+                pool.next_id += 1;
+                return Some((id, self.volume_size.max(pool.wanted.unwrap_or(0))));
+            }
+            pool.hurry = false;
+            if missing {
+                let (back, timeout) = self
+                    .changed
+                    .wait_timeout(pool, self.retry)
+                    .unwrap_or_else(PoisonError::into_inner);
+                pool = back;
+                waited = timeout.timed_out();
+            } else {
+                pool = self.changed.wait(pool).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    /// Bytes that spares must have: the reserve, and never less than one volume.
+    fn reserve_sum(&self) -> u64 {
+        let volumes = self.reserve.div_ceil(self.volume_size).max(1);
+        volumes * (self.volume_size - UNIT)
+    }
+
+    /// A pause between two steps of filling: as long as the step took, so that at most half the
+    /// disk's time goes into zeros, unless somebody waits for them.
+    fn pacer(&self) -> impl FnMut() -> bool {
+        let mut since = Instant::now();
+        move || {
+            let pool = self.pool();
+            let took = since.elapsed();
+            let calm = |pool: &mut Pool| pool.wanted.is_none() && !pool.stop;
+            let (pool, _) = self
+                .changed
+                .wait_timeout_while(pool, took.min(Duration::from_millis(50)), calm)
+                .unwrap_or_else(PoisonError::into_inner);
+            since = Instant::now();
+            !pool.stop
+        }
+    }
+
+    /// Makes a spare of this size on the caller's thread, before anything else runs.
+    pub(crate) fn make_now(&self, size: u64) -> io::Result<()> {
+        let mut pool = self.pool();
+        let id = pool.next_id;
+        pool.next_id += 1;
+        let spare = prepare(&*self.disk, &self.folder, id, size, &mut || true)?;
+        pool.spares.push_back(spare);
+        Ok(())
+    }
+}
+
+fn intake_room(pool: &Pool, reserve: u64) -> u64 {
+    (pool.current + pool.spare_bytes()).saturating_sub(reserve)
+}

@@ -1,0 +1,129 @@
+//! Walking through the batches of one volume, in large reads.
+
+use std::{io, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{
+    disk::DiskFile,
+    format::{BatchHeader, HEADER, UNIT, checksum},
+};
+
+/// Bytes read at once when batches are small.
+const CHUNK: u64 = 256 << 10;
+
+/// A place in a volume, and the bytes read around it.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    file: Arc<dyn DiskFile>,
+    volume: u64,
+    /// The byte where the next batch should start.
+    pub(crate) at: u64,
+    /// The byte behind the last that may be looked at. May rise; what was read before stays true,
+    /// because nothing below it is ever written again.
+    pub(crate) limit: u64,
+    window: Bytes,
+    window_at: u64,
+}
+
+/// What stands at a place.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// A valid batch; the walk went on behind it.
+    Batch { at: u64, header: BatchHeader, body: Bytes },
+    /// No valid batch; the walk stays. The header and body of a batch that is there but damaged.
+    Bad(Option<(BatchHeader, Bytes)>),
+    /// Nothing more may be looked at.
+    End,
+}
+
+impl Walk {
+    pub(crate) fn new(file: Arc<dyn DiskFile>, volume: u64, at: u64, limit: u64) -> Walk {
+        Walk { file, volume, at, limit, window: Bytes::new(), window_at: 0 }
+    }
+
+    /// `length` bytes from `at`, or fewer at the limit or the file's end.
+    fn bytes(&mut self, at: u64, length: u64) -> io::Result<Bytes> {
+        let length = length.min(self.limit.saturating_sub(at));
+        let have = self.window_at..self.window_at + self.window.len() as u64;
+        if at < have.start || at + length > have.end {
+            let wanted = length.max(CHUNK).min(self.limit.saturating_sub(at));
+            let mut buffer = vec![0; usize::try_from(wanted).unwrap_or(usize::MAX)];
+            let read = self.file.read_at(&mut buffer, at)?;
+            buffer.truncate(read);
+            self.window = buffer.into();
+            self.window_at = at;
+        }
+        let start = usize::try_from(at - self.window_at).unwrap_or(usize::MAX);
+        let end = start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+        Ok(self.window.slice(start.min(self.window.len())..end.min(self.window.len())))
+    }
+
+    /// The header of the batch that starts at `at`, if one does.
+    pub(crate) fn header_at(&mut self, at: u64) -> io::Result<Option<BatchHeader>> {
+        Ok(BatchHeader::decode(&self.bytes(at, UNIT)?, self.volume))
+    }
+
+    /// The batch at the present place, verified, and on to the next.
+    pub(crate) fn step(&mut self) -> io::Result<Step> {
+        if self.at + UNIT > self.limit {
+            return Ok(Step::End);
+        }
+        let at = self.at;
+        let Some(header) = self.header_at(at)? else {
+            return Ok(Step::Bad(None));
+        };
+        let length = usize::try_from(header.length).unwrap_or(usize::MAX);
+        let mut body = self.bytes(at, UNIT + u64::from(header.length))?;
+        if body.len() != HEADER.saturating_add(length) {
+            return Ok(Step::Bad(None));
+        }
+        let body = body.split_off(HEADER);
+        if checksum(self.volume, &body) != header.body_crc {
+            return Ok(Step::Bad(Some((header, body))));
+        }
+        self.at = at + header.stride();
+        Ok(Step::Batch { at, header, body })
+    }
+
+    /// The next place behind the present one where a valid header stands whose number is in
+    /// `numbers`. The walk stays.
+    pub(crate) fn look_ahead(
+        &mut self,
+        numbers: std::ops::Range<u64>,
+    ) -> io::Result<Option<(u64, BatchHeader)>> {
+        let mut at = self.at + UNIT;
+        while at + UNIT <= self.limit {
+            let chunk = self.bytes(at, CHUNK)?;
+            if chunk.len() < HEADER {
+                break;
+            }
+            for (unit, place) in chunk.chunks_exact(HEADER).zip((at..).step_by(HEADER)) {
+                let header = BatchHeader::decode(unit, self.volume);
+                if let Some(header) = header.filter(|header| numbers.contains(&header.number)) {
+                    return Ok(Some((place, header)));
+                }
+            }
+            at += (chunk.len() / HEADER * HEADER) as u64;
+        }
+        Ok(None)
+    }
+
+    /// Whether nothing but zeros stands from the present place to the limit.
+    pub(crate) fn rest_is_blank(&mut self) -> io::Result<bool> {
+        let mut at = self.at;
+        while at < self.limit {
+            let chunk = self.bytes(at, CHUNK)?;
+            if chunk.is_empty() {
+                break;
+            }
+            // Whole words at a time; this runs over a volume at every start.
+            let (words, rest) = chunk.as_chunks::<64>();
+            if words.iter().any(|word| *word != [0; 64]) || rest.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at += chunk.len() as u64;
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,119 @@
+//! ED and RP: documents and images inside a result, as FHIR Attachment.
+
+use hl7::segment::Repetition;
+use serde_json::{Map, Value, json};
+
+use crate::text::stated;
+
+/// An ED: source, type, subtype, encoding, data. `None` if the data is not what the encoding says:
+/// a document that cannot be opened must not look like one.
+pub(crate) fn encapsulated(ed: &Repetition<'_>) -> Option<Value> {
+    let part = |component: usize| stated(ed.text(component, 1));
+    let encoding = part(4).unwrap_or_default().to_ascii_uppercase();
+    let data = stated(ed.text(5, 1)).or_else(|| part(5))?;
+    let base64 = match encoding.as_str() {
+        "BASE64" => checked_base64(&data)?,
+        "HEX" => base64(&from_hex(&data)?),
+        "A" | "" => base64(data.as_bytes()),
+        _ => return None,
+    };
+    Some(json!({ "contentType": content_type(part(2), part(3)), "data": base64 }))
+}
+
+/// An RP: pointer, application, type, subtype.
+pub(crate) fn pointer(rp: &Repetition<'_>) -> Option<Value> {
+    let part = |component: usize| stated(rp.text(component, 1));
+    let url = part(1)?;
+    Some(json!({ "contentType": content_type(part(3), part(4)), "url": url }))
+}
+
+/// The MIME type from table 0191 and 0291: `IM` and `PDF` is what UK laboratories send for a PDF,
+/// `application` and `pdf` what the standard says.
+fn content_type(kind: Option<String>, subtype: Option<String>) -> String {
+    let subtype = subtype.unwrap_or_default().to_ascii_lowercase();
+    match (kind.unwrap_or_default().to_ascii_lowercase().as_str(), subtype.as_str()) {
+        (kind, subtype) if kind.contains('/') && subtype.is_empty() => kind.to_owned(),
+        (_, "pdf") => "application/pdf".to_owned(),
+        (_, "rtf") => "application/rtf".to_owned(),
+        ("im" | "image", "jpeg" | "jpg") => "image/jpeg".to_owned(),
+        ("im" | "image", subtype @ ("png" | "gif" | "tiff")) => format!("image/{subtype}"),
+        ("text" | "tx" | "ft", "html") => "text/html".to_owned(),
+        ("text" | "tx" | "ft", "xml" | "x-hl7-cda-level-one") => "text/xml".to_owned(),
+        ("text" | "tx" | "ft", _) => "text/plain".to_owned(),
+        _ => "application/octet-stream".to_owned(),
+    }
+}
+
+/// Base64 without the line breaks that senders put in, if it is base64 at all.
+fn checked_base64(data: &str) -> Option<String> {
+    let plain: String = data.replace("\\.br\\", "").split_whitespace().collect();
+    let body = plain.trim_end_matches('=');
+    let padding = plain.len() - body.len();
+    let alphabet = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+    let well = !body.is_empty()
+        && plain.len().is_multiple_of(4)
+        && padding <= 2
+        && body.bytes().all(alphabet);
+    well.then_some(plain)
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let nibble =
+        |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = digits.chunks(2);
+    pairs.map(|pair| Some(nibble(*pair.first()?)? << 4 | nibble(*pair.get(1)?)?)).collect()
+}
+
+/// RFC 4648, section 4.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let sextet = (bits >> (18 - 6 * place) & 63) as usize;
+            out.push(if place <= three.len() { char::from(ALPHABET[sextet]) } else { '=' });
+        }
+    }
+    out
+}
+
+/// The same attachment without its content: what an observation says of a document that the report
+/// holds.
+pub(crate) fn without_data(attachment: &Value) -> Value {
+    let kept: Map<String, Value> = attachment
+        .as_object()
+        .map(|whole| whole.clone().into_iter().filter(|(key, _)| key != "data").collect())
+        .unwrap_or_default();
+    Value::Object(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_the_standard() {
+        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v")] {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+        assert_eq!(from_hex("66 6f6F"), Some(b"foo".to_vec()));
+        assert_eq!(from_hex("666"), None);
+        assert_eq!(checked_base64("Zm9v\nZg=="), Some("Zm9vZg==".to_owned()));
+        assert_eq!(checked_base64("Zm9"), None);
+        assert_eq!(checked_base64("Z!9v"), None);
+    }
+
+    #[test]
+    fn what_laboratories_call_a_pdf_is_one() {
+        let kind = |kind: &str, subtype: &str| {
+            content_type(Some(kind.to_owned()), Some(subtype.to_owned()))
+        };
+        assert_eq!(kind("IM", "PDF"), "application/pdf");
+        assert_eq!(kind("application", "pdf"), "application/pdf");
+        assert_eq!(kind("TEXT", "HTML"), "text/html");
+        assert_eq!(kind("AU", "basic"), "application/octet-stream");
+    }
+}

@@ -1,0 +1,186 @@
+//! What a builder gives: a resource, and what the message deleted or stated as a full set.
+
+use std::fmt;
+
+use hl7::location::Location;
+use hl7::message::Message;
+use hl7::segment::Segment;
+use hl7::value::Value as Sent;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::text::stated;
+
+/// A resource that states only what the message stated.
+///
+/// An element that is absent means: no change. What HL7 null deletes is named in `cleared`; a
+/// repeating element that was sent, and therefore replaces all that is held, in `replaced`. Both
+/// are `FHIRPath`.
+#[derive(Clone, PartialEq)]
+pub struct Built {
+    /// The resource as FHIR JSON.
+    pub resource: Value,
+    /// Elements that the message asked to delete.
+    pub cleared: Vec<String>,
+    /// Elements whose full set the message stated.
+    pub replaced: Vec<String>,
+    /// Data-quality findings, to be counted.
+    pub quality: Vec<&'static str>,
+}
+
+/// A message from which no safe resource can be built; it is parked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the message cannot be mapped safely ({code})")]
+pub struct Unmappable {
+    /// The reason code, such as `unit.lost`.
+    pub code: &'static str,
+    /// Where the trouble stands.
+    pub at: Option<Location>,
+}
+
+impl Unmappable {
+    /// Trouble in a field of a segment.
+    pub fn in_field(code: &'static str, segment: &Segment<'_>, field: u32) -> Self {
+        let at = segment.location().map(|at| Location { field: Some(field), ..at });
+        Unmappable { code, at }
+    }
+}
+
+/// A resource is patient data: only its type and the counts are shown.
+impl fmt::Debug for Built {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Built")
+            .field("type", &self.resource["resourceType"])
+            .field("cleared", &self.cleared)
+            .field("replaced", &self.replaced)
+            .field("quality", &self.quality)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A resource in the making.
+pub(crate) struct Draft {
+    kind: &'static str,
+    pub(crate) body: Map<String, Value>,
+    pub(crate) cleared: Vec<String>,
+    pub(crate) replaced: Vec<String>,
+    pub(crate) quality: Vec<&'static str>,
+}
+
+impl Draft {
+    /// A resource with its type, the id by which others of the bundle refer to it, and a profile.
+    pub(crate) fn new(kind: &'static str, id: &str, profile: &str) -> Draft {
+        let mut body = Map::new();
+        body.insert("resourceType".to_owned(), json!(kind));
+        body.insert("id".to_owned(), json!(id));
+        body.insert("meta".to_owned(), json!({ "profile": [profile] }));
+        Draft { kind, body, cleared: Vec::new(), replaced: Vec::new(), quality: Vec::new() }
+    }
+
+    /// Sets an element, if there is something to set.
+    pub(crate) fn set(&mut self, element: &str, value: impl Into<Option<Value>>) {
+        let empty = |value: &Value| match value {
+            Value::Array(list) => list.is_empty(),
+            Value::Object(map) => map.is_empty(),
+            other => other.is_null(),
+        };
+        if let Some(value) = value.into().filter(|value| !empty(value)) {
+            self.body.insert(element.to_owned(), value);
+        }
+    }
+
+    /// Adds to a list; the list comes into being with its first entry.
+    pub(crate) fn push(&mut self, element: &str, value: Value) {
+        let list = self.body.entry(element).or_insert_with(|| json!([]));
+        if let Value::Array(list) = list {
+            list.push(value);
+        }
+    }
+
+    /// Names an element as deleted; the path begins below the resource.
+    pub(crate) fn clear(&mut self, path: &str) {
+        self.cleared.push(format!("{}.{path}", self.kind));
+    }
+
+    /// Names a repeating element as sent in full.
+    pub(crate) fn replace(&mut self, path: &str) {
+        self.replaced.push(format!("{}.{path}", self.kind));
+    }
+
+    /// Reads one value in its three states: present is returned, null clears the path.
+    pub(crate) fn read(
+        &mut self,
+        segment: &Segment<'_>,
+        field: usize,
+        path: &str,
+    ) -> Option<String> {
+        match segment.text(field, 1) {
+            Sent::Null => {
+                self.clear(path);
+                None
+            }
+            sent => stated(sent),
+        }
+    }
+
+    /// Sets a repeating element from a field that states its full set: null clears it.
+    pub(crate) fn set_all(
+        &mut self,
+        segment: &Segment<'_>,
+        field: usize,
+        (element, path): (&str, &str),
+        read: impl Fn(&hl7::segment::Repetition<'_>) -> Option<Value>,
+    ) {
+        let Some(field) = segment.field(field).filter(|field| !field.is_empty()) else { return };
+        if field.is_null() {
+            return self.clear(path);
+        }
+        let values: Vec<Value> = field.repetitions().filter_map(|each| read(&each)).collect();
+        if values.is_empty() {
+            return;
+        }
+        for value in values {
+            self.push(element, value);
+        }
+        self.replace(path);
+    }
+
+    pub(crate) fn extension(&mut self, extension: Value) {
+        self.push("extension", extension);
+    }
+
+    pub(crate) fn finish(self) -> Built {
+        Built {
+            resource: Value::Object(self.body),
+            cleared: self.cleared,
+            replaced: self.replaced,
+            quality: self.quality,
+        }
+    }
+}
+
+/// An extension with one coded value.
+pub(crate) fn coded_extension(url: &str, concept: &Value) -> Value {
+    json!({ "url": url, "valueCodeableConcept": concept })
+}
+
+const RESOURCES: Uuid = Uuid::from_u128(0x4c1b_8f0e_94a7_5d43_9b0d_51c2_6f0a_7e11);
+
+/// The id of a resource made from this message: the same whenever it is made again, and never that
+/// of another message or resource. `number` tells resources of one kind apart.
+pub(crate) fn id(message: &Message, kind: &str, number: usize) -> String {
+    let mut name = Vec::new();
+    if let Some(msh) = message.segment("MSH", 1) {
+        for field in [3, 4, 7, 10].into_iter().filter_map(|field| msh.field(field)) {
+            name.extend_from_slice(field.raw());
+            name.push(b'\r');
+        }
+    }
+    name.extend_from_slice(format!("{kind}/{number}").as_bytes());
+    Uuid::new_v5(&RESOURCES, &name).to_string()
+}
+
+/// A reference to a resource of the same bundle.
+pub(crate) fn reference(id: &str) -> Value {
+    json!({ "reference": format!("urn:uuid:{id}") })
+}

@@ -1,0 +1,115 @@
+//! Coded values: CE and CWE, and the code systems of UK feeds.
+
+use hl7::segment::Repetition;
+use serde_json::{Map, Value, json};
+
+use crate::fhir::names::{LOCAL_CODES, TERMINOLOGY};
+use crate::text::stated;
+
+/// Code systems by the names that feeds give them (table 0396 and common others), in capitals.
+const SYSTEMS: [(&str, &str); 14] = [
+    ("SCT", "http://snomed.info/sct"),
+    ("SNM", "http://snomed.info/sct"),
+    ("SNOMED", "http://snomed.info/sct"),
+    ("SNOMED-CT", "http://snomed.info/sct"),
+    ("SNOMED CT", "http://snomed.info/sct"),
+    ("LN", "http://loinc.org"),
+    ("LOINC", "http://loinc.org"),
+    ("UCUM", "http://unitsofmeasure.org"),
+    ("I10", "http://hl7.org/fhir/sid/icd-10"),
+    ("ICD10", "http://hl7.org/fhir/sid/icd-10"),
+    ("ICD-10", "http://hl7.org/fhir/sid/icd-10"),
+    ("OPCS4", "https://fhir.hl7.org.uk/CodeSystem/OPCS-4"),
+    ("DMD", "https://dmd.nhs.uk"),
+    ("READ", "http://read.info/readv2"),
+];
+
+/// The URI of a code system as HL7 v2 names it: a known one, an HL7 table (`HL70078`), an OID, or
+/// a name that only the sender knows.
+pub fn system(name: &str) -> String {
+    let capitals = name.trim().to_ascii_uppercase();
+    if let Some((_, uri)) = SYSTEMS.iter().find(|(known, _)| *known == capitals) {
+        return (*uri).to_owned();
+    }
+    if let Some(table) = capitals.strip_prefix("HL7").filter(|table| table.len() == 4) {
+        return format!("{TERMINOLOGY}v2-{table}");
+    }
+    if is_oid(&capitals) {
+        return format!("urn:oid:{capitals}");
+    }
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '-' };
+    format!("{LOCAL_CODES}{}", name.trim().chars().map(plain).collect::<String>())
+}
+
+fn is_oid(text: &str) -> bool {
+    text.contains('.') && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
+/// A coded field as `CodeableConcept`: the code and the alternate code, each with text and system
+/// as sent; a text that stands alone is the concept's text (CWE-9 before CE-2). Nothing is looked
+/// up and nothing invented.
+pub fn concept(coded: &Repetition<'_>) -> Option<Value> {
+    let part = |component: usize| stated(coded.text(component, 1));
+    let coding = |code: usize| {
+        let mut coding = Map::new();
+        let id = part(code)?;
+        if let Some(name) = part(code + 2) {
+            coding.insert("system".to_owned(), json!(system(&name)));
+        }
+        coding.insert("code".to_owned(), json!(id));
+        if let Some(text) = part(code + 1) {
+            coding.insert("display".to_owned(), json!(text));
+        }
+        Some(Value::Object(coding))
+    };
+    let codings: Vec<Value> = [1, 4].into_iter().filter_map(coding).collect();
+    let text = part(9).or_else(|| part(2)).or_else(|| part(5));
+    let mut concept = Map::new();
+    if !codings.is_empty() {
+        concept.insert("coding".to_owned(), Value::Array(codings));
+    }
+    if let Some(text) = text {
+        concept.insert("text".to_owned(), json!(text));
+    }
+    (!concept.is_empty()).then_some(Value::Object(concept))
+}
+
+/// A concept of one code in one system, with the text that was sent beside it.
+pub fn in_system(system: &str, code: &str, text: Option<&str>) -> Value {
+    let mut coding = Map::new();
+    coding.insert("system".to_owned(), json!(system));
+    coding.insert("code".to_owned(), json!(code));
+    if let Some(text) = text {
+        coding.insert("display".to_owned(), json!(text));
+    }
+    json!({ "coding": [coding] })
+}
+
+/// A code of a UK Core code system if it is one of `known`; otherwise the code as text, since a code
+/// in the wrong system says something else.
+pub fn uk(system: &str, known: &str, code: &str, text: Option<&str>) -> Value {
+    let is_known = known.split(' ').any(|each| each == code);
+    if is_known { in_system(system, code, text) } else { json!({ "text": text.unwrap_or(code) }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn systems_are_known_tables_oids_or_the_senders_own() {
+        assert_eq!(system("SCT"), "http://snomed.info/sct");
+        assert_eq!(system("HL70078"), "http://terminology.hl7.org/CodeSystem/v2-0078");
+        assert_eq!(system("2.16.840.1.113883"), "urn:oid:2.16.840.1.113883");
+        assert_eq!(system("WinPath codes"), "urn:tieline:codes:WinPath-codes");
+    }
+
+    #[test]
+    fn a_code_outside_the_national_list_stays_text() {
+        assert_eq!(
+            uk("s", "A B", "B", None),
+            json!({ "coding": [{ "system": "s", "code": "B" }] })
+        );
+        assert_eq!(uk("s", "A B", "Q", None), json!({ "text": "Q" }));
+    }
+}

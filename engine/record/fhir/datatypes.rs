@@ -1,0 +1,206 @@
+//! Names, addresses, telephones, identifiers, doctors: HL7 v2 data types as FHIR ones.
+
+use hl7::segment::Repetition;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value, json};
+
+use crate::fhir::names::{GMC_NUMBER, GMP_NUMBER, ODS_ORGANISATION, ODS_SITE, TERMINOLOGY};
+use crate::site::is_practice_code;
+use crate::text::{is_ods_code, stated};
+use crate::time::Moment;
+
+fn part(of: &Repetition<'_>, component: usize) -> Option<String> {
+    stated(of.text(component, 1))
+}
+
+/// An XPN as `HumanName`. XPN-7 in the words of PDS and of table 0200; a word that FHIR has no use
+/// for leaves `use` out.
+pub(crate) fn human_name(name: &Repetition<'_>, zone: &TimeZone) -> Option<Value> {
+    let mut out = Map::new();
+    let kind = part(name, 7).unwrap_or_default().to_ascii_uppercase();
+    let usage = match kind.as_str() {
+        "L" | "R" => Some("official"),
+        "D" | "PREFERRED" => Some("usual"),
+        "M" | "PREVIOUS-MAIDEN" => Some("maiden"),
+        "N" => Some("nickname"),
+        "T" => Some("temp"),
+        "PREVIOUS" | "PREVIOUS-BIRTH" | "PREVIOUS-BACHELOR" | "BAD" => Some("old"),
+        _ => None,
+    };
+    put(&mut out, "use", usage.map(str::to_owned));
+    put(&mut out, "family", part(name, 1));
+    list(&mut out, "given", [part(name, 2), part(name, 3)]);
+    list(&mut out, "prefix", [part(name, 5), None]);
+    list(&mut out, "suffix", [part(name, 4), part(name, 6)]);
+    let named = ["family", "given", "prefix", "suffix"].iter().any(|key| out.contains_key(*key));
+    period(&mut out, name, (12, 13), zone);
+    named.then_some(Value::Object(out))
+}
+
+/// An XAD as `Address`: XAD-1 may have the parts of a SAD; XAD-7 in its UK meaning (H home, PST
+/// correspondence, TMP temporary).
+pub(crate) fn address(address: &Repetition<'_>, zone: &TimeZone) -> Option<Value> {
+    let mut out = Map::new();
+    let kind = part(address, 7).unwrap_or_default().to_ascii_uppercase();
+    let (usage, form) = match kind.as_str() {
+        "H" | "P" => (Some("home"), None),
+        "PST" | "M" => (None, Some("postal")),
+        "TMP" | "C" => (Some("temp"), None),
+        "B" | "O" => (Some("work"), None),
+        "BA" => (Some("old"), None),
+        _ => (None, None),
+    };
+    put(&mut out, "use", usage.map(str::to_owned));
+    put(&mut out, "type", form.map(str::to_owned));
+    let street = (1..=3).map(|at| stated(address.text(1, at)));
+    list(&mut out, "line", street.chain([part(address, 2)]));
+    put(&mut out, "city", part(address, 3));
+    put(&mut out, "district", part(address, 4));
+    put(&mut out, "postalCode", part(address, 5));
+    put(&mut out, "country", part(address, 6));
+    let located =
+        ["line", "city", "district", "postalCode", "country"].iter().any(|k| out.contains_key(*k));
+    period(&mut out, address, (13, 14), zone);
+    located.then_some(Value::Object(out))
+}
+
+/// An XTN as `ContactPoint`. `usage` is what the field itself says, home or work; a mobile of a
+/// home field is `mobile`.
+pub(crate) fn telecom(telecom: &Repetition<'_>, usage: &str) -> Option<Value> {
+    let equipment = part(telecom, 3).unwrap_or_default().to_ascii_uppercase();
+    let internet = matches!(equipment.as_str(), "INTERNET" | "X.400")
+        || part(telecom, 2).is_some_and(|use_code| use_code.eq_ignore_ascii_case("NET"));
+    let number = part(telecom, 12).or_else(|| part(telecom, 1)).or_else(|| dialled(telecom));
+    let email = part(telecom, 4);
+    let (system, value) = match (email, number) {
+        (Some(email), _) if internet || part(telecom, 1).is_none() => ("email", email),
+        (_, Some(text)) if internet || text.contains('@') => ("email", text),
+        (_, Some(number)) => (phone_system(&equipment), number),
+        (Some(email), None) => ("email", email),
+        (None, None) => return None,
+    };
+    let mobile = usage == "home" && system == "phone" && equipment == "CP";
+    Some(json!({ "system": system, "value": value, "use": if mobile { "mobile" } else { usage } }))
+}
+
+fn phone_system(equipment: &str) -> &'static str {
+    match equipment {
+        "FX" => "fax",
+        "BP" => "pager",
+        "SAT" | "TDD" | "TTY" | "MD" => "other",
+        _ => "phone",
+    }
+}
+
+fn dialled(telecom: &Repetition<'_>) -> Option<String> {
+    let parts: Vec<String> = [5, 6, 7].into_iter().filter_map(|at| part(telecom, at)).collect();
+    part(telecom, 7).map(|_| parts.join(" "))
+}
+
+/// A CX as `Identifier` of the organisation that CX-4 names, with the type of table 0203.
+pub(crate) fn identifier(id: &Repetition<'_>, zone: &TimeZone) -> Option<Value> {
+    let mut out = Map::new();
+    let value = part(id, 1)?;
+    if let Some(kind) = part(id, 5) {
+        out.insert("type".to_owned(), identifier_type(&kind));
+    }
+    out.insert("value".to_owned(), json!(value));
+    if let Some(authority) = part(id, 4) {
+        out.insert("assigner".to_owned(), organisation(&authority, None));
+    }
+    period(&mut out, id, (7, 8), zone);
+    Some(Value::Object(out))
+}
+
+/// The type of an identifier: a code of table 0203, or the sender's own word as text.
+pub(crate) fn identifier_type(kind: &str) -> Value {
+    const KNOWN: [&str; 14] =
+        ["AN", "CNN", "DN", "EI", "FILL", "MR", "NH", "NI", "PI", "PLAC", "PN", "PT", "VN", "XX"];
+    if KNOWN.contains(&kind) {
+        json!({ "coding": [{ "system": format!("{TERMINOLOGY}v2-0203"), "code": kind }] })
+    } else {
+        json!({ "text": kind })
+    }
+}
+
+/// An organisation or site: by ODS code where the text has the form of one (a site code is longer
+/// than the three characters of a trust), else by name.
+pub(crate) fn organisation(code: &str, name: Option<&str>) -> Value {
+    let mut out = Map::new();
+    if is_ods_code(code) {
+        let site = code.len() == 5;
+        let system = if site { ODS_SITE } else { ODS_ORGANISATION };
+        out.insert("identifier".to_owned(), json!({ "system": system, "value": code }));
+    }
+    let shown = name.or_else(|| (!is_ods_code(code)).then_some(code));
+    put(&mut out, "display", shown.map(str::to_owned));
+    Value::Object(out)
+}
+
+/// A GP practice by its code.
+pub(crate) fn practice(code: Option<&str>, name: Option<&str>) -> Option<Value> {
+    let mut out = Map::new();
+    out.insert("type".to_owned(), json!("Organization"));
+    if let Some(code) = code.filter(|code| is_practice_code(code)) {
+        out.insert("identifier".to_owned(), json!({ "system": ODS_ORGANISATION, "value": code }));
+    }
+    put(&mut out, "display", name.map(str::to_owned));
+    (out.len() > 1).then_some(Value::Object(out))
+}
+
+/// An XCN as a reference to a practitioner: a GP's national code (G and seven digits), a consultant
+/// code (C and the seven digits of the GMC number), or a number of the sender's own.
+pub(crate) fn practitioner(doctor: &Repetition<'_>) -> Option<Value> {
+    let mut out = Map::new();
+    out.insert("type".to_owned(), json!("Practitioner"));
+    if let Some(code) = part(doctor, 1).filter(|code| !matches!(code.as_str(), "UNK" | "NA")) {
+        out.insert("identifier".to_owned(), professional_number(&code));
+    }
+    let names = [part(doctor, 6), part(doctor, 3), part(doctor, 4), part(doctor, 2)];
+    let shown: Vec<String> = names.into_iter().flatten().collect();
+    put(&mut out, "display", (!shown.is_empty()).then(|| shown.join(" ")));
+    (out.len() > 1).then_some(Value::Object(out))
+}
+
+fn professional_number(code: &str) -> Value {
+    let seven = |rest: &str| rest.len() == 7 && rest.bytes().all(|byte| byte.is_ascii_digit());
+    if code.strip_prefix('G').is_some_and(seven) {
+        json!({ "system": GMP_NUMBER, "value": code })
+    } else if code.strip_prefix('C').is_some_and(seven) {
+        json!({ "system": GMC_NUMBER, "value": code })
+    } else {
+        json!({ "value": code })
+    }
+}
+
+/// Sets `period` from two components that hold times.
+fn period(
+    out: &mut Map<String, Value>,
+    of: &Repetition<'_>,
+    (from, to): (usize, usize),
+    zone: &TimeZone,
+) {
+    let at = |component: usize| {
+        let moment = Moment::read(&part(of, component)?, zone).ok()?;
+        Some(moment.fhir().to_owned())
+    };
+    let mut period = Map::new();
+    put(&mut period, "start", at(from));
+    put(&mut period, "end", at(to));
+    if !period.is_empty() {
+        out.insert("period".to_owned(), Value::Object(period));
+    }
+}
+
+fn put(out: &mut Map<String, Value>, key: &str, text: Option<String>) {
+    if let Some(text) = text {
+        out.insert(key.to_owned(), Value::String(text));
+    }
+}
+
+fn list(out: &mut Map<String, Value>, key: &str, texts: impl IntoIterator<Item = Option<String>>) {
+    let texts: Vec<String> = texts.into_iter().flatten().collect();
+    if !texts.is_empty() {
+        out.insert(key.to_owned(), json!(texts));
+    }
+}

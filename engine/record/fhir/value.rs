@@ -1,0 +1,307 @@
+//! OBX-2 and OBX-5: the value of an observation, never apart from its comparator and unit.
+
+use hl7::message::Message;
+use hl7::segment::{Field, Repetition, Segment};
+use serde_json::{Map, Value, json};
+
+use crate::fhir::attachment;
+use crate::fhir::built::Unmappable;
+use crate::fhir::coded::{concept, in_system};
+use crate::fhir::decimal::Decimal;
+use crate::fhir::names::TERMINOLOGY;
+use crate::fhir::unit::Unit;
+use crate::source::Source;
+use crate::text::{rendered, stated};
+use crate::time::Moment;
+
+/// What an OBX states as its value.
+pub(crate) enum Observed {
+    /// Nothing.
+    Absent,
+    /// HL7 null: what was held is to be deleted.
+    Null,
+    /// An element `value[x]` by its FHIR name, and a data-quality finding about it.
+    Value(&'static str, Value, Option<&'static str>),
+    /// A document or image.
+    Attachment(Value),
+}
+
+impl Observed {
+    fn text(text: String, unit: Option<&Unit>, quality: Option<&'static str>) -> Observed {
+        Observed::Value("valueString", Value::String(with_unit(text, unit)), quality)
+    }
+}
+
+/// A text that stands in for a value says its unit, so that nobody reads a bare number in it.
+fn with_unit(text: String, unit: Option<&Unit>) -> String {
+    match unit {
+        None => text,
+        Some(unit) if text.contains('\n') => format!("{text}\nunit: {}", unit.text),
+        Some(unit) => format!("{text} {}", unit.text),
+    }
+}
+
+/// Reads the value of an OBX.
+///
+/// A number, its comparator and its unit are one quantity or stay one text. A unit beside a value
+/// that cannot take one (a code, a date) is `unit.lost`.
+pub(crate) fn observed(
+    message: &Message,
+    obx: &Segment<'_>,
+    source: &Source,
+) -> Result<Observed, Unmappable> {
+    let Some(field) = obx.field(5).filter(|field| !field.is_empty()) else {
+        return Ok(Observed::Absent);
+    };
+    if field.is_null() {
+        return Ok(Observed::Null);
+    }
+    let unit = Unit::read(message, obx)?;
+    let kind = stated(obx.text(2, 1)).unwrap_or_default().to_ascii_uppercase();
+    let reading = Reading { message, field, unit: unit.as_ref() };
+    let unitless = |found: Observed| match unit {
+        Some(_) => Err(Unmappable::in_field("unit.lost", obx, 6)),
+        None => Ok(found),
+    };
+    match kind.as_str() {
+        "NM" => Ok(reading.number()),
+        "SN" => Ok(reading.structured()),
+        "CE" | "CWE" | "CNE" | "CF" | "IS" | "ID" => unitless(reading.coded()),
+        "DT" | "DTM" | "TS" => unitless(reading.moment(source)),
+        "TM" => unitless(reading.time()),
+        "ED" => attachment::encapsulated(&reading.first())
+            .map(Observed::Attachment)
+            .ok_or_else(|| Unmappable::in_field("attachment.unreadable", obx, 5)),
+        "RP" => attachment::pointer(&reading.first())
+            .map(Observed::Attachment)
+            .ok_or_else(|| Unmappable::in_field("attachment.unreadable", obx, 5)),
+        _ => Ok(reading.free_text()),
+    }
+}
+
+struct Reading<'m> {
+    message: &'m Message,
+    field: Field<'m>,
+    unit: Option<&'m Unit>,
+}
+
+impl<'m> Reading<'m> {
+    fn first(&self) -> Repetition<'m> {
+        // An empty field has one empty repetition, and this one is not empty.
+        self.field.repetition(1).expect("a field has a first repetition")
+    }
+
+    /// The whole value as people read it: every repetition a line, formatting as line breaks.
+    fn rendered(&self) -> String {
+        let lines = self.field.repetitions().map(|line| rendered(self.message, line.raw()));
+        let text = lines.collect::<Vec<_>>().join("\n");
+        text.trim_end().to_owned()
+    }
+
+    fn repeats(&self) -> bool {
+        self.field.repetition(2).is_some()
+    }
+
+    /// NM. What is not a number stays text and is counted: `12.8\.br\comment`, `TEST CANCELLED`.
+    fn number(&self) -> Observed {
+        let text = self.rendered();
+        match comparison(&text) {
+            Some(("", number)) => self.quantity("", &number, None),
+            Some((comparator, number)) => {
+                self.quantity(comparator, &number, Some("result.comparator-in-number"))
+            }
+            None => Observed::text(text, self.unit, Some("result.number-is-text")),
+        }
+    }
+
+    /// ST, TX, FT and unknown types. With a unit, a number or comparison is a quantity.
+    fn free_text(&self) -> Observed {
+        let text = self.rendered();
+        match (comparison(&text), self.unit) {
+            (Some((comparator, number)), Some(_)) => self.quantity(comparator, &number, None),
+            _ => Observed::text(text, self.unit, None),
+        }
+    }
+
+    fn quantity(
+        &self,
+        comparator: &str,
+        number: &Decimal,
+        quality: Option<&'static str>,
+    ) -> Observed {
+        Observed::Value("valueQuantity", quantity(comparator, number, self.unit), quality)
+    }
+
+    /// SN: comparator, number, separator, number. What has no form in FHIR stays one text.
+    fn structured(&self) -> Observed {
+        let sn = self.first();
+        let part = |component: usize| stated(sn.text(component, 1)).unwrap_or_default();
+        let (comparator, separator) = (part(1), part(3));
+        let numbers = (Decimal::read(&part(2)), Decimal::read(&part(4)));
+        let comparator = if comparator == "=" { String::new() } else { comparator };
+        let known = matches!(comparator.as_str(), "" | "<" | ">" | "<=" | ">=");
+        let single = separator.is_empty() && part(4).is_empty();
+        match (separator.as_str(), numbers) {
+            _ if self.repeats() || !known => {}
+            (_, (Some(number), _)) if single => return self.quantity(&comparator, &number, None),
+            ("-", (Some(low), Some(high))) if comparator.is_empty() => {
+                let range = json!({ "low": quantity("", &low, self.unit),
+                                    "high": quantity("", &high, self.unit) });
+                return Observed::Value("valueRange", range, None);
+            }
+            (":" | "/", (Some(one), Some(other)))
+                if comparator.is_empty() && self.unit.is_none() =>
+            {
+                let ratio = json!({ "numerator": quantity("", &one, None),
+                                    "denominator": quantity("", &other, None) });
+                return Observed::Value("valueRatio", ratio, None);
+            }
+            _ => {}
+        }
+        let text = if self.repeats() {
+            self.rendered()
+        } else {
+            [part(1), part(2), part(3), part(4)].concat()
+        };
+        Observed::text(text, self.unit, None)
+    }
+
+    fn coded(&self) -> Observed {
+        match concept(&self.first()) {
+            Some(concept) if !self.repeats() => {
+                Observed::Value("valueCodeableConcept", concept, None)
+            }
+            _ => Observed::text(self.rendered(), None, Some("result.code-is-text")),
+        }
+    }
+
+    fn moment(&self, source: &Source) -> Observed {
+        let text = self.rendered();
+        match Moment::read(&text, &source.zone) {
+            Ok(moment) => Observed::Value("valueDateTime", json!(moment.fhir()), None),
+            Err(_) => Observed::text(text, None, Some("date.unreadable")),
+        }
+    }
+
+    /// TM as FHIR `time`, which has seconds.
+    fn time(&self) -> Observed {
+        let text = self.rendered();
+        let digits = text.len() >= 4 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let second = text.get(4..6).unwrap_or("00");
+        match (digits, text.get(..2), text.get(2..4)) {
+            (true, Some(hour), Some(minute)) if hour < "24" && minute < "60" && second < "60" => {
+                let time = json!(format!("{hour}:{minute}:{second}"));
+                Observed::Value("valueTime", time, None)
+            }
+            _ => Observed::text(text, None, Some("date.unreadable")),
+        }
+    }
+}
+
+fn quantity(comparator: &str, number: &Decimal, unit: Option<&Unit>) -> Value {
+    let mut quantity = Map::new();
+    number.put(&mut quantity);
+    if !comparator.is_empty() {
+        quantity.insert("comparator".to_owned(), json!(comparator));
+    }
+    if let Some(unit) = unit {
+        unit.put(&mut quantity);
+    }
+    Value::Object(quantity)
+}
+
+/// A number with or without comparator and nothing else.
+fn comparison(text: &str) -> Option<(&'static str, Decimal)> {
+    let text = text.trim();
+    let comparator = ["<=", ">=", "<", ">"].into_iter().find(|sign| text.starts_with(sign));
+    let comparator = comparator.unwrap_or("");
+    Decimal::read(text[comparator.len()..].trim()).map(|number| (comparator, number))
+}
+
+/// Why there is no value (FHIR `data-absent-reason`).
+pub(crate) fn absent_reason(code: &str) -> Value {
+    in_system(&format!("{TERMINOLOGY}data-absent-reason"), code, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use hl7::message::Reading as How;
+
+    use super::*;
+
+    fn read(obx: &str) -> Result<Observed, Unmappable> {
+        let text = format!("MSH|^~\\&|LIMS|RXX01|TIE|RXX|20240110||ORU^R01|1|P|2.5.1\r{obx}");
+        let message = Message::parse(text.into_bytes(), &How::default()).expect("a message");
+        let obx = message.segment("OBX", 1).expect("an OBX");
+        observed(&message, &obx, &Source::new("pathology-oru", "RXX"))
+    }
+
+    fn value(kind: &str, value: &str, unit: &str) -> (&'static str, Value, Option<&'static str>) {
+        match read(&format!("OBX|1|{kind}|A||{value}|{unit}")) {
+            Ok(Observed::Value(element, value, quality)) => (element, value, quality),
+            _ => ("", Value::Null, None),
+        }
+    }
+
+    #[test]
+    fn a_number_keeps_its_comparator_and_unit() {
+        let number = json!({ "value": 12.8, "unit": "g/L" });
+        assert_eq!(value("NM", "12.8", "g/L"), ("valueQuantity", number.clone(), None));
+        assert_eq!(value("ST", "12.8", "g/L"), ("valueQuantity", number, None));
+        let below = json!({ "value": 5, "comparator": "<", "unit": "mg/L" });
+        let counted = Some("result.comparator-in-number");
+        assert_eq!(value("NM", "<5", "mg/L"), ("valueQuantity", below.clone(), counted));
+        assert_eq!(value("ST", "< 5", "mg/L"), ("valueQuantity", below.clone(), None));
+        assert_eq!(value("SN", "<^5", "mg/L"), ("valueQuantity", below, None));
+        assert_eq!(value("ST", "<5", ""), ("valueString", json!("<5"), None));
+    }
+
+    #[test]
+    fn what_is_no_number_stays_text_with_its_unit() {
+        let counted = Some("result.number-is-text");
+        let text = |text: &str| ("valueString", json!(text), counted);
+        assert_eq!(value("NM", "12.8\\.br\\comment", ""), text("12.8\ncomment"));
+        assert_eq!(value("NM", "12.8\\.br\\comment", "g/L"), text("12.8\ncomment\nunit: g/L"));
+        assert_eq!(value("NM", "##TEST CANCELLED##", "g/L"), text("##TEST CANCELLED## g/L"));
+        assert_eq!(value("NM", "12,8", "g/L"), text("12,8 g/L"));
+        assert_eq!(value("NM", "1~2", "g/L"), text("1\n2\nunit: g/L"));
+        assert_eq!(value("TX", "10^9 ~b", "").1, "10^9 \nb");
+    }
+
+    #[test]
+    fn structured_numbers_become_what_fhir_has() {
+        let low = json!({ "value": 5, "unit": "g/L" });
+        let high = json!({ "value": 10, "unit": "g/L" });
+        assert_eq!(
+            value("SN", "^5^-^10", "g/L"),
+            ("valueRange", json!({ "low": low, "high": high }), None)
+        );
+        let ratio = json!({ "numerator": { "value": 1 }, "denominator": { "value": 20 } });
+        assert_eq!(value("SN", "^1^:^20", ""), ("valueRatio", ratio, None));
+        assert_eq!(value("SN", "<^1^:^20", "").1, "<1:20");
+        assert_eq!(value("SN", "^2^+", "").1, "2+");
+        assert_eq!(value("SN", "<>^2", "mmol/L").1, "<>2 mmol/L");
+    }
+
+    #[test]
+    fn units_are_carried_or_the_result_is_refused() {
+        assert_eq!(value("NM", "1", "10\\S\\12/L").1["unit"], "10^12/L");
+        assert_eq!(value("NM", "1", "10^12/L").1["unit"], "10^12/L");
+        let ucum = json!({ "value": 1, "unit": "mmol/L", "system": "http://unitsofmeasure.org", "code": "mmol/L" });
+        assert_eq!(value("NM", "1", "mmol/L^^UCUM").1, ucum);
+        assert_eq!(value("NM", "1", "\"\"").1, json!({ "value": 1 }));
+        for unit in ["10\\.br\\12/L", "g~mg", "^^UCUM", "\\Q\\g", "10\\X0A\\12/L"] {
+            let refused = read(&format!("OBX|1|NM|A||1|{unit}")).err().map(|refused| refused.code);
+            assert_eq!(refused, Some("unit.lost"), "{unit}");
+        }
+    }
+
+    #[test]
+    fn codes_dates_and_times_have_their_own_elements() {
+        let code = value("CWE", "112283007^Escherichia coli^SCT", "");
+        assert_eq!(code.1["coding"][0]["system"], "http://snomed.info/sct");
+        assert_eq!(value("DT", "20240110", ""), ("valueDateTime", json!("2024-01-10"), None));
+        assert_eq!(value("DT", "20241301", "").2, Some("date.unreadable"));
+        assert_eq!(value("TM", "1405", ""), ("valueTime", json!("14:05:00"), None));
+    }
+}

@@ -1,0 +1,124 @@
+//! What must not be published as if it were ordinary: sensitive patients, dissent, merges.
+
+use hl7::location::Location;
+use hl7::message::Message;
+
+use crate::text::stated;
+
+/// Whether an event may go where all events go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sensitivity {
+    /// Ordinary confidential patient data.
+    Normal,
+    /// The patient's whereabouts are protected or the patient dissents from sharing.
+    Restricted,
+}
+
+impl Sensitivity {
+    /// Reads PV1-16 (table 0099 in its UK meaning: S sensitive, Y stop-noted), ZU8-4 (location
+    /// hiding: 1 local, 2 national) and ZU8-2 (consent to share: 2 express dissent). All segments
+    /// of those names count, wherever they stand.
+    pub fn of(message: &Message) -> Sensitivity {
+        let marks: [(&str, usize, &[&str]); 3] =
+            [("PV1", 16, &["S", "Y"]), ("ZU8", 4, &["1", "2"]), ("ZU8", 2, &["2"])];
+        let restricted = message.segments().any(|segment| {
+            marks.iter().any(|&(name, number, codes)| {
+                segment.name() == name
+                    && segment.field(number).is_some_and(|field| {
+                        field.repetitions().any(|repetition| {
+                            stated(repetition.text(1, 1))
+                                .is_some_and(|code| codes.contains(&normal(&code).as_str()))
+                        })
+                    })
+            })
+        });
+        if restricted { Sensitivity::Restricted } else { Sensitivity::Normal }
+    }
+
+    /// The word in the `sensitivity` attribute and at the end of the routing key.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Sensitivity::Normal => "normal",
+            Sensitivity::Restricted => "restricted",
+        }
+    }
+}
+
+/// Codes are sent in either case and sometimes with a leading zero.
+fn normal(code: &str) -> String {
+    let code = code.to_ascii_uppercase();
+    code.strip_prefix('0').filter(|rest| !rest.is_empty()).unwrap_or(&code).to_owned()
+}
+
+/// The reason code of a message that Tieline cannot publish safely yet: `sensitive.unsupported`,
+/// or `merge.unsupported` for A18, A34 to A36 and A40 to A47. Sensitivity is asked first.
+pub fn unsupported(message: &Message) -> Option<&'static str> {
+    if Sensitivity::of(message) == Sensitivity::Restricted {
+        return Some("sensitive.unsupported");
+    }
+    is_merge(message).then_some("merge.unsupported")
+}
+
+fn is_merge(message: &Message) -> bool {
+    let at = |text: &str| -> Option<String> {
+        let at: Location = text.parse().ok()?;
+        stated(message.text(&at))
+    };
+    let trigger = at("MSH-9.2").or_else(|| at("EVN-1")).unwrap_or_default().to_ascii_uppercase();
+    let is_adt = at("MSH-9.1").is_some_and(|code| code.eq_ignore_ascii_case("ADT"));
+    is_adt
+        && matches!(
+            trigger.as_str(),
+            "A18"
+                | "A34"
+                | "A35"
+                | "A36"
+                | "A40"
+                | "A41"
+                | "A42"
+                | "A43"
+                | "A44"
+                | "A45"
+                | "A46"
+                | "A47"
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use hl7::message::Reading;
+
+    use super::*;
+
+    fn reason(kind: &str, body: &str) -> Option<&'static str> {
+        let text = format!("MSH|^~\\&|PAS|RXX01|TIE|RXX|20240110||{kind}|1|P|2.4\r{body}");
+        let message = Message::parse(text.into_bytes(), &Reading::default()).expect("a message");
+        unsupported(&message)
+    }
+
+    #[test]
+    fn protected_patients_and_dissent_are_not_published_as_ordinary() {
+        let vip = |code: &str| format!("PV1|1|I{}{code}", "|".repeat(14));
+        for code in ["S", "Y", "s"] {
+            assert_eq!(reason("ADT^A01", &vip(code)), Some("sensitive.unsupported"), "{code}");
+        }
+        for code in ["", "N", "I", "\"\""] {
+            assert_eq!(reason("ADT^A01", &vip(code)), None, "{code}");
+        }
+        for body in ["ZU8|Z|1|No|1", "ZU8|Z|1|No|2", "ZU8|Z|2|No|0", "ZU8|||No|02"] {
+            assert_eq!(reason("ADT^A31", body), Some("sensitive.unsupported"), "{body}");
+        }
+        assert_eq!(reason("ADT^A31", "ZU8|Z|1|No|0"), None);
+    }
+
+    #[test]
+    fn merges_are_told_by_their_trigger() {
+        for trigger in ["A18", "A34", "A36", "A40", "A47"] {
+            assert_eq!(reason(&format!("ADT^{trigger}"), ""), Some("merge.unsupported"));
+        }
+        for trigger in ["A01", "A37", "A48", ""] {
+            assert_eq!(reason(&format!("ADT^{trigger}"), ""), None, "{trigger}");
+        }
+        assert_eq!(reason("ADT", "EVN|A40"), Some("merge.unsupported"));
+    }
+}

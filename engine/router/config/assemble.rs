@@ -1,0 +1,197 @@
+//! From the model to what the line works with: listeners, sources, the broker's address.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use record::source::{self, LocalAuthority, NhsNumberRules};
+
+use crate::amqp::Address;
+use crate::config::channel::{Channel, IfStatusAbsent, Listener, Mllp, PointOfCare};
+use crate::config::load::Loaded;
+use crate::config::model::{Amqp, Config, Environment, Subscriber};
+use crate::config::secret::RevealError;
+
+/// One address to listen on, and who gets what arrives there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedListener {
+    pub settings: Mllp,
+    /// Positions of its channels in the configuration, in order: the first that accepts gets it.
+    pub channels: Vec<usize>,
+}
+
+/// The listeners, in the order of their first channels. Channels with the same address share one;
+/// port 0 asks the operating system for a free port and is a listener for each channel.
+pub fn listeners(config: &Config) -> Vec<SharedListener> {
+    let mut plans: Vec<SharedListener> = Vec::new();
+    for (at, (_, channel)) in config.channels.iter().enumerate() {
+        let Listener::Mllp(settings) = &channel.listener;
+        let own = settings.listen.0.port() == 0;
+        match plans.iter_mut().find(|plan| !own && plan.settings.listen == settings.listen) {
+            Some(plan) => plan.channels.push(at),
+            None => plans.push(SharedListener { settings: settings.clone(), channels: vec![at] }),
+        }
+    }
+    plans
+}
+
+/// What the record knows of each channel's system, in the order of the channels.
+pub fn sources(loaded: &Loaded) -> Vec<Arc<source::Source>> {
+    let config = &loaded.config;
+    config.channels.iter().map(|(name, channel)| Arc::new(source(config, name, channel))).collect()
+}
+
+fn source(config: &Config, name: &str, channel: &Channel) -> source::Source {
+    let said = &channel.source;
+    let local = channel.identity.local.iter().map(|local| LocalAuthority {
+        authority: local.authority.clone(),
+        kind: local.r#type.clone(),
+        default: local.default,
+    });
+    source::Source {
+        site: said.site.as_ref().map(ToString::to_string),
+        sites: said.sites.iter().map(ToString::to_string).collect(),
+        namespace: config.events.namespace.clone(),
+        zone: said.zone.0.clone(),
+        charset: said.charset.0,
+        nhs_number: nhs_number(config, channel),
+        local: local.collect(),
+        point_of_care: match said.point_of_care {
+            PointOfCare::Uk => source::PointOfCare::Uk,
+            PointOfCare::International => source::PointOfCare::International,
+        },
+        death_revoked: said.death_revoked.clone(),
+        ..source::Source::new(name, said.organisation.as_str())
+    }
+}
+
+fn nhs_number(config: &Config, channel: &Channel) -> NhsNumberRules {
+    let said = &channel.identity.nhs_number;
+    NhsNumberRules {
+        authorities: said.authorities.clone(),
+        types: said.types.clone(),
+        other_authorities: said.other_authorities.clone(),
+        fallbacks: said.fallbacks.iter().map(|place| place.0).collect(),
+        trust: said.trust.iter().map(|status| status.0).collect(),
+        if_status_absent: match said.if_status_absent {
+            IfStatusAbsent::Key => source::IfStatusAbsent::Key,
+            IfStatusAbsent::DoNotKey => source::IfStatusAbsent::DoNotKey,
+        },
+        status_in_check_digit: said.status_in_check_digit,
+        // Refused by the check already; said again here because a wrong key harms a patient.
+        test_data: channel.source.test_data && config.engine.environment != Environment::Live,
+    }
+}
+
+/// The queue of a subscriber.
+pub fn queue(_config: &Config, name: &str, subscriber: &Subscriber) -> String {
+    subscriber.queue(name)
+}
+
+/// Where the broker is, with its secrets fetched.
+pub fn address(amqp: &Amqp, base: &Path) -> Result<Address, RevealError> {
+    let url = amqp.url.reveal(base)?;
+    let url = url.expose();
+    let (scheme, rest) = url.split_once("://").unwrap_or(("amqp", url));
+    let (user, place) =
+        rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
+    let user = match (&amqp.password, user) {
+        (Some(password), user) => {
+            let name = user.map_or("guest", |user| user.split(':').next().unwrap_or(user));
+            Some(format!("{name}:{}", escaped(password.reveal(base)?.expose())))
+        }
+        (None, user) => user.map(str::to_owned),
+    };
+    let user = user.map(|user| format!("{user}@")).unwrap_or_default();
+    let heartbeat = amqp.heartbeat.0.as_secs();
+    let (mark, own) =
+        if place.contains('?') { ('&', place.contains("heartbeat=")) } else { ('?', false) };
+    let query = if own { String::new() } else { format!("{mark}heartbeat={heartbeat}") };
+    let shown = place.split('?').next().unwrap_or(place);
+    Ok(Address {
+        url: format!("{scheme}://{user}{place}{query}"),
+        shown: format!("{scheme}://{shown}"),
+    })
+}
+
+/// A password as it may stand in an address (RFC 3986, section 2.1).
+fn escaped(password: &str) -> String {
+    let mut text = String::new();
+    for byte in password.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            write!(text, "%{byte:02X}").expect("a String takes all that is written to it");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::bundle::Bundle;
+    use crate::config::load::understand;
+
+    fn loaded(text: &str) -> Loaded {
+        let bundle = Bundle {
+            files: vec![("c.yaml".to_owned(), text.to_owned())],
+            transforms: Some(std::path::PathBuf::new()),
+            scripts: [("x.rhai".to_owned(), "fn transform(msg) { filter(\"no\") }\n".to_owned())]
+                .into(),
+            ..Bundle::default()
+        };
+        understand(bundle, Vec::new()).expect("loads")
+    }
+
+    fn feed(name: &str, port: u16, more: &str) -> String {
+        format!(
+            "  {name}: {{ listener: {{ mllp: {{ listen: 127.0.0.1:{port} }} }}, \
+             accept: {{ types: [{more}] }}, source: {{ organisation: RXX }}, \
+             transform: {{ script: x.rhai }} }}\n"
+        )
+    }
+
+    #[test]
+    fn channels_share_a_listener_unless_they_leave_the_port_to_the_system() {
+        let text =
+            [("a", 1, "ADT"), ("b", 2, "ADT"), ("c", 1, "ORU"), ("d", 0, "ADT"), ("e", 0, "ADT")]
+                .map(|(name, port, types)| feed(name, port, types))
+                .concat();
+        let loaded = loaded(&format!("channels:\n{text}"));
+        let plans = listeners(&loaded.config);
+        let channels: Vec<_> = plans.into_iter().map(|plan| plan.channels).collect();
+        assert_eq!(channels, [vec![0, 2], vec![1], vec![3], vec![4]]);
+    }
+
+    #[test]
+    fn a_source_is_what_the_channel_says_above_its_preset() {
+        let text = "engine: { environment: test }\nchannels:\n  c: { listener: { mllp: { listen: 127.0.0.1:1 } }, \
+             source: { preset: hl7-2.3.1-community, organisation: RYY, test_data: true, charset: 8859/15 }, \
+             identity: { nhs_number: { if_status_absent: key } }, transform: { script: x.rhai } }\n";
+        let sources = sources(&loaded(text));
+        let source = &sources[0];
+        assert_eq!((source.name.as_str(), source.organisation.as_str()), ("c", "RYY"));
+        assert!(source.nhs_number.test_data && source.nhs_number.status_in_check_digit);
+        assert_eq!(source.nhs_number.fallbacks.len(), 2);
+        assert_eq!(source.nhs_number.if_status_absent, source::IfStatusAbsent::Key);
+        assert_eq!(source.charset.name(), "ISO-8859-15");
+    }
+
+    #[test]
+    fn the_address_of_the_broker_is_shown_without_user_and_password() {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::write(folder.path().join("password"), "p@ss/word\n").expect("write");
+        let text = format!(
+            "broker: {{ amqp: {{ url: amqp://tie@rabbit:5672/tie, password: {{ file: password }} }} }}\n\
+             channels:\n{}",
+            feed("a", 1, "ADT")
+        );
+        let config = loaded(&text).config;
+        let Some(crate::config::model::Broker::Amqp(amqp)) = &config.broker else { return };
+        let found = address(amqp, folder.path()).expect("address");
+        assert_eq!(found.url, "amqp://tie:p%40ss%2Fword@rabbit:5672/tie?heartbeat=10");
+        assert_eq!(found.shown, "amqp://rabbit:5672/tie");
+        assert!(address(amqp, Path::new("/no/such/folder")).is_err());
+    }
+}

@@ -1,0 +1,361 @@
+//! One feed as plain data: where it arrives, what is accepted, how to read it, what becomes of it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::listed::{CharsetName, MessageLocation, StatusCode, Zone};
+use crate::config::measure::{Address, Hours, Period, Size};
+use crate::config::name::{MessageKind, Ods, Sender};
+use crate::config::setting::Settings;
+
+/// One feed of messages from one kind of system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// What it is, for people.
+    #[serde(default)]
+    pub description: String,
+    /// Where messages arrive. Channels with the same address share one listener.
+    pub listener: Listener,
+    /// Which messages are taken.
+    #[serde(default)]
+    pub accept: Accept,
+    /// How to read what this system sends.
+    pub source: Source,
+    /// How to know whom a message is about.
+    #[serde(default)]
+    pub identity: Identity,
+    /// What turns a message into events.
+    pub transform: Transform,
+    /// What is kept in order.
+    #[serde(default)]
+    pub order: Order,
+    /// What a message that failed holds back. Not yet in force in this version: nothing is held.
+    pub on_error: Option<OnError>,
+    /// How a message sent twice is known. Not yet in force in this version.
+    pub duplicates: Option<Duplicates>,
+    /// When silence is a fault. Not yet in force in this version.
+    pub expect: Option<Expect>,
+}
+
+/// Where messages arrive.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Listener {
+    /// HL7's minimal lower layer protocol over TCP.
+    Mllp(Mllp),
+}
+
+/// HL7's minimal lower layer protocol over TCP.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mllp {
+    /// The address to listen on.
+    pub listen: Address,
+    /// The largest frame; a larger one is refused with AR and the connection stays.
+    #[serde(default = "Mllp::max_frame")]
+    pub max_frame: Size,
+    /// How long a connection may say nothing before it is closed.
+    #[serde(default = "Mllp::idle")]
+    pub idle: Period,
+    /// How many connections may be open at once.
+    #[serde(default = "Mllp::connections")]
+    pub connections: u32,
+    /// How long a sender may leave its acknowledgements unread before the connection is closed.
+    #[serde(default = "Mllp::write_timeout")]
+    pub write_timeout: Period,
+}
+
+/// Which messages are taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Accept {
+    /// Who may send, as MSH-3/MSH-4; anybody unless given. Others are refused with AR.
+    pub senders: Vec<Sender>,
+    /// The message types the channel is for; all unless given.
+    pub types: Vec<MessageKind>,
+    /// The processing ids (MSH-11) that are taken; others are refused with AR. Anything but `P`
+    /// needs `source.test_data`.
+    pub processing: Vec<Processing>,
+    /// What becomes of a type not in `types`: kept, acknowledged and parked, or refused.
+    pub unknown_type: UnknownType,
+}
+
+/// A processing id, HL7 table 0103.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Processing {
+    /// Production.
+    P,
+    /// Training.
+    T,
+    /// Debugging.
+    D,
+}
+
+/// What becomes of a message of a type the channel is not for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownType {
+    /// It is kept, acknowledged with AA and parked as `trigger.unknown`.
+    #[default]
+    Accept,
+    /// It is refused with AR; a sender that waits may send it again for ever.
+    Reject,
+}
+
+/// How to read what a system sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// A set of defaults for the whole channel, each of which may be overridden here:
+    /// `itk-2.4`, `hl7-2.3.1-community` or `generic`.
+    #[serde(default = "Source::preset")]
+    pub preset: String,
+    /// The organisation the events speak for.
+    pub organisation: Ods,
+    /// Its sites, where their codes do not begin with the organisation's own.
+    #[serde(default)]
+    pub sites: Vec<Ods>,
+    /// The site of messages that name none in PV1-3.4.
+    pub site: Option<Ods>,
+    /// The clock of times that carry no offset.
+    #[serde(default = "Source::zone")]
+    pub zone: Zone,
+    /// The character set of messages that name none in MSH-18.
+    #[serde(default = "Source::charset")]
+    pub charset: CharsetName,
+    /// Whether numbers of the 999 test range key events and MSH-11 may be other than `P`.
+    #[serde(default)]
+    pub test_data: bool,
+    /// Where a ward stands in a person location (PL).
+    #[serde(default)]
+    pub point_of_care: PointOfCare,
+    /// Words in PID-29 that revoke a death.
+    #[serde(default = "Source::death_revoked")]
+    pub death_revoked: Vec<String>,
+}
+
+/// Where a ward stands in a person location (PL), and where its site.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PointOfCare {
+    /// As HL7 UK and the ITK have it: the ward in PL-2, the site in PL-4.
+    #[default]
+    Uk,
+    /// As HL7 International has it: the ward in PL-1.
+    International,
+}
+
+/// How to know whom a message is about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identity {
+    /// The system's own identifiers, the most trustworthy first.
+    pub local: Vec<LocalIdentifier>,
+    /// The NHS Number: where it stands and when it may key an event.
+    pub nhs_number: NhsNumber,
+    /// Whether other channels may learn from this one which numbers are one patient's.
+    /// Not yet in force in this version.
+    pub teaches: bool,
+    /// What becomes of a merge. Not yet in force in this version: every merge parks.
+    pub merges: Option<Merges>,
+}
+
+/// An identifier a system gives its patients.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LocalIdentifier {
+    /// Its assigning authority, CX.4.1.
+    pub authority: String,
+    /// Its identifier type code, CX.5: `MR`, `PI`.
+    pub r#type: String,
+    /// Whether an identifier of this type that names no authority is one of these.
+    #[serde(default)]
+    pub default: bool,
+}
+
+/// The NHS Number: where it stands and when it may key an event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NhsNumber {
+    /// The statuses with which a number keys; "01" is present and verified.
+    pub trust: Vec<StatusCode>,
+    /// Whether a number that comes with no status keys.
+    pub if_status_absent: IfStatusAbsent,
+    /// Assigning authorities (CX.4.1) that mark an NHS Number.
+    pub authorities: Vec<String>,
+    /// Identifier type codes (CX.5) that mark an NHS Number.
+    pub types: Vec<String>,
+    /// Assigning authorities that are never the NHS Number although their type may say so:
+    /// Scotland's CHI and Northern Ireland's H&C number.
+    pub other_authorities: Vec<String>,
+    /// Whether the status of a number stands in CX.2, where HL7 has the check digit.
+    pub status_in_check_digit: bool,
+    /// Where else to look when PID-3 has none: `PID-2`, `PID-19`.
+    pub fallbacks: Vec<MessageLocation>,
+}
+
+/// Whether an NHS Number that comes with no status keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum IfStatusAbsent {
+    /// The event is keyed by it.
+    Key,
+    /// The event goes without `subject`, with the local identifier.
+    #[default]
+    DoNotKey,
+}
+
+/// What becomes of a merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Merges {
+    /// It is carried out.
+    Automatic,
+    /// It waits for an operator.
+    Approve,
+}
+
+/// What turns a message into events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Transform {
+    /// The script, a `.rhai` file; `lib/` and `tables/` stand in the folder `transforms` above it.
+    pub script: PathBuf,
+    /// Values the script reads with `setting("name")`: texts, whole numbers, true or false.
+    #[serde(default)]
+    pub settings: Settings,
+}
+
+/// What is kept in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Messages about one patient; different patients run side by side.
+    #[default]
+    Patient,
+}
+
+/// What a message that failed holds back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnError {
+    /// Later messages of its patient.
+    HoldPatient,
+}
+
+/// How a message sent twice is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Duplicates {
+    /// How far back the engine looks.
+    pub window: Period,
+}
+
+/// When silence is a fault.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// The longest silence.
+    pub every: Period,
+    /// The hours in which it counts; the whole day unless given.
+    pub between: Option<Hours>,
+}
+
+impl Mllp {
+    fn max_frame() -> Size {
+        Size(32 << 20)
+    }
+
+    fn idle() -> Period {
+        Period(Duration::from_mins(10))
+    }
+
+    fn connections() -> u32 {
+        256
+    }
+
+    fn write_timeout() -> Period {
+        Period(Duration::from_secs(30))
+    }
+}
+
+impl Default for Accept {
+    fn default() -> Self {
+        Accept {
+            senders: Vec::new(),
+            types: Vec::new(),
+            processing: vec![Processing::P],
+            unknown_type: UnknownType::default(),
+        }
+    }
+}
+
+impl Accept {
+    /// Whether a message with this MSH-3.1 and MSH-4.1 comes from an allowed sender.
+    pub fn sender_allowed(&self, application: &str, facility: &str) -> bool {
+        self.senders.is_empty() || self.senders.iter().any(|s| s.matches(application, facility))
+    }
+
+    /// Whether the channel is for messages of this MSH-9.1 and MSH-9.2.
+    pub fn type_expected(&self, code: &str, trigger: &str) -> bool {
+        self.types.is_empty() || self.types.iter().any(|t| t.matches(code, trigger))
+    }
+
+    /// Whether MSH-11.1 is one the channel takes.
+    pub fn processing_allowed(&self, id: &str) -> bool {
+        self.processing.iter().any(|ours| ours.code() == id)
+    }
+}
+
+impl Processing {
+    /// As it stands in MSH-11.1.
+    pub fn code(self) -> &'static str {
+        match self {
+            Processing::P => "P",
+            Processing::T => "T",
+            Processing::D => "D",
+        }
+    }
+}
+
+impl Source {
+    fn preset() -> String {
+        "generic".to_owned()
+    }
+
+    fn zone() -> Zone {
+        Zone(defaults().zone)
+    }
+
+    fn charset() -> CharsetName {
+        CharsetName(defaults().charset)
+    }
+
+    fn death_revoked() -> Vec<String> {
+        defaults().death_revoked
+    }
+}
+
+/// What the record takes for granted of a source. Said there once, so that it cannot differ here.
+fn defaults() -> record::source::Source {
+    record::source::Source::new("", "")
+}
+
+impl Default for NhsNumber {
+    fn default() -> Self {
+        let rules = record::source::NhsNumberRules::default();
+        NhsNumber {
+            trust: rules.trust.into_iter().map(StatusCode).collect(),
+            if_status_absent: IfStatusAbsent::default(),
+            authorities: rules.authorities,
+            types: rules.types,
+            other_authorities: rules.other_authorities,
+            status_in_check_digit: rules.status_in_check_digit,
+            fallbacks: rules.fallbacks.into_iter().map(MessageLocation).collect(),
+        }
+    }
+}

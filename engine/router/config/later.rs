@@ -1,0 +1,55 @@
+//! Keys of the contract that this version reads and does not yet obey. Each is said aloud: a key
+//! that is silently without effect is worse than one that is refused.
+
+use crate::config::channel::Channel;
+use crate::config::model::Config;
+use crate::config::problem::Problem;
+use crate::config::tree::Node;
+
+/// Adds a warning for each key that is written and not yet in force.
+pub(super) fn warn(config: &Config, tree: &Node, problems: &mut Vec<Problem>) {
+    let mut say = |path: &[&str], instead: &str| {
+        let key = path.last().unwrap_or(&"");
+        let problem = Problem::warning(
+            tree.place_of(path),
+            format!("`{key}` is not yet in force in this version"),
+        );
+        problems.push(problem.help(instead));
+    };
+    if config.alerts.is_some() {
+        say(&["alerts"], "watch /metrics and `tieline status` instead");
+    }
+    for (name, channel) in config.channels.iter() {
+        for (path, instead) in said(channel) {
+            let path: Vec<&str> = ["channels", name].into_iter().chain(path.split('.')).collect();
+            say(&path, instead);
+        }
+    }
+    for (name, subscriber) in config.subscribers.iter() {
+        if subscriber.deliver.is_some() {
+            say(&["subscribers", name, "deliver"], "the subscriber has a queue instead");
+        }
+    }
+}
+
+fn said(channel: &Channel) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let identity = &channel.identity;
+    [
+        (
+            channel.on_error.is_some(),
+            "on_error",
+            "a message that failed parks and holds nothing back",
+        ),
+        (channel.duplicates.is_some(), "duplicates", "a message sent twice becomes events twice"),
+        (
+            channel.expect.is_some(),
+            "expect",
+            "watch the age of the last message in `tieline status`",
+        ),
+        (identity.teaches, "identity.teaches", "each message is known by what it says itself"),
+        (identity.merges.is_some(), "identity.merges", "every merge parks as merge.unsupported"),
+    ]
+    .into_iter()
+    .filter(|(said, ..)| *said)
+    .map(|(_, path, instead)| (path, instead))
+}

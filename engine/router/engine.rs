@@ -1,0 +1,284 @@
+//! The engine: assembles the line from a configuration, and is asked about it through one handle.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use journal::disk::{Disk, RealDisk};
+use journal::journal::Journal;
+use journal::recovery::OpenError;
+use journal::report::Recovered;
+use journal::settings::{Retention, Settings};
+use thiserror::Error;
+use tokio::runtime::Handle as Runtime;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::amqp::Amqp;
+use crate::books::{Books, BooksError};
+use crate::budget::Budget;
+use crate::config::load::Loaded;
+use crate::config::secret::RevealError;
+use crate::delivery::Delivery;
+use crate::embedded::Embedded;
+use crate::event::Event;
+use crate::handle::{Handle, ListenerFacts};
+use crate::intake::{Intake, Stamps};
+use crate::listener::Listener;
+use crate::plan::{ListenerPlan, Plan};
+use crate::publish::Publisher;
+
+/// How long sessions may take to send what they owe when the engine stops.
+const SESSION_GRACE: Duration = Duration::from_secs(10);
+/// How long delivery may take to finish what is in flight; the rest goes on after the next start.
+const DELIVERY_GRACE: Duration = Duration::from_secs(10);
+
+/// A running engine. Dropping it without [`Engine::stop`] is a crash, which loses nothing.
+#[derive(Debug)]
+pub struct Engine {
+    handle: Handle,
+    journal: Journal,
+    intake_stop: CancellationToken,
+    delivery_stop: CancellationToken,
+    books_stop: CancellationToken,
+    sessions: TaskTracker,
+    delivering: TaskTracker,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+/// Why the engine does not start. Nothing was acknowledged.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A secret that channels.yaml refers to is not there.
+    #[error("a secret cannot be read")]
+    Secret(#[from] RevealError),
+    /// The journal cannot be opened.
+    #[error("the journal in {folder} cannot be opened")]
+    Journal {
+        /// Its folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: OpenError,
+    },
+    /// The journal can be opened and not understood.
+    #[error("the books cannot be taken up from the journal in {folder}")]
+    Books {
+        /// Its folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: BooksError,
+    },
+    /// A port is taken, or the address is not this machine's.
+    #[error("channel {channel} cannot listen on {address}: choose another listener.mllp.listen or stop what holds it")]
+    Listen {
+        /// First channel of the listener.
+        channel: String,
+        /// Its address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The system gives no thread.
+    #[error("a thread cannot be started")]
+    Thread(#[source] std::io::Error),
+}
+
+impl Engine {
+    /// Opens the journal, takes up the books, binds every listener, and only then accepts.
+    pub async fn start(loaded: &Loaded) -> Result<Self, StartError> {
+        let began = Instant::now();
+        let plan = Arc::new(Plan::assemble(loaded)?);
+        let folder = loaded.data.join("journal");
+        let (journal, recovered) = open_journal(loaded, &folder).await?;
+        let sockets = bind(&plan, &journal).await?;
+        let stop = CancellationToken::new();
+        let engine = match &plan.broker {
+            None => Self::assemble(&plan, journal, &recovered, folder, sockets, Embedded, stop),
+            Some(broker) => {
+                let publisher =
+                    Amqp::start(broker.address.clone(), broker.topology.clone(), stop.clone());
+                Self::assemble(&plan, journal, &recovered, folder, sockets, publisher, stop)
+            }
+        }?;
+        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Event::Activated { version: &plan.version, last_good: false }.emit();
+        Event::Ready { channels: plan.channels.len(), listeners: plan.listeners.len(), took_ms }
+            .emit();
+        Ok(engine)
+    }
+
+    fn assemble<P: Publisher>(
+        plan: &Arc<Plan>,
+        journal: Journal,
+        recovered: &Recovered,
+        folder: PathBuf,
+        sockets: Bound,
+        publisher: P,
+        delivery_stop: CancellationToken,
+    ) -> Result<Self, StartError> {
+        let began = Instant::now();
+        let (books, from, entries) = Books::recover(journal.clone(), recovered)
+            .map_err(|source| StartError::Books { folder, source })?;
+        let books = Arc::new(books);
+        let ledger = books.ledger();
+        tell_recovery(recovered, entries, ledger.total().pending, began);
+        let publisher = Arc::new(publisher);
+        let delivering = TaskTracker::new();
+        let delivery = Delivery::start(
+            journal.clone(),
+            plan.clone(),
+            publisher.clone(),
+            delivery_stop.clone(),
+            delivering.clone(),
+            from,
+        )
+        .map_err(StartError::Thread)?;
+        let books_stop = CancellationToken::new();
+        let reading = {
+            let delivery = delivery.clone();
+            thread("delivery", move || delivery.read(from, &ledger.open))?
+        };
+        let keeping = {
+            let (books, runtime) = (books.clone(), Runtime::current());
+            let (stop, delivery) = (books_stop.clone(), delivery.clone());
+            thread("books", move || books.follow(&runtime, &stop, &|| delivery.low_water()))?
+        };
+        let sessions = TaskTracker::new();
+        let intake_stop = sockets.intake.stop.clone();
+        let mut listeners = Vec::new();
+        for (listener, plan) in sockets.listeners {
+            let facts = ListenerFacts::new(&plan, &listener);
+            Event::Listening { listener: &plan.name, address: facts.address }.emit();
+            listeners.push(facts);
+            sessions.spawn(listener.run(sessions.clone()));
+        }
+        let in_flight = Box::new(move || delivery.in_flight());
+        let health = Box::new(move || publisher.health());
+        let handle =
+            Handle::new(plan.clone(), journal.clone(), books, listeners, in_flight, health);
+        Ok(Self {
+            handle,
+            journal,
+            intake_stop,
+            delivery_stop,
+            books_stop,
+            sessions,
+            delivering,
+            threads: vec![reading, keeping],
+        })
+    }
+
+    /// What the console sees.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Resolves when the journal can write no more: the process must stop.
+    pub async fn failed(&self) -> String {
+        let mut failed = self.journal.failed();
+        let failure = failed.wait_for(Option::is_some).await;
+        let line = failure.ok().and_then(|failure| failure.as_ref().map(ToString::to_string));
+        Event::JournalFailed.emit();
+        line.unwrap_or_else(|| "the journal is closed".to_owned())
+    }
+
+    /// Takes no more, answers what is owed, finishes what is in flight, closes the journal.
+    pub async fn stop(self) {
+        self.intake_stop.cancel();
+        self.sessions.close();
+        // What does not end in time is cut: its sender has no answer and sends again.
+        drop(tokio::time::timeout(SESSION_GRACE, self.sessions.wait()).await);
+        self.delivering.close();
+        drop(tokio::time::timeout(DELIVERY_GRACE, self.idle()).await);
+        self.delivery_stop.cancel();
+        drop(tokio::time::timeout(DELIVERY_GRACE, self.delivering.wait()).await);
+        self.books_stop.cancel();
+        let (threads, journal) = (self.threads, self.journal);
+        let closing = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                drop(thread.join());
+            }
+            journal.close();
+        });
+        drop(closing.await);
+    }
+
+    /// Until nothing is pending.
+    async fn idle(&self) {
+        let mut durable = self.journal.durable();
+        while self.handle.ledger().total().pending > 0 {
+            let more = tokio::time::timeout(Duration::from_millis(20), durable.changed()).await;
+            if matches!(more, Ok(Err(_))) {
+                return;
+            }
+        }
+    }
+}
+
+fn thread(
+    name: &str,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<std::thread::JoinHandle<()>, StartError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
+}
+
+fn tell_recovery(recovered: &Recovered, entries: u64, pending: u64, began: Instant) {
+    for corruption in &recovered.report.corrupt {
+        let offset = corruption.bytes.start;
+        let bytes = corruption.bytes.end.saturating_sub(offset);
+        Event::Corruption { volume: corruption.volume, offset, bytes }.emit();
+    }
+    if entries > 0 || pending > 0 {
+        let torn = recovered.report.torn.is_some();
+        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Event::Recovered { entries, pending, torn, took_ms }.emit();
+    }
+}
+
+async fn open_journal(
+    loaded: &Loaded,
+    folder: &std::path::Path,
+) -> Result<(Journal, Recovered), StartError> {
+    let config = &loaded.config.engine.journal;
+    let mut settings = Settings::new(folder);
+    settings.volume_size = config.volume.bytes();
+    settings.retain = Retention {
+        age: config.retain.age.as_ref().map(|age| age.0),
+        size: config.retain.size.as_ref().map(|size| size.bytes()),
+    };
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::default());
+    let opened = tokio::task::spawn_blocking(move || Journal::open(disk, settings)).await;
+    let opened = opened.expect("opening the journal does not panic");
+    opened.map_err(|source| StartError::Journal { folder: folder.to_owned(), source })
+}
+
+struct Bound {
+    intake: Arc<Intake>,
+    listeners: Vec<(Listener, Arc<ListenerPlan>)>,
+}
+
+/// Binds everything before anything is accepted: a taken port stops the start, not a feed.
+async fn bind(plan: &Plan, journal: &Journal) -> Result<Bound, StartError> {
+    let intake = Arc::new(Intake {
+        journal: journal.clone(),
+        budget: Budget::new(plan.buffers),
+        stop: CancellationToken::new(),
+        stamps: Stamps::new(Timestamp::now()),
+    });
+    let mut listeners = Vec::new();
+    for listener in &plan.listeners {
+        let bound = Listener::bind(listener.clone(), intake.clone()).await;
+        let bound = bound.map_err(|source| StartError::Listen {
+            channel: listener.name.clone(),
+            address: listener.address,
+            source,
+        })?;
+        listeners.push((bound, listener.clone()));
+    }
+    Ok(Bound { intake, listeners })
+}

@@ -1,0 +1,203 @@
+//! What the router writes into the journal: the bodies of `accepted`, `outcome` and `state` entries.
+//!
+//! Every body is a length-prefixed JSON head followed by raw bytes, so that a field may be added
+//! without a new format and message bytes stay exactly as they came:
+//!
+//! ```text
+//! u32 little-endian: length of the head | head (JSON) | payload
+//! accepted: the frame            outcome: the final bytes of each event, one after another
+//! state:    nothing
+//! ```
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The states of the ledger: every accepted message is in exactly one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Accepted, and not yet in any state below.
+    Pending,
+    /// Kept back with a reason code until a person decides.
+    Parked,
+    /// All its events have their receipts. Final.
+    Published,
+    /// The script said that no event follows. Final.
+    Filtered,
+}
+
+impl State {
+    /// The word used in the API, the metrics and the logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Parked => "parked",
+            Self::Published => "published",
+            Self::Filtered => "filtered",
+        }
+    }
+
+    /// Whether nothing can change this state any more.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Published | Self::Filtered)
+    }
+}
+
+/// Head of an `accepted` entry; the payload is the frame.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Channel that took the message.
+    pub channel: String,
+    /// Address the frame came from.
+    pub peer: String,
+    /// When the frame was complete, milliseconds since 1970 in UTC.
+    pub received: i64,
+    /// MSH-10 as text.
+    pub control_id: String,
+    /// MSH-9 as `ADT^A01`.
+    #[serde(rename = "type")]
+    pub message_type: String,
+    /// MSH-16, recorded and not yet answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application_ack: Option<String>,
+}
+
+/// Head of an `outcome` entry: what the message became; the payload is the events' bytes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Channel, repeated so that a listing need not look at two entries.
+    pub channel: String,
+    /// As in [`Accepted`].
+    pub received: i64,
+    /// As in [`Accepted`].
+    pub control_id: String,
+    /// As in [`Accepted`].
+    #[serde(rename = "type")]
+    pub message_type: String,
+    /// State that follows when every event has its receipt.
+    pub state: State,
+    /// Reason code of a parked or filtered message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Free text of a fault; may quote the message, so it is shown to operators only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The NHS Number that keys the events, when one may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nhs_number: Option<String>,
+    /// Local identifiers as `authority|type|value`.
+    #[serde(default)]
+    pub local_ids: Vec<String>,
+    /// Data-quality findings and their counts.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub quality: std::collections::BTreeMap<String, u64>,
+    /// Configuration that decided.
+    pub configversion: String,
+    /// The events in their order.
+    pub events: Vec<StoredEvent>,
+}
+
+/// One event of an outcome.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StoredEvent {
+    /// CloudEvents `id`.
+    pub id: String,
+    /// Full CloudEvents `type`.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// `<ods>.<entity>.<verb>.<sensitivity>`.
+    pub routing_key: String,
+    /// Length of its bytes in the payload.
+    pub length: u32,
+}
+
+/// Body of a `state` entry.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StateChange {
+    /// Channel of the message.
+    pub channel: String,
+    /// The state reached.
+    pub state: State,
+    /// How many subscribers should get its events, summed over the events.
+    #[serde(default)]
+    pub routes: u64,
+}
+
+/// Why an entry of the router's own making cannot be read back.
+#[derive(Debug, Error)]
+pub enum EntryError {
+    /// The length prefix points past the end.
+    #[error("entry body of {length} bytes is shorter than its head says")]
+    Short {
+        /// Bytes there are.
+        length: usize,
+    },
+    /// The head is not the JSON that was written; a newer version may have written it.
+    #[error("entry head cannot be read: written by a newer version?")]
+    Head(#[source] serde_json::Error),
+}
+
+/// Joins a head and its payload into one body.
+pub fn encode<H: Serialize>(head: &H, payload: &[&[u8]]) -> Bytes {
+    let size: usize = payload.iter().map(|part| part.len()).sum();
+    let mut body = Vec::with_capacity(4 + 320 + size);
+    body.extend_from_slice(&[0; 4]);
+    serde_json::to_writer(&mut body, head).expect("heads hold only strings and numbers");
+    let head_length = u32::try_from(body.len() - 4).expect("a head is far below 4 GiB");
+    body[..4].copy_from_slice(&head_length.to_le_bytes());
+    for part in payload {
+        body.extend_from_slice(part);
+    }
+    Bytes::from(body)
+}
+
+/// Splits a body into its head and its payload.
+pub fn decode<H: DeserializeOwned>(body: &Bytes) -> Result<(H, Bytes), EntryError> {
+    let short = || EntryError::Short { length: body.len() };
+    let prefix: [u8; 4] = body.get(..4).and_then(|b| b.try_into().ok()).ok_or_else(short)?;
+    let end = usize::try_from(u32::from_le_bytes(prefix)).map_err(|_| short())? + 4;
+    let head = body.get(4..end).ok_or_else(short)?;
+    let head = serde_json::from_slice(head).map_err(EntryError::Head)?;
+    Ok((head, body.slice(end..)))
+}
+
+/// The events of an outcome with their bytes.
+pub fn events(outcome: &Outcome, payload: &Bytes) -> Result<Vec<(StoredEvent, Bytes)>, EntryError> {
+    let mut start = 0;
+    let mut found = Vec::with_capacity(outcome.events.len());
+    for event in &outcome.events {
+        let end = start + event.length as usize;
+        if end > payload.len() {
+            return Err(EntryError::Short { length: payload.len() });
+        }
+        found.push((event.clone(), payload.slice(start..end)));
+        start = end;
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_reads_back_as_written() {
+        let head = StateChange { channel: "pas-adt".into(), state: State::Published, routes: 2 };
+        let body = encode(&head, &[b"MSH|", &[0xff, 0x00]]);
+        let (back, payload): (StateChange, Bytes) = decode(&body).unwrap();
+        assert_eq!(back.channel, "pas-adt");
+        assert_eq!(back.state, State::Published);
+        assert_eq!(&payload[..], &[b'M', b'S', b'H', b'|', 0xff, 0x00]);
+    }
+
+    #[test]
+    fn a_cut_body_is_an_error_not_a_panic() {
+        let head = StateChange { channel: "c".into(), state: State::Filtered, routes: 0 };
+        let body = encode(&head, &[]);
+        for end in 0..body.len() {
+            assert!(decode::<StateChange>(&body.slice(..end)).is_err());
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What an operator may hear of: each [`Event`] is one log line and one counter, so they cannot drift apart.
+//!
+//! No variant has a field that could hold message text: patient data cannot be logged because the
+//! type has no room for it. WARN means odd but nothing lost; ERROR means somebody must act.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, Unit};
+use tracing::{debug, error, info, warn};
+
+/// One thing that happened, told in words and numbers that name no patient.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The engine accepts connections.
+    Ready { channels: usize, listeners: usize, took_ms: u64 },
+    /// The engine stops on request.
+    Stopping { reason: &'a str },
+    /// The journal was read at start.
+    Recovered { entries: u64, pending: u64, torn: bool, took_ms: u64 },
+    /// A part of the journal fails its checksum although it was once durable.
+    Corruption { volume: u64, offset: u64, bytes: u64 },
+    /// Configuration version in force.
+    Activated { version: &'a str, last_good: bool },
+    /// A listener accepts connections.
+    Listening { listener: &'a str, address: SocketAddr },
+    /// A peer connected.
+    Connected { listener: &'a str, peer: SocketAddr },
+    /// A connection ended; `why` is one of a closed set of words.
+    Disconnected { listener: &'a str, peer: SocketAddr, why: &'static str },
+    /// A connection was turned away because the listener holds its maximum.
+    ConnectionRefused { listener: &'a str, peer: SocketAddr, maximum: usize },
+    /// A message is durable and will be acknowledged.
+    Accepted { channel: &'a str },
+    /// A frame got a negative answer; its bytes are in the ring of refused frames.
+    Refused { listener: &'a str, reason: &'static str },
+    /// A frame that is itself an acknowledgement; it is not answered.
+    StrayAcknowledgement { listener: &'a str },
+    /// Bytes outside any frame.
+    Junk { listener: &'a str, bytes: usize },
+    /// A positive or negative answer went out.
+    Acknowledged { channel: &'a str, code: &'static str },
+    /// Nothing can be stored: intake waits, nothing is answered.
+    IntakeClosed,
+    /// Intake goes on.
+    IntakeOpen,
+    /// A message reached a state of the ledger.
+    Settled { channel: &'a str, state: &'static str, reason: &'a str },
+    /// A message was parked; somebody must look at it.
+    Parked { channel: &'a str, message: u64, reason: &'a str },
+    /// A data-quality finding; counted, never more than its code.
+    Quality { channel: &'a str, code: &'a str, count: u64 },
+    /// A look-up that found nothing.
+    TableMiss { channel: &'a str, table: &'a str, count: u64 },
+    /// An event has its receipt.
+    Published { subscribers: usize },
+    /// The broker confirmed an event but no queue took it; it is kept and tried again.
+    Unroutable { event_type: &'a str, routing_key: &'a str },
+    /// A publish got no receipt and is tried again.
+    PublishRetried { reason: &'static str },
+    /// The broker connection is up and its topology stands.
+    BrokerUp { address: &'a str },
+    /// The broker connection is lost or cannot be made.
+    BrokerDown { address: &'a str, detail: &'a str, retry_ms: u64 },
+    /// The broker holds something other than what channels.yaml asks for.
+    TopologyDiffers { detail: &'a str },
+    /// The journal can write no more; the process must stop.
+    JournalFailed,
+    /// Old volumes were removed.
+    VolumesDropped { volumes: u64, bytes: u64 },
+    /// The configuration file on disk is broken; what was last activated is used.
+    LastGood { path: &'a Path, problems: usize },
+}
+
+impl Event<'_> {
+    /// Counts and tells.
+    pub fn emit(self) {
+        match self {
+            Self::Ready { channels, listeners, took_ms } => {
+                info!(channels, listeners, took_ms, "ready");
+            }
+            Self::Stopping { reason } => info!(reason, "stopping"),
+            Self::Recovered { entries, pending, torn, took_ms } => {
+                info!(entries, pending, torn, took_ms, "journal recovered");
+            }
+            Self::Corruption { volume, offset, bytes } => {
+                counter!("tieline_journal_corruptions_total").increment(1);
+                error!(
+                    volume,
+                    offset,
+                    bytes,
+                    "journal bytes fail their checksum; they are kept and skipped: restore this volume from a backup or ask the senders to resend"
+                );
+            }
+            Self::Activated { version, last_good } => {
+                info!(version, last_good, "configuration activated");
+            }
+            Self::Listening { listener, address } => info!(listener, %address, "listening"),
+            Self::LastGood { path, problems } => error!(
+                file = %path.display(),
+                problems,
+                "configuration is broken; running the last good copy: mend it and restart"
+            ),
+            Self::JournalFailed => {
+                error!("the journal cannot write; stopping: nothing unsafe was acknowledged");
+            }
+            Self::VolumesDropped { volumes, bytes } => {
+                info!(volumes, bytes, "old journal volumes removed");
+            }
+            other => other.emit_intake(),
+        }
+    }
+
+    fn emit_intake(self) {
+        match self {
+            Self::Connected { listener, peer } => {
+                counter!("tieline_connections_total", "listener" => listener.to_owned()).increment(1);
+                debug!(listener, %peer, "connected");
+            }
+            Self::Disconnected { listener, peer, why } => {
+                counter!("tieline_disconnections_total", "listener" => listener.to_owned(), "why" => why)
+                    .increment(1);
+                debug!(listener, %peer, why, "disconnected");
+            }
+            Self::ConnectionRefused { listener, peer, maximum } => {
+                counter!("tieline_connections_refused_total", "listener" => listener.to_owned())
+                    .increment(1);
+                warn!(listener, %peer, maximum, "connection refused: the listener holds its maximum; raise listener.mllp.connections if this peer is expected");
+            }
+            Self::Accepted { channel } => {
+                counter!("tieline_messages_received_total", "channel" => channel.to_owned())
+                    .increment(1);
+            }
+            Self::Refused { listener, reason } => {
+                counter!("tieline_messages_refused_total", "listener" => listener.to_owned(), "reason" => reason)
+                    .increment(1);
+                warn!(listener, reason, "frame refused; its bytes are kept in the ring of refused frames");
+            }
+            Self::StrayAcknowledgement { listener } => {
+                counter!("tieline_stray_acknowledgements_total", "listener" => listener.to_owned())
+                    .increment(1);
+                warn!(listener, "a peer sent an acknowledgement as a message; it is not answered");
+            }
+            Self::Junk { listener, bytes } => {
+                counter!("tieline_junk_bytes_total", "listener" => listener.to_owned())
+                    .increment(bytes as u64);
+                debug!(listener, bytes, "bytes outside any frame");
+            }
+            Self::Acknowledged { channel, code } => {
+                counter!("tieline_acknowledgements_total", "channel" => channel.to_owned(), "code" => code)
+                    .increment(1);
+            }
+            Self::IntakeClosed => {
+                counter!("tieline_intake_closed_total").increment(1);
+                error!("disk is full: nothing more is acknowledged until there is room; what was accepted is still delivered");
+            }
+            Self::IntakeOpen => info!("there is room on disk again: intake goes on"),
+            other => other.emit_delivery(),
+        }
+    }
+
+    fn emit_delivery(self) {
+        match self {
+            Self::Settled { channel, state, reason } => {
+                counter!("tieline_messages_settled_total", "channel" => channel.to_owned(), "state" => state, "reason" => reason.to_owned())
+                    .increment(1);
+            }
+            Self::Parked { channel, message, reason } => {
+                counter!("tieline_messages_settled_total", "channel" => channel.to_owned(), "state" => "parked", "reason" => reason.to_owned())
+                    .increment(1);
+                warn!(channel, message, reason, "message parked");
+            }
+            Self::Quality { channel, code, count } => {
+                counter!("tieline_data_quality_total", "channel" => channel.to_owned(), "code" => code.to_owned())
+                    .increment(count);
+            }
+            Self::TableMiss { channel, table, count } => {
+                counter!("tieline_table_misses_total", "channel" => channel.to_owned(), "table" => table.to_owned())
+                    .increment(count);
+            }
+            Self::Published { subscribers } => {
+                let routed = if subscribers == 0 { "none" } else { "some" };
+                counter!("tieline_events_published_total", "subscribers" => routed).increment(1);
+            }
+            Self::Unroutable { event_type, routing_key } => {
+                counter!("tieline_events_unroutable_total").increment(1);
+                warn!(event_type, routing_key, "unroutable: a subscriber should get this event but no queue is bound; declaring the topology again and retrying");
+            }
+            Self::PublishRetried { reason } => {
+                counter!("tieline_publish_retries_total", "reason" => reason).increment(1);
+            }
+            Self::BrokerUp { address } => info!(address, "broker connected, topology in place"),
+            Self::BrokerDown { address, detail, retry_ms } => {
+                counter!("tieline_broker_failures_total").increment(1);
+                error!(address, detail, retry_ms, "broker not reachable: events wait on disk");
+            }
+            Self::TopologyDiffers { detail } => {
+                error!(detail, "the broker holds a different exchange or queue: delete it there or name another in channels.yaml");
+            }
+            // Every other variant was told by the callers of this function.
+            _ => {}
+        }
+    }
+}
+
+/// Describes every metric, so that `/metrics` explains itself.
+pub fn describe() {
+    let counters: [(&'static str, &'static str); 18] = [
+        ("tieline_messages_received_total", "Messages made durable, by channel."),
+        ("tieline_messages_refused_total", "Frames answered negatively, by listener and reason."),
+        ("tieline_messages_settled_total", "Messages that reached a state, by channel, state and reason code."),
+        ("tieline_acknowledgements_total", "Answers sent, by channel and code."),
+        ("tieline_connections_total", "Connections accepted, by listener."),
+        ("tieline_disconnections_total", "Connections ended, by listener and cause."),
+        ("tieline_connections_refused_total", "Connections turned away, by listener."),
+        ("tieline_stray_acknowledgements_total", "Acknowledgements received as messages."),
+        ("tieline_junk_bytes_total", "Bytes received outside any frame."),
+        ("tieline_data_quality_total", "Data-quality findings, by channel and code."),
+        ("tieline_table_misses_total", "Look-ups that found nothing, by channel and table."),
+        ("tieline_events_published_total", "Events with a receipt, by whether any subscriber wanted them."),
+        ("tieline_events_unroutable_total", "Events the broker could not route; each is retried."),
+        ("tieline_publish_retries_total", "Publishes without a receipt that were tried again."),
+        ("tieline_broker_failures_total", "Broker connections lost or refused."),
+        ("tieline_journal_corruptions_total", "Durable journal parts that fail their checksum."),
+        ("tieline_intake_closed_total", "Times that intake stopped because the disk was full."),
+        ("tieline_script_faults_total", "Scripts that failed, by channel and code."),
+    ];
+    for (name, text) in counters {
+        describe_counter!(name, text);
+    }
+    describe_gauge!("tieline_messages", "Messages in a state that may still move, by channel.");
+    describe_gauge!("tieline_connections", "Open connections, by listener.");
+    describe_gauge!("tieline_unroutable_events", "Events waiting because no queue took them.");
+    describe_gauge!("tieline_broker_connected", "1 while the broker is connected.");
+    describe_gauge!("tieline_last_received_timestamp_seconds", Unit::Seconds, "When a channel last accepted a message.");
+    describe_gauge!("tieline_oldest_pending_seconds", Unit::Seconds, "Age of the oldest message waiting for delivery.");
+    describe_histogram!("tieline_acknowledge_duration_seconds", Unit::Seconds, "From the end of a frame to its answer.");
+    describe_histogram!("tieline_delivery_duration_seconds", Unit::Seconds, "From receipt to the last receipt of the message's events.");
+}

@@ -1,0 +1,154 @@
+//! The books: every accepted message in exactly one counted state, per channel.
+//!
+//! A [`Ledger`] is a plain fold over journal entries in journal order. It is never told anything
+//! that is not in the journal, so it survives crashes by being computed again.
+
+use std::collections::BTreeMap;
+
+use journal::entry::{Entry, Kind, MessageId};
+use serde::{Deserialize, Serialize};
+
+use crate::entry::{self, Accepted, EntryError, Outcome, State, StateChange};
+
+/// Sums of one channel. `received` is always the sum of the four states.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sums {
+    /// Messages accepted.
+    pub received: u64,
+    /// Neither parked nor final.
+    pub pending: u64,
+    /// Kept back with a reason.
+    pub parked: u64,
+    /// All events have their receipts.
+    pub published: u64,
+    /// The script said that nothing follows.
+    pub filtered: u64,
+    /// When the last message came, milliseconds since 1970 in UTC; 0 for never.
+    pub last_received: i64,
+    /// Events made.
+    #[serde(default)]
+    pub events: u64,
+}
+
+impl Sums {
+    /// Whether the states add up to what was received.
+    pub fn balance(&self) -> bool {
+        self.received == self.pending + self.parked + self.published + self.filtered
+    }
+
+    fn slot(&mut self, state: State) -> &mut u64 {
+        match state {
+            State::Pending => &mut self.pending,
+            State::Parked => &mut self.parked,
+            State::Published => &mut self.published,
+            State::Filtered => &mut self.filtered,
+        }
+    }
+}
+
+/// A message whose outcome is known and which is not settled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// Its channel.
+    pub channel: String,
+    /// Its state now: pending (events still to publish) or parked.
+    pub state: State,
+    /// Why it is parked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it was received, milliseconds since 1970 in UTC.
+    pub received: i64,
+    /// Where its outcome lies, as the journal writes positions.
+    pub outcome: String,
+}
+
+/// The fold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Per channel.
+    pub channels: BTreeMap<String, Sums>,
+    /// Outcomes recorded and not settled: what delivery takes up again after a crash.
+    pub open: BTreeMap<u64, Open>,
+    /// Newest message seen; a copy carried forward has a lower one and counts nothing.
+    pub newest: u64,
+}
+
+impl Ledger {
+    /// Takes one entry into the books.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), EntryError> {
+        match entry.kind {
+            Kind::Accepted => self.accepted(entry.id, &entry.body),
+            Kind::Outcome => self.outcome(entry),
+            Kind::State => self.state(entry.id, &entry.body),
+            _ => Ok(()),
+        }
+    }
+
+    fn accepted(&mut self, id: MessageId, body: &bytes::Bytes) -> Result<(), EntryError> {
+        if id.0 <= self.newest {
+            return Ok(());
+        }
+        let (head, _): (Accepted, _) = entry::decode(body)?;
+        self.newest = id.0;
+        let sums = self.channels.entry(head.channel).or_default();
+        sums.received += 1;
+        sums.pending += 1;
+        sums.last_received = head.received;
+        Ok(())
+    }
+
+    fn outcome(&mut self, entry: &Entry) -> Result<(), EntryError> {
+        let outcome = entry.position.to_string();
+        if let Some(open) = self.open.get_mut(&entry.id.0) {
+            open.outcome = outcome; // A copy that retention carried forward.
+            return Ok(());
+        }
+        let (head, _): (Outcome, _) = entry::decode(&entry.body)?;
+        let sums = self.channels.entry(head.channel.clone()).or_default();
+        sums.events += head.events.len() as u64;
+        let now = if head.state == State::Parked { State::Parked } else { State::Pending };
+        if now == State::Parked {
+            sums.pending = sums.pending.saturating_sub(1);
+            sums.parked += 1;
+        }
+        let open = Open {
+            channel: head.channel,
+            state: now,
+            reason: head.reason,
+            received: head.received,
+            outcome,
+        };
+        self.open.insert(entry.id.0, open);
+        Ok(())
+    }
+
+    fn state(&mut self, id: MessageId, body: &bytes::Bytes) -> Result<(), EntryError> {
+        let (change, _): (StateChange, _) = entry::decode(body)?;
+        let Some(was) = self.open.get(&id.0).map(|open| open.state) else { return Ok(()) };
+        let sums = self.channels.entry(change.channel).or_default();
+        let slot = sums.slot(was);
+        *slot = slot.saturating_sub(1);
+        *sums.slot(change.state) += 1;
+        if change.state.is_final() {
+            self.open.remove(&id.0);
+        } else if let Some(open) = self.open.get_mut(&id.0) {
+            open.state = change.state;
+        }
+        Ok(())
+    }
+
+    /// All channels together.
+    pub fn total(&self) -> Sums {
+        let mut total = Sums::default();
+        for sums in self.channels.values() {
+            total.received += sums.received;
+            total.pending += sums.pending;
+            total.parked += sums.parked;
+            total.published += sums.published;
+            total.filtered += sums.filtered;
+            total.events += sums.events;
+            total.last_received = total.last_received.max(sums.last_received);
+        }
+        total
+    }
+}

@@ -1,0 +1,45 @@
+//! The line: HL7 v2 frames in, shared-record events out, nothing lost between.
+//!
+//! ```text
+//! INTAKE    socket -> frame -> header (MSH) -> accept rules -> journal.append (fsync) -> ACK
+//! DELIVERY  journal -> identify -> order by patient -> transform -> record -> publish -> settle
+//! ```
+//!
+//! Invariants:
+//! - A positive answer leaves only after the message's bytes are durable; once they were handed to
+//!   the journal the only answers are positive or none.
+//! - Before an event leaves, its final bytes are durable in an outcome entry; a redelivery sends those.
+//! - A receipt is *confirmed and not returned*; a state is written only after the receipts.
+//! - Nothing here prints, exits, reads arguments or knows of console and command line.
+//! - No log, metric, routing key or error has room for message content.
+
+pub mod config;
+
+pub mod plan;
+
+pub mod listener;
+pub mod session;
+pub mod accept;
+pub mod budget;
+pub mod intake;
+pub mod refused;
+
+pub mod entry;
+pub mod delivery;
+pub mod process;
+pub mod order;
+pub mod routes;
+pub mod publish;
+pub mod embedded;
+pub mod amqp;
+pub mod topology;
+pub mod backoff;
+
+pub mod ledger;
+pub mod books;
+pub mod query;
+
+pub mod engine;
+pub mod handle;
+pub mod event;
+pub mod meters;

@@ -1,0 +1,168 @@
+//! The configuration in force, assembled: what the line needs to know of it, ready to use.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use record::source::Source;
+use transform::script::Script;
+
+use crate::amqp::Address;
+use crate::config::assemble;
+use crate::config::channel::Accept;
+use crate::config::load::Loaded;
+use crate::config::model::Broker;
+use crate::config::secret::RevealError;
+use crate::meters::Meters;
+use crate::refused::RefusedRing;
+use crate::routes::{Pattern, Routes, Subscription};
+use crate::topology::Topology;
+
+/// The whole of it.
+#[derive(Debug)]
+pub struct Plan {
+    /// Short hash of everything that was read.
+    pub version: String,
+    /// By name.
+    pub channels: BTreeMap<String, Arc<ChannelPlan>>,
+    /// Each with its channels in the order of channels.yaml.
+    pub listeners: Vec<Arc<ListenerPlan>>,
+    /// Who should get what.
+    pub routes: Routes,
+    /// Where events leave; embedded when absent.
+    pub broker: Option<BrokerPlan>,
+    /// Transform threads.
+    pub workers: usize,
+    /// Memory over all connections, bytes.
+    pub buffers: usize,
+}
+
+/// One channel.
+#[derive(Debug)]
+pub struct ChannelPlan {
+    /// Name in channels.yaml.
+    pub name: String,
+    /// Which messages it takes.
+    pub accept: Accept,
+    /// How to read them.
+    pub source: Arc<Source>,
+    /// What turns them into events.
+    pub script: Arc<Script>,
+    /// Configuration version, stamped on every event.
+    pub version: String,
+    /// Larger events park their message.
+    pub max_event_bytes: usize,
+    /// Its hot-path metrics.
+    pub meters: Meters,
+}
+
+/// One listening address.
+#[derive(Debug)]
+pub struct ListenerPlan {
+    /// Name of its first channel; labels metrics and logs.
+    pub name: String,
+    /// Where.
+    pub address: SocketAddr,
+    /// Larger frames are refused.
+    pub max_frame: usize,
+    /// Silence after which a connection is closed.
+    pub idle: Duration,
+    /// Open connections at most.
+    pub connections: usize,
+    /// How long a peer may leave an answer unread.
+    pub write_timeout: Duration,
+    /// In the order of channels.yaml.
+    pub channels: Vec<Arc<ChannelPlan>>,
+    /// Negative answers and their frames.
+    pub refused: RefusedRing,
+}
+
+/// RabbitMQ.
+#[derive(Clone, Debug)]
+pub struct BrokerPlan {
+    /// Where it is.
+    pub address: Address,
+    /// What it must hold.
+    pub topology: Topology,
+}
+
+impl Plan {
+    /// Assembles what was loaded and checked; only a secret can still be missing.
+    pub fn assemble(loaded: &Loaded) -> Result<Self, RevealError> {
+        let channels = channels(loaded);
+        let listeners = listeners(loaded, &channels);
+        let routes = routes(loaded);
+        let config = &loaded.config;
+        let broker = match &config.broker {
+            None => None,
+            Some(Broker::Amqp(amqp)) => Some(BrokerPlan {
+                address: assemble::address(amqp, &loaded.base)?,
+                topology: Topology { exchange: amqp.exchange.clone(), routes: routes.clone() },
+            }),
+        };
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(Self {
+            version: loaded.version.clone(),
+            channels: channels.iter().map(|c| (c.name.clone(), c.clone())).collect(),
+            listeners,
+            routes,
+            broker,
+            workers: config.engine.limits.workers.map_or(processors, std::num::NonZero::get),
+            buffers: size(config.engine.limits.buffers.bytes()),
+        })
+    }
+}
+
+fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+fn channels(loaded: &Loaded) -> Vec<Arc<ChannelPlan>> {
+    let sources = assemble::sources(loaded);
+    let parts = loaded.config.channels.iter().zip(sources).zip(&loaded.scripts);
+    parts
+        .map(|(((name, channel), source), script)| {
+            Arc::new(ChannelPlan {
+                name: name.to_owned(),
+                accept: channel.accept.clone(),
+                source,
+                script: script.clone(),
+                version: loaded.version.clone(),
+                max_event_bytes: size(loaded.config.events.max_bytes.bytes()),
+                meters: Meters::new(name),
+            })
+        })
+        .collect()
+}
+
+fn listeners(loaded: &Loaded, channels: &[Arc<ChannelPlan>]) -> Vec<Arc<ListenerPlan>> {
+    assemble::listeners(&loaded.config)
+        .into_iter()
+        .map(|listener| {
+            let own: Vec<_> =
+                listener.channels.iter().filter_map(|at| channels.get(*at).cloned()).collect();
+            Arc::new(ListenerPlan {
+                name: own.first().map(|channel| channel.name.clone()).unwrap_or_default(),
+                address: listener.settings.listen.0,
+                max_frame: size(listener.settings.max_frame.bytes()),
+                idle: listener.settings.idle.0,
+                connections: listener.settings.connections as usize,
+                write_timeout: listener.settings.write_timeout.0,
+                channels: own,
+                refused: RefusedRing::default(),
+            })
+        })
+        .collect()
+}
+
+fn routes(loaded: &Loaded) -> Routes {
+    let subscriptions = loaded.config.subscribers.iter().map(|(name, subscriber)| Subscription {
+        name: name.to_owned(),
+        queue: assemble::queue(&loaded.config, name, subscriber),
+        receives: subscriber.receives.iter().map(|p| Pattern::new(&p.to_string())).collect(),
+        from: subscriber.from.iter().map(ToString::to_string).collect(),
+        restricted: subscriber.restricted,
+    });
+    Routes { subscriptions: subscriptions.collect() }
+}

@@ -1,0 +1,271 @@
+//! From the bytes of one message to what becomes of it. One function for the running engine, for
+//! `tieline transform` and for `tieline test`: the same bytes give the same events everywhere.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hl7::header::Header;
+use hl7::message::{Message, Reading};
+use jiff::Timestamp;
+use record::envelope::{self, Event, EventInput};
+use record::identity::{self, Identity};
+use record::timing::{self, Timing};
+use record::{sensitivity, site};
+use transform::outcome::{Decision, Emitted, Input};
+use uuid::Uuid;
+
+use crate::entry::State;
+use crate::order::OrderKey;
+use crate::plan::ChannelPlan;
+
+/// What the engine knows about a message besides its bytes.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Its id in the journal.
+    pub message_id: u64,
+    /// When the outcome is recorded; fixed in the outcome, so that a redelivery has equal bytes.
+    pub recorded: Timestamp,
+    /// 0, and one more for each time an operator reprocesses it.
+    pub revision: u32,
+    /// What the source last stated of the patient, for the script.
+    pub previous: Option<serde_json::Value>,
+}
+
+/// A message whose patient is known as far as it can be.
+#[derive(Debug)]
+pub struct Identified {
+    /// Bytes as received.
+    pub frame: Bytes,
+    /// Absent when not even MSH can be read, which intake would have refused.
+    pub message: Option<(Message, Header)>,
+    /// Whom it is about.
+    pub identity: Option<Arc<Identity>>,
+    /// What it must wait for; empty when it waits for nothing.
+    pub keys: Vec<OrderKey>,
+    /// Set when no script may see it.
+    pub parked: Option<&'static str>,
+}
+
+impl Identified {
+    /// A message whose channel is no longer in channels.yaml.
+    pub fn of_no_channel(frame: Bytes) -> Self {
+        Self {
+            frame,
+            message: None,
+            identity: None,
+            keys: Vec::new(),
+            parked: Some("channel.unknown"),
+        }
+    }
+}
+
+/// What becomes of a message.
+#[derive(Debug)]
+pub struct Processed {
+    /// The state once every event has its receipt.
+    pub state: State,
+    /// Why it is parked or filtered.
+    pub reason: Option<String>,
+    /// Words about a fault; they may quote the message, so only operators see them.
+    pub detail: Option<String>,
+    /// The events in their order, each with its final bytes.
+    pub events: Vec<Event>,
+    /// The time of each event and where it came from.
+    pub timings: Vec<Timing>,
+    /// Whom it is about.
+    pub identity: Option<Arc<Identity>>,
+    /// Data-quality findings and their counts.
+    pub quality: BTreeMap<String, u64>,
+    /// Look-ups that found nothing, by table.
+    pub table_misses: BTreeMap<String, u64>,
+    /// What the script printed.
+    pub printed: Vec<String>,
+    /// What the script cost.
+    pub operations: u64,
+}
+
+/// Reads a message and finds its patient; never fails, for whatever is wrong becomes a reason.
+pub fn identify(channel: &ChannelPlan, frame: Bytes) -> Identified {
+    let parked = |frame, message, reason| Identified {
+        frame,
+        message,
+        identity: None,
+        keys: Vec::new(),
+        parked: Some(reason),
+    };
+    let reading = Reading { default_charset: channel.source.charset, ..Reading::default() };
+    let Ok(message) = Message::parse(frame.clone(), &reading) else {
+        return parked(frame, None, "structure");
+    };
+    let Ok(header) = Header::read(&message) else {
+        return parked(frame, None, "structure");
+    };
+    if message.is_header_only() {
+        return parked(frame, Some((message, header)), "structure");
+    }
+    match Identity::read(&message, &channel.source) {
+        Err(conflict) => parked(frame, Some((message, header)), conflict.code()),
+        Ok(identity) => {
+            let keys = identity::order_keys(&identity);
+            let keys = keys.iter().map(|key| OrderKey::from(key.as_str())).collect();
+            let reason = site::unknown(&message, &channel.source)
+                .or_else(|| sensitivity::unsupported(&message));
+            let message = Some((message, header));
+            Identified { frame, message, identity: Some(Arc::new(identity)), keys, parked: reason }
+        }
+    }
+}
+
+/// Runs the script and makes the events.
+pub fn transform(channel: &ChannelPlan, identified: &Identified, facts: &Facts) -> Processed {
+    let mut processed = Processed::parked("structure");
+    processed.identity.clone_from(&identified.identity);
+    if let Some(reason) = identified.parked {
+        processed.reason = Some(reason.to_owned());
+        return processed;
+    }
+    let (Some((message, header)), Some(identity)) = (&identified.message, &identified.identity)
+    else {
+        return processed;
+    };
+    for code in &identity.quality {
+        *processed.quality.entry((*code).to_owned()).or_default() += 1;
+    }
+    if message.undecodable() > 0 {
+        *processed.quality.entry("charset.undecodable".to_owned()).or_default() += 1;
+    }
+    let input = Input {
+        message: message.clone(),
+        source: channel.source.clone(),
+        identity: identity.clone(),
+        previous: facts.previous.clone(),
+        now: facts.recorded,
+    };
+    match channel.script.run(input) {
+        Err(fault) => {
+            processed.reason = Some(fault.code.to_owned());
+            processed.detail = Some(format!("{fault}: {}", fault.detail.0));
+            processed.printed = fault.printed;
+        }
+        Ok(outcome) => {
+            for (code, count) in outcome.quality {
+                *processed.quality.entry(code).or_default() += count;
+            }
+            processed.table_misses = outcome.table_misses;
+            processed.printed = outcome.printed;
+            processed.operations = outcome.operations;
+            let about = About { channel, message, header, identity, frame: &identified.frame, facts };
+            processed.decide(outcome.decision, &about);
+        }
+    }
+    processed
+}
+
+/// Both steps, for one message on its own.
+pub fn process(channel: &ChannelPlan, frame: Bytes, facts: &Facts) -> Processed {
+    transform(channel, &identify(channel, frame), facts)
+}
+
+struct About<'a> {
+    channel: &'a ChannelPlan,
+    message: &'a Message,
+    header: &'a Header,
+    identity: &'a Identity,
+    frame: &'a Bytes,
+    facts: &'a Facts,
+}
+
+impl Processed {
+    /// A message that no script has seen, or whose script failed.
+    pub fn parked(reason: &str) -> Self {
+        Self {
+            state: State::Parked,
+            reason: Some(reason.to_owned()),
+            detail: None,
+            events: Vec::new(),
+            timings: Vec::new(),
+            identity: None,
+            quality: BTreeMap::new(),
+            table_misses: BTreeMap::new(),
+            printed: Vec::new(),
+            operations: 0,
+        }
+    }
+
+    fn decide(&mut self, decision: Decision, about: &About<'_>) {
+        match decision {
+            Decision::Filter { code } => {
+                self.state = State::Filtered;
+                self.reason = Some(code);
+            }
+            Decision::Park { code, detail } => {
+                self.reason = Some(code);
+                self.detail = detail.map(|detail| detail.0);
+            }
+            Decision::Emit(emitted) => {
+                let (events, timings) = make_events(emitted, about);
+                for code in timings.iter().flat_map(|timing| &timing.quality) {
+                    *self.quality.entry((*code).to_owned()).or_default() += 1;
+                }
+                let largest = events.iter().map(|event| event.body.len()).max().unwrap_or(0);
+                if largest > about.channel.max_event_bytes {
+                    // Nothing is ever truncated, and half of a message's events is a lie.
+                    self.reason = Some("too-large".to_owned());
+                    self.detail = Some(format!(
+                        "an event of {largest} bytes is over events.max_bytes ({})",
+                        about.channel.max_event_bytes
+                    ));
+                    return;
+                }
+                self.state = State::Published;
+                self.reason = None;
+                self.events = events;
+                self.timings = timings;
+            }
+        }
+    }
+}
+
+fn make_events(emitted: Vec<Emitted>, about: &About<'_>) -> (Vec<Event>, Vec<Timing>) {
+    let content_hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, about.frame);
+    let mut of_type: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut events = Vec::with_capacity(emitted.len());
+    let mut timings = Vec::with_capacity(emitted.len());
+    for (position, emitted) in (1_u32..).zip(emitted) {
+        let nth = of_type.entry(emitted.event_type.name).or_default();
+        *nth += 1;
+        let timing = timing::event_time(
+            emitted.event_type,
+            about.message,
+            emitted.at,
+            &about.channel.source,
+            emitted.time.as_deref(),
+            about.facts.recorded,
+        );
+        let event = envelope::event(EventInput {
+            event_type: emitted.event_type,
+            message: about.message,
+            header: about.header,
+            source: &about.channel.source,
+            identity: about.identity,
+            local: emitted.local.as_deref(),
+            message_id: about.facts.message_id,
+            position,
+            nth_of_type: *nth,
+            data: emitted.data,
+            cleared: &emitted.cleared,
+            replaced: &emitted.replaced,
+            timing: &timing,
+            recorded: about.facts.recorded,
+            configversion: &about.channel.version,
+            revision: about.facts.revision,
+            replaces: None,
+            content_hash: content_hash.as_bytes(),
+            traceparent: None,
+        });
+        events.push(event);
+        timings.push(timing);
+    }
+    (events, timings)
+}

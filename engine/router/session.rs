@@ -1,0 +1,316 @@
+//! One connection of a peer: frames in, durable, answers out in order.
+//!
+//! The reader takes the next frame while earlier ones wait for their fsync; the writer sends the
+//! answers in the order of the frames, each in one write. Between them stands a bounded queue: a
+//! client that never reads its answers stops its own reading, nobody else's.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hl7::acknowledgement::{self, AckError, Outcome, Stamp};
+use hl7::header::{self, Header};
+use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, encode_frame};
+use jiff::Timestamp;
+use journal::queue::Ticket;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+
+use crate::accept::{self, Decision, Refusal};
+use crate::budget::Charge;
+use crate::entry::{self, Accepted};
+use crate::event::Event;
+use crate::intake::Intake;
+use crate::plan::{ChannelPlan, ListenerPlan};
+use crate::refused::RefusedFrame;
+
+/// Answers that may wait for one connection.
+const ANSWERS: usize = 256;
+/// What a connection may buffer without a charge on the budget.
+const ALLOWANCE: usize = 64 * 1024;
+/// One read from the socket.
+const READ: usize = 16 * 1024;
+/// How much of an oversize frame is kept.
+const KEEP_OVERSIZE: usize = 64 * 1024;
+/// How long intake may be closed before a waiting connection is closed without an answer.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Why a connection ended; a word for the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Peer,
+    HalfFrame,
+    Idle,
+    Stopping,
+    NotStored,
+    Write,
+    Error,
+}
+
+impl Ended {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::HalfFrame => "half-frame",
+            Self::Idle => "idle",
+            Self::Stopping => "stopping",
+            Self::NotStored => "not-stored",
+            Self::Write => "write",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What the writer sends when its turn comes.
+enum Answer {
+    /// After the message is durable; `frame` is absent when the sender asked for no answer.
+    Durable {
+        ticket: Ticket,
+        frame: Option<Vec<u8>>,
+        channel: Arc<ChannelPlan>,
+        since: Instant,
+        /// Held until the frame is durable, then given back.
+        charge: Charge,
+    },
+    /// A refusal.
+    Now(Vec<u8>),
+}
+
+/// Serves one connection until it ends.
+pub async fn serve(stream: TcpStream, peer: SocketAddr, listener: Arc<ListenerPlan>, intake: Arc<Intake>) {
+    Event::Connected { listener: &listener.name, peer }.emit();
+    // ACKs are small and awaited: never hold one back.
+    let nodelay = stream.set_nodelay(true);
+    let (read, write) = stream.into_split();
+    let (answers, queue) = mpsc::channel(ANSWERS);
+    let writing = tokio::spawn(write_answers(write, queue, listener.write_timeout));
+    let limits = FrameLimits { max_frame: listener.max_frame, keep_oversize: KEEP_OVERSIZE };
+    let reader = Reader {
+        stream: read,
+        peer,
+        listener: listener.clone(),
+        intake,
+        decoder: FrameDecoder::new(limits),
+        charge: Charge::default(),
+        answers,
+    };
+    let read = if nodelay.is_ok() { reader.run().await } else { Ended::Error };
+    // The reader's end of the queue is gone: the writer sends what is due and closes.
+    let why = match writing.await {
+        Ok(None) => read,
+        Ok(Some(failed)) => failed,
+        Err(_) => Ended::Error,
+    };
+    Event::Disconnected { listener: &listener.name, peer, why: why.word() }.emit();
+}
+
+struct Reader {
+    stream: OwnedReadHalf,
+    peer: SocketAddr,
+    listener: Arc<ListenerPlan>,
+    intake: Arc<Intake>,
+    decoder: FrameDecoder,
+    charge: Charge,
+    answers: mpsc::Sender<Answer>,
+}
+
+impl Reader {
+    async fn run(mut self) -> Ended {
+        loop {
+            while let Some(decoded) = self.decoder.next_frame() {
+                if let Err(ended) = self.decoded(decoded).await {
+                    return ended;
+                }
+            }
+            let above = self.decoder.buffered().saturating_sub(ALLOWANCE);
+            self.intake.budget.raise(&mut self.charge, above).await;
+            let ready = tokio::select! {
+                () = self.intake.stop.cancelled() => return Ended::Stopping,
+                () = self.answers.closed() => return Ended::Write,
+                ready = timeout(self.listener.idle, self.stream.readable()) => ready,
+            };
+            match ready {
+                Err(_) => return Ended::Idle,
+                Ok(Err(_)) => return Ended::Error,
+                Ok(Ok(())) => {}
+            }
+            match self.read() {
+                Ok(0) if self.decoder.in_frame() => return Ended::HalfFrame,
+                Ok(0) => return Ended::Peer,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Ended::Error,
+            }
+        }
+    }
+
+    /// Not async, so that the chunk lives on the stack and two thousand idle connections hold none.
+    fn read(&mut self) -> io::Result<usize> {
+        let mut chunk = [0; READ];
+        let count = self.stream.try_read(&mut chunk)?;
+        self.decoder.push(chunk.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+
+    async fn decoded(&mut self, decoded: Decoded) -> Result<(), Ended> {
+        match decoded {
+            Decoded::Frame(frame) => self.frame(frame).await,
+            Decoded::Oversize { head, size } => {
+                let refusal = Refusal::OVERSIZE;
+                let answer = match Header::from_frame(&head) {
+                    Ok(header) => self.refusal(&header, &refusal),
+                    Err(_) => Some(self.unreadable(&head, refusal.text)),
+                };
+                self.refuse(head, size, &refusal, answer).await
+            }
+            Decoded::Junk { bytes } => {
+                Event::Junk { listener: &self.listener.name, bytes }.emit();
+                Ok(())
+            }
+        }
+    }
+
+    async fn frame(&mut self, frame: Bytes) -> Result<(), Ended> {
+        let since = Instant::now();
+        if header::is_acknowledgement(&frame) {
+            Event::StrayAcknowledgement { listener: &self.listener.name }.emit();
+            return Ok(());
+        }
+        let Ok(header) = Header::from_frame(&frame) else {
+            let refusal = Refusal::UNREADABLE;
+            let answer = self.unreadable(&frame, refusal.text);
+            let size = frame.len() as u64;
+            return self.refuse(frame, size, &refusal, Some(answer)).await;
+        };
+        match accept::decide(&header, &self.listener.channels) {
+            Decision::Accept(channel) => {
+                let channel = channel.clone();
+                self.accept(frame, &header, channel, since).await
+            }
+            Decision::Refuse(refusal) => {
+                let answer = self.refusal(&header, &refusal);
+                let size = frame.len() as u64;
+                self.refuse(frame, size, &refusal, answer).await
+            }
+        }
+    }
+
+    /// From here on the only answers are positive or none.
+    async fn accept(
+        &mut self,
+        frame: Bytes,
+        header: &Header,
+        channel: Arc<ChannelPlan>,
+        since: Instant,
+    ) -> Result<(), Ended> {
+        self.room().await?;
+        self.intake.budget.raise(&mut self.charge, frame.len()).await;
+        let received = Timestamp::now();
+        let head = Accepted {
+            channel: channel.name.clone(),
+            peer: self.peer.to_string(),
+            received: received.as_millisecond(),
+            control_id: header.control_id_text(),
+            message_type: header.message_type(),
+            application_ack: header.application_ack.map(|condition| condition.as_str().to_owned()),
+        };
+        let frame_out = acknowledgement::due(header, Outcome::Accept).map(|code| {
+            encode_frame(&acknowledgement::acknowledge(header, code, None, None, &self.stamp(&channel, received)))
+        });
+        let ticket = self.intake.journal.append(entry::encode(&head, &[&frame]));
+        channel.meters.received.increment(1);
+        channel.meters.last_received.set(received.as_millisecond() as f64 / 1000.0);
+        let charge = self.charge.take();
+        let answer = Answer::Durable { ticket, frame: frame_out, channel, since, charge };
+        self.answers.send(answer).await.map_err(|_| Ended::Write)
+    }
+
+    /// Waits while nothing can be stored; answers nothing and closes when that lasts.
+    async fn room(&mut self) -> Result<(), Ended> {
+        let mut open = self.intake.journal.intake_open();
+        if *open.borrow_and_update() {
+            return Ok(());
+        }
+        let waited = tokio::select! {
+            () = self.intake.stop.cancelled() => return Err(Ended::Stopping),
+            waited = timeout(GRACE, open.wait_for(|open| *open)) => waited,
+        };
+        match waited {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Ended::NotStored),
+        }
+    }
+
+    fn stamp(&self, channel: &ChannelPlan, now: Timestamp) -> Stamp {
+        self.intake.stamps.next(now, &channel.source.zone)
+    }
+
+    fn refusal(&self, header: &Header, refusal: &Refusal) -> Option<Vec<u8>> {
+        let code = acknowledgement::due(header, Outcome::Reject)?;
+        let error =
+            AckError { location: refusal.location, code: refusal.code, message: refusal.text };
+        let stamp = self.intake.stamps.next(Timestamp::now(), &jiff::tz::TimeZone::UTC);
+        Some(acknowledgement::acknowledge(header, code, Some(refusal.text), Some(&error), &stamp))
+    }
+
+    fn unreadable(&self, frame: &[u8], text: &str) -> Vec<u8> {
+        let stamp = self.intake.stamps.next(Timestamp::now(), &jiff::tz::TimeZone::UTC);
+        acknowledgement::refuse_unreadable(frame, text, &stamp)
+    }
+
+    async fn refuse(
+        &mut self,
+        bytes: Bytes,
+        size: u64,
+        refusal: &Refusal,
+        answer: Option<Vec<u8>>,
+    ) -> Result<(), Ended> {
+        Event::Refused { listener: &self.listener.name, reason: refusal.reason }.emit();
+        self.listener.refused.keep(RefusedFrame {
+            received: Timestamp::now().as_millisecond(),
+            peer: self.peer.to_string(),
+            reason: refusal.reason,
+            size,
+            bytes,
+        });
+        drop(self.charge.take());
+        let Some(answer) = answer else { return Ok(()) };
+        self.answers.send(Answer::Now(encode_frame(&answer))).await.map_err(|_| Ended::Write)
+    }
+}
+
+/// Sends answers in order until the reader is gone; gives back why it had to stop, if it had to.
+async fn write_answers(
+    mut stream: OwnedWriteHalf,
+    mut queue: mpsc::Receiver<Answer>,
+    limit: Duration,
+) -> Option<Ended> {
+    while let Some(answer) = queue.recv().await {
+        let (frame, told) = match answer {
+            Answer::Now(frame) => (Some(frame), None),
+            Answer::Durable { ticket, frame, channel, since, charge } => {
+                if ticket.await.is_err() {
+                    // Nothing may be said: the sender's timeout makes it send again.
+                    return Some(Ended::NotStored);
+                }
+                drop(charge);
+                (frame, Some((channel, since)))
+            }
+        };
+        let Some(frame) = frame else { continue };
+        match timeout(limit, stream.write_all(&frame)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return Some(Ended::Write),
+        }
+        if let Some((channel, since)) = told {
+            channel.meters.acknowledged.increment(1);
+            channel.meters.acknowledge_seconds.record(since.elapsed().as_secs_f64());
+        }
+    }
+    None
+}

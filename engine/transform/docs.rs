@@ -1,0 +1,9 @@
+//! The function reference, drawn from the same registrations that scripts are run with.
+
+use crate::vocabulary::WORDS;
+pub use crate::vocabulary::{FunctionDoc, Part};
+
+/// Every word a script has beyond the language itself, by chapter.
+pub fn functions() -> &'static [FunctionDoc] {
+    &WORDS.docs
+}

@@ -1,0 +1,175 @@
+//! FHIR resources as opaque values: built by the record crate, changed by path, cheap to pass.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use record::fhir::built::Built;
+use rhai::{Array, Dynamic, EvalAltResult, Map};
+use serde_json::Value;
+
+use crate::json;
+use crate::natives::message::{GroupView, Handle};
+use crate::null::{self, Null};
+use crate::path::Path;
+use crate::run;
+use crate::vocabulary::{Part, Vocabulary};
+
+type Fallible<T> = Result<T, Box<EvalAltResult>>;
+
+/// A FHIR resource. A copy is made only when one of two holders changes it.
+#[derive(Clone)]
+pub(crate) struct Resource(Arc<Body>);
+
+#[derive(Clone)]
+struct Body {
+    built: Built,
+    /// Positions of the segments of the message that it was built from, if they are a group.
+    at: Option<Range<usize>>,
+}
+
+pub(crate) fn register(words: &mut Vocabulary) {
+    words.named_type::<Resource>("resource");
+    words.add(
+        Part::Resources,
+        "patient(msg)",
+        "The UK Core Patient of the message.",
+        |_: &mut Handle| run::with(|run| Ok(Resource::new(run.patient()?, None))),
+    );
+    words.add(
+        Part::Resources,
+        "encounter(msg)",
+        "The UK Core Encounter of PV1 and PV2, its status by the trigger event.",
+        |message: &mut Handle| encounter(message, None),
+    );
+    words.add(
+        Part::Resources,
+        "encounter(msg, status)",
+        "The same with a FHIR status: \"planned\", \"in-progress\", \"finished\", \"cancelled\"...",
+        |message: &mut Handle, status: &str| encounter(message, Some(status)),
+    );
+    words.add(
+        Part::Resources,
+        "report(group)",
+        "A list of the DiagnosticReport of an OBR and its Observations.",
+        |group: &mut GroupView| report(group),
+    );
+    words.add(
+        Part::Resources,
+        "result_type(group)",
+        "The event type of a result: \"result.available\", \"result.corrected\", \
+         \"result.withdrawn\" or \"result.cancelled\".",
+        |group: &mut GroupView| {
+            group.with(|group| Ok(record::result::classify(group).event_type().name))
+        },
+    );
+    words.document(
+        Part::Resources,
+        "resource[\"identifier[0].value\"]",
+        "The value at a path, list positions from 0 as in FHIRPath; `()` when it is not there.",
+    );
+    words.document(
+        Part::Resources,
+        "resource[\"status\"] = value",
+        "Writes at a path and makes what is missing; `()` removes, the HL7 null removes and names \
+         the path as cleared.",
+    );
+    words.index_get(|resource: &mut Resource, path: &str| resource.get(path));
+    words.index_set(|resource: &mut Resource, path: &str, value: Dynamic| {
+        resource.set(path, &value)
+    });
+    words.add(
+        Part::Resources,
+        "resource(map)",
+        "A resource of a map that has a `resourceType`.",
+        |map: Map| Resource::from_map(&map),
+    );
+    words.add(
+        Part::Resources,
+        "to_map(resource)",
+        "A map of everything in the resource.",
+        |resource: &mut Resource| json::to_dynamic(&resource.0.built.resource),
+    );
+}
+
+fn encounter(message: &Handle, status: Option<&str>) -> Fallible<Resource> {
+    run::with(|run| {
+        let (message, _) = message.now();
+        let built = record::fhir::encounter::encounter(&message, &run.input.source, status);
+        Ok(Resource::new(run.built(built)?, None))
+    })
+}
+
+fn report(view: &GroupView) -> Fallible<Array> {
+    view.with(|group| {
+        run::with(|run| {
+            let built = record::fhir::report::report(view.message(), group, &run.input.source);
+            let resource = |built| Dynamic::from(Resource::new(built, Some(view.range())));
+            Ok(run.built(built)?.into_iter().map(resource).collect())
+        })
+    })
+}
+
+impl Resource {
+    fn new(built: Built, at: Option<Range<usize>>) -> Self {
+        Self(Arc::new(Body { built, at }))
+    }
+
+    /// A resource, or a map that is one.
+    pub(crate) fn from_dynamic(value: &Dynamic) -> Fallible<Self> {
+        if let Some(resource) = value.read_lock::<Self>() {
+            return Ok(resource.clone());
+        }
+        match value.read_lock::<Map>() {
+            Some(map) => Self::from_map(&map),
+            None => Err(format!(
+                "an event is about resources, or maps with a resourceType, not {}",
+                value.type_name()
+            )
+            .into()),
+        }
+    }
+
+    fn from_map(map: &Map) -> Fallible<Self> {
+        let kind = map.get("resourceType").map(null::text).unwrap_or_default();
+        if kind.is_empty() {
+            return Err("the map of a resource needs a `resourceType`".into());
+        }
+        let (resource, cleared) = json::from_map_noting_nulls(map, &kind)?;
+        let built =
+            Built { resource, cleared, replaced: Vec::new(), quality: Vec::new() };
+        Ok(Self::new(built, None))
+    }
+
+    /// Positions of the segments it was built from, if they are a group.
+    pub(crate) fn at(&self) -> Option<&Range<usize>> {
+        self.0.at.as_ref()
+    }
+
+    pub(crate) fn into_built(self) -> Built {
+        Arc::unwrap_or_clone(self.0).built
+    }
+
+    fn get(&self, path: &str) -> Fallible<Dynamic> {
+        let path: Path<'_> = Path::parse(path)?;
+        Ok(path.read(&self.0.built.resource).map_or(Dynamic::UNIT, json::to_dynamic))
+    }
+
+    fn set(&mut self, text: &str, value: &Dynamic) -> Fallible<()> {
+        let path: Path<'_> = Path::parse(text)?;
+        let built = &mut Arc::make_mut(&mut self.0).built;
+        let full = {
+            let kind = built.resource.get("resourceType").and_then(Value::as_str);
+            format!("{}.{text}", kind.unwrap_or_default())
+        };
+        built.cleared.retain(|cleared| *cleared != full);
+        if value.is::<Null>() {
+            path.remove(&mut built.resource);
+            built.cleared.push(full);
+        } else if value.is_unit() {
+            path.remove(&mut built.resource);
+        } else {
+            path.write(&mut built.resource, json::from_dynamic(value)?)?;
+        }
+        Ok(())
+    }
+}

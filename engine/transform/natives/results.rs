@@ -1,0 +1,146 @@
+//! `emit`, `filter`, `park`, `quality`: what a script says about a message.
+
+use rhai::{Array, Dynamic, EvalAltResult, Map};
+use record::catalogue;
+use record::fhir::built::Built;
+use record::fhir::bundle::bundle;
+
+use crate::calls::is_code;
+use crate::fault::{Detail, Stop};
+use crate::json;
+use crate::natives::resource::Resource;
+use crate::null;
+use crate::outcome::{Decision, Emitted};
+use crate::run::{self, Run};
+use crate::vocabulary::{Part, Vocabulary};
+
+type Fallible<T> = Result<T, Box<EvalAltResult>>;
+
+pub(crate) fn register(words: &mut Vocabulary) {
+    words.add(
+        Part::Results,
+        "emit(type, data)",
+        "An event about a resource or a list of resources. They are put in a Bundle behind the \
+         Patient, which is added when it is not among them.",
+        |name: &str, data: Dynamic| run::with(|run| emit(run, name, &data, &Map::new())),
+    );
+    words.add(
+        Part::Results,
+        "emit(type, data, #{time:, local:})",
+        "As `emit(type, data)`; `time` is the HL7 time of the event, `local` the authority of the \
+         local identifier to name.",
+        |name: &str, data: Dynamic, options: Map| {
+            run::with(|run| emit(run, name, &data, &options))
+        },
+    );
+    words.add(
+        Part::Results,
+        "filter(code)",
+        "Ends the script: the message needs no event. Not after `emit`.",
+        |code: &str| {
+            run::with(|run| -> Fallible<()> {
+                if !run.emitted.is_empty() {
+                    return Err("filter after emit: the message has an event already".into());
+                }
+                let code = checked(code)?;
+                run.decide(Decision::Filter { code })
+            })
+        },
+    );
+    words.add(
+        Part::Results,
+        "park(code)",
+        "Ends the script: a person must look at the message. Its events so far are dropped.",
+        |code: &str| park(code, None),
+    );
+    words.add(
+        Part::Results,
+        "park(code, detail)",
+        "As `park(code)`, with free text that only the archive keeps.",
+        |code: &str, detail: Dynamic| park(code, Some(Detail(null::text(&detail).to_string()))),
+    );
+    words.add(
+        Part::Results,
+        "quality(code)",
+        "Counts a finding about the quality of the data.",
+        |code: &str| {
+            run::with(|run| {
+                run.count(&checked(code)?);
+                Ok(())
+            })
+        },
+    );
+    words.document(
+        Part::Results,
+        "throw text",
+        "Parks the message as `script.error`; the text is kept by the archive only.",
+    );
+}
+
+fn park(code: &str, detail: Option<Detail>) -> Fallible<()> {
+    run::with(|run| {
+        let code = checked(code)?;
+        run.decide(Decision::Park { code, detail })
+    })
+}
+
+/// The compiler has seen literal codes; a code can still come by a function pointer.
+fn checked(code: &str) -> Fallible<String> {
+    if is_code(code) { Ok(code.to_owned()) } else { Err("not a code of [a-z.-]+".into()) }
+}
+
+fn emit(run: &mut Run, name: &str, data: &Dynamic, options: &Map) -> Fallible<()> {
+    let Some(event_type) = catalogue::lookup(name) else {
+        return Err(format!("`{name}` is not an event type").into());
+    };
+    if run.emitted.len() >= run.givens.limits.events {
+        return Stop::Output("more events than one message may have").raise();
+    }
+    let (time, local) = self::options(run, options)?;
+    let resources = resources(data)?;
+    let at = resources.iter().find_map(|resource| resource.at().cloned());
+    let mut parts: Vec<Built> = resources.into_iter().map(Resource::into_built).collect();
+    if !parts.iter().any(is_patient) {
+        parts.insert(0, run.patient()?);
+    }
+    let Built { resource, cleared, replaced, .. } = bundle(parts);
+    run.output = run.output.saturating_add(json::size(&resource));
+    if run.output > run.givens.limits.output {
+        return run.decide(Decision::Park { code: "too-large".to_owned(), detail: None });
+    }
+    run.emitted.push(Emitted { event_type, data: resource, cleared, replaced, time, local, at });
+    Ok(())
+}
+
+/// `time` and `local` of the third argument; nothing else may stand there.
+fn options(run: &Run, options: &Map) -> Fallible<(Option<String>, Option<String>)> {
+    if let Some(other) = options.keys().find(|key| !matches!(key.as_str(), "time" | "local")) {
+        return Err(format!("emit knows the options `time` and `local`, not `{other}`").into());
+    }
+    let text = |key: &str| {
+        let text = options.get(key).map(null::text).filter(|text| !text.is_empty());
+        text.map(|text| text.to_string())
+    };
+    let local = text("local");
+    if let Some(authority) = &local
+        && !run.input.identity.local.iter().any(|id| id.authority == *authority)
+    {
+        return Err("the patient has no local identifier of the authority in `local`".into());
+    }
+    Ok((text("time"), local))
+}
+
+/// A resource, a map with a `resourceType`, or a list of them.
+fn resources(data: &Dynamic) -> Fallible<Vec<Resource>> {
+    if let Some(list) = data.read_lock::<Array>() {
+        if list.is_empty() {
+            return Err("an event needs at least one resource".into());
+        }
+        return list.iter().map(Resource::from_dynamic).collect();
+    }
+    Ok(vec![Resource::from_dynamic(data)?])
+}
+
+fn is_patient(built: &Built) -> bool {
+    built.resource.get("resourceType").and_then(serde_json::Value::as_str) == Some("Patient")
+}

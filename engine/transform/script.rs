@@ -1,0 +1,140 @@
+//! A compiled script: runs one message at a time, on any thread, and cannot harm the engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use rhai::{AST, CallFnOptions, Dynamic, Engine, Position, Scope};
+
+use crate::check::ENTRY;
+use crate::compile::compile;
+use crate::fault::{self, Fault, FaultClass};
+use crate::limits::Limits;
+use crate::natives::message::Handle;
+use crate::outcome::{Decision, Input, Outcome};
+use crate::problem::ScriptProblem;
+use crate::run::{Givens, Guard, Run};
+use crate::sources::{Setting, Sources};
+
+/// One script with its libraries, tables, settings and limits. Share it behind an `Arc`.
+pub struct Script {
+    path: String,
+    engine: Engine,
+    ast: AST,
+    givens: Arc<Givens>,
+    settings_used: BTreeSet<String>,
+    files: Vec<String>,
+    warnings: Vec<ScriptProblem>,
+}
+
+impl Script {
+    /// Compiles `path` (`pas_adt.rhai`) of the sources with a channel's settings. All problems of
+    /// the script, its libraries and its tables are listed; warnings alone do not stand in the way
+    /// and are kept in [`Script::warnings`].
+    pub fn compile(
+        sources: &Arc<Sources>,
+        path: &str,
+        settings: BTreeMap<String, Setting>,
+        limits: Limits,
+    ) -> Result<Self, Vec<ScriptProblem>> {
+        let compiled = compile(sources, path, &settings, &limits)?;
+        Ok(Self {
+            path: path.to_owned(),
+            engine: compiled.engine,
+            ast: compiled.ast,
+            givens: Arc::new(Givens { tables: compiled.tables, settings, limits }),
+            settings_used: compiled.settings_used,
+            files: compiled.files,
+            warnings: compiled.warnings,
+        })
+    }
+
+    /// Its path below the transforms folder.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// All files it was compiled from: itself, then its libraries.
+    pub fn files(&self) -> &[String] {
+        &self.files
+    }
+
+    /// What somebody should look at.
+    pub fn warnings(&self) -> &[ScriptProblem] {
+        &self.warnings
+    }
+
+    /// The tables it may look into.
+    pub fn tables(&self) -> impl Iterator<Item = &str> {
+        self.givens.tables.keys().map(String::as_str)
+    }
+
+    /// The names of settings that stand in it as literals.
+    pub fn settings_used(&self) -> impl Iterator<Item = &str> {
+        self.settings_used.iter().map(String::as_str)
+    }
+
+    /// Runs the script on a message. The same input always gives the same outcome, except that a
+    /// slow machine may give [`FaultClass::Time`].
+    pub fn run(&self, input: Input) -> Result<Outcome, Fault> {
+        let message = Handle::new(input.message.clone());
+        let run = Run::new(Arc::clone(&self.givens), input, message.clone());
+        let guard = Guard::begin(run, self.givens.limits.time);
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            self.engine.call_fn_with_options::<Dynamic>(
+                CallFnOptions::new(),
+                &mut Scope::new(),
+                &self.ast,
+                ENTRY,
+                (message,),
+            )
+        }));
+        let (run, operations) = guard.finish();
+        let run = run.ok_or_else(|| self.fault(FaultClass::Panic, "the run was lost"))?;
+        let ended = match ended {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => fault::read(&error, &self.path),
+            Err(_) => Err(self.fault(FaultClass::Panic, "a native function panicked")),
+        };
+        match ended.and_then(|()| self.decision(&run)) {
+            Ok(decision) => Ok(Outcome {
+                decision: decision.unwrap_or(Decision::Emit(run.emitted)),
+                quality: run.quality,
+                table_misses: run.table_misses,
+                printed: run.printed,
+                operations,
+            }),
+            Err(fault) => Err(Fault { printed: run.printed, ..fault }),
+        }
+    }
+
+    /// `None` when the events are the decision.
+    fn decision(&self, run: &Run) -> Result<Option<Decision>, Fault> {
+        match &run.decision {
+            Some(decision) => Ok(Some(decision.clone())),
+            None if run.emitted.is_empty() => Err(self.fault(
+                FaultClass::NoResult,
+                "the script ended without emit, filter or park",
+            )),
+            None => Ok(None),
+        }
+    }
+
+    fn fault(&self, class: FaultClass, detail: &str) -> Fault {
+        Fault::new(class, &self.path, self.entry(), detail)
+    }
+
+    /// Where `transform` begins.
+    fn entry(&self) -> Position {
+        let mut functions = self.ast.iter_fn_def();
+        let entry = functions.find(|function| function.name == ENTRY);
+        entry.map_or(Position::NONE, |function| function.body.start_position())
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Script({})", self.path)
+    }
+}

@@ -1,0 +1,135 @@
+//! The words a script may use: native functions, each registered together with its documentation.
+
+use std::sync::{Arc, LazyLock};
+
+use rhai::{FuncRegistration, Module, RhaiNativeFunc, Shared, Variant};
+
+use crate::{hardened, natives, null};
+
+/// The chapter of the function reference that a function stands in, in reading order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Reading and writing the message.
+    Message,
+    /// Absent, null and present values.
+    Values,
+    /// Events, filtering, parking.
+    Results,
+    /// Lookup tables and the channel's settings.
+    Tables,
+    /// Identity, NHS Numbers, time.
+    Patient,
+    /// FHIR resources.
+    Resources,
+    /// Texts.
+    Text,
+}
+
+/// One function of the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FunctionDoc {
+    /// Its chapter.
+    pub part: Part,
+    /// How it is written: `msg.segments(name)`, `emit(type, data)`.
+    pub signature: &'static str,
+    /// What it does, in one line.
+    pub doc: &'static str,
+}
+
+/// The native functions with their reference. Built once for all scripts.
+pub(crate) struct Vocabulary {
+    module: Module,
+    docs: Vec<FunctionDoc>,
+}
+
+/// The finished vocabulary: a module that every engine shares, and the reference.
+pub(crate) struct Words {
+    pub(crate) module: Shared<Module>,
+    pub(crate) docs: Vec<FunctionDoc>,
+}
+
+/// All our words. Registered after Rhai's packages, so that ours win over theirs.
+pub(crate) static WORDS: LazyLock<Words> = LazyLock::new(|| {
+    let mut words = Vocabulary { module: Module::new(), docs: Vec::new() };
+    natives::register(&mut words);
+    null::register(&mut words);
+    hardened::register(&mut words);
+    words.module.build_index();
+    words.docs.sort_by_key(|doc| doc.part);
+    Words { module: Arc::new(words.module), docs: words.docs }
+});
+
+impl Vocabulary {
+    /// Registers a function under the name in its signature: what stands before `(`, after a `.`.
+    pub(crate) fn add<A: 'static, const N: usize, const X: bool, R, const F: bool>(
+        &mut self,
+        part: Part,
+        signature: &'static str,
+        doc: &'static str,
+        function: impl RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+    ) where
+        R: Variant + Clone,
+    {
+        self.document(part, signature, doc);
+        self.hidden(name_of(signature), function);
+    }
+
+    /// Registers a function without an entry in the reference: a variant of one that has.
+    pub(crate) fn hidden<A: 'static, const N: usize, const X: bool, R, const F: bool>(
+        &mut self,
+        name: &str,
+        function: impl RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+    ) where
+        R: Variant + Clone,
+    {
+        FuncRegistration::new(name).with_volatility(true).set_into_module(&mut self.module, function);
+    }
+
+    /// Adds an entry to the reference for what is no function: an indexer, a constant.
+    pub(crate) fn document(&mut self, part: Part, signature: &'static str, doc: &'static str) {
+        self.docs.push(FunctionDoc { part, signature, doc });
+    }
+
+    /// The name of a type in Rhai's error messages.
+    pub(crate) fn named_type<T: Variant + Clone>(&mut self, name: &str) {
+        self.module.set_custom_type::<T>(name);
+    }
+
+    /// `value[index]`.
+    pub(crate) fn index_get<A: 'static, const X: bool, R, const F: bool>(
+        &mut self,
+        function: impl RhaiNativeFunc<A, 2, X, R, F> + Send + Sync + 'static,
+    ) where
+        R: Variant + Clone,
+    {
+        FuncRegistration::new_index_getter()
+            .with_volatility(true)
+            .set_into_module(&mut self.module, function);
+    }
+
+    /// `value[index] = new`.
+    pub(crate) fn index_set<A: 'static, const X: bool, R, const F: bool>(
+        &mut self,
+        function: impl RhaiNativeFunc<A, 3, X, R, F> + Send + Sync + 'static,
+    ) where
+        R: Variant + Clone,
+    {
+        FuncRegistration::new_index_setter().set_into_module(&mut self.module, function);
+    }
+
+    /// `value.name`.
+    pub(crate) fn getter<A: 'static, const X: bool, R, const F: bool>(
+        &mut self,
+        name: &str,
+        function: impl RhaiNativeFunc<A, 1, X, R, F> + Send + Sync + 'static,
+    ) where
+        R: Variant + Clone,
+    {
+        FuncRegistration::new_getter(name).set_into_module(&mut self.module, function);
+    }
+}
+
+fn name_of(signature: &'static str) -> &'static str {
+    let name = signature.split('(').next().unwrap_or(signature);
+    name.rsplit('.').next().unwrap_or(name)
+}

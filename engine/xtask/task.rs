@@ -1,0 +1,93 @@
+//! What the user asked for, read from the command line.
+
+use crate::steps::Step;
+
+pub(crate) const USAGE: &str = "\
+usage: cargo xtask <task>
+
+  test [--only STEP]... [-- FILTER...]
+           every check, then every test against a real RabbitMQ; exit 0 well, 1 failed, 2 could not
+           STEP is fmt, clippy, doc, walls or tests; FILTERs go to the test runner
+  broker   a private RabbitMQ node in the foreground, until ctrl-c; its address on standard output
+
+environment: TIELINE_TEST_AMQP_URL  a broker to use instead of a private node
+             TIELINE_TEST_CORPUS    a folder of HL7 v2 messages to read in the tests";
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    Help,
+    Test { steps: Vec<Step>, filters: Vec<String> },
+    Broker,
+}
+
+/// Reads the arguments after the program's name; the error is one line for the user.
+pub(crate) fn read(arguments: &[String]) -> Result<Task, String> {
+    let mut words = arguments.iter().map(String::as_str);
+    match words.next() {
+        None | Some("help" | "-h" | "--help") => Ok(Task::Help),
+        Some("broker") => match words.next() {
+            None => Ok(Task::Broker),
+            Some(extra) => Err(format!("broker takes no argument, found `{extra}`")),
+        },
+        Some("test") => read_test(words),
+        Some(other) => Err(format!("there is no task `{other}`")),
+    }
+}
+
+fn read_test<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Task, String> {
+    let mut steps = Vec::new();
+    let mut filters = Vec::new();
+    while let Some(word) = words.next() {
+        match word {
+            "--only" => {
+                let name = words.next().ok_or("--only wants the name of a step")?;
+                steps.push(Step::named(name).ok_or(format!("there is no step `{name}`"))?);
+            }
+            "--" => filters.extend(words.by_ref().map(str::to_owned)),
+            "-h" | "--help" => return Ok(Task::Help),
+            other => return Err(format!("test does not know `{other}`")),
+        }
+    }
+    if steps.is_empty() {
+        steps = Step::ALL.to_vec();
+    }
+    // Always in the house's order, whatever order was asked for: cheapest first, tests last.
+    steps.sort_unstable();
+    steps.dedup();
+    Ok(Task::Test { steps, filters })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_line(line: &str) -> Result<Task, String> {
+        read(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn test_alone_means_every_step() {
+        let every = Task::Test { steps: Step::ALL.to_vec(), filters: vec![] };
+        assert_eq!(read_line("test"), Ok(every));
+    }
+
+    #[test]
+    fn chosen_steps_run_once_and_in_the_houses_order() {
+        let chosen = Task::Test {
+            steps: vec![Step::Format, Step::Tests],
+            filters: vec!["kill_nine".into(), "--no-capture".into()],
+        };
+        assert_eq!(
+            read_line("test --only tests --only fmt --only tests -- kill_nine --no-capture"),
+            Ok(chosen)
+        );
+    }
+
+    #[test]
+    fn misuse_is_said_and_never_guessed() {
+        for line in ["build", "test --fast", "test --only", "test --only lint", "broker now"] {
+            assert!(read_line(line).is_err(), "{line}");
+        }
+        assert_eq!(read_line(""), Ok(Task::Help));
+    }
+}

@@ -1,0 +1,113 @@
+//! What an engine is started with: a folder of its own with configuration, transforms and data.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::engine::TestEngine;
+use super::{Ran, repository, run};
+
+/// The listeners of the sample world; each moves to a free port.
+const SAMPLE_CHANNELS: [&str; 4] = ["pas-adt", "pathology-oru", "community-adt", "social-care"];
+
+/// Lives as long as the story: the same folder serves every start of the engine.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    folder: TempDir,
+    sets: Vec<String>,
+    flags: Vec<String>,
+    variables: Vec<(String, String)>,
+}
+
+impl Setup {
+    /// The sample world, on free ports.
+    pub(crate) fn sample() -> Self {
+        let setup = Self::empty();
+        let text = fs::read_to_string(repository("channels.yaml")).expect("a sample configuration");
+        setup.write("channels.yaml", &text);
+        SAMPLE_CHANNELS.iter().fold(setup, |setup, channel| {
+            setup.set(&format!("channels.{channel}.listener.mllp.listen=127.0.0.1:0"))
+        })
+    }
+
+    /// The sample transforms under a configuration of the story's own; its listeners should ask for
+    /// port 0.
+    pub(crate) fn with(channels_yaml: &str) -> Self {
+        let setup = Self::empty();
+        setup.write("channels.yaml", channels_yaml);
+        setup
+    }
+
+    fn empty() -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        copy(&repository("transforms"), &folder.path().join("transforms"));
+        let setup = Self { folder, sets: Vec::new(), flags: Vec::new(), variables: Vec::new() };
+        setup.set("engine.console.listen=127.0.0.1:0")
+    }
+
+    /// Adds `--set key=value`.
+    pub(crate) fn set(mut self, assignment: &str) -> Self {
+        self.sets.push(assignment.to_owned());
+        self
+    }
+
+    /// Adds a flag of `run`, e.g. `--or-last-good`.
+    pub(crate) fn flag(mut self, flag: &str) -> Self {
+        self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Gives the engine an environment variable, e.g. the one that holds a broker's address.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Writes a file beside channels.yaml, or channels.yaml itself.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("the temporary folder can be written");
+    }
+
+    /// A path in the story's folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    /// The engine, ready.
+    pub(crate) fn start(self) -> TestEngine {
+        TestEngine::start(self)
+    }
+
+    /// For a start that must fail: runs until the engine gives up.
+    pub(crate) fn start_refused(&self) -> Ran {
+        run(&mut self.command())
+    }
+
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tieline"));
+        command.args(["run", "--format", "json", "--config"]).arg(self.path("channels.yaml"));
+        command.arg("--data").arg(self.data());
+        command.args(self.sets.iter().flat_map(|assignment| ["--set", assignment]));
+        command.args(&self.flags).envs(self.variables.iter().cloned());
+        command
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("the temporary folder can be written");
+    for entry in fs::read_dir(from).expect("a folder of this repository") {
+        let entry = entry.expect("an entry of that folder");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("its type").is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("the temporary folder can be written");
+        }
+    }
+}

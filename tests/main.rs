@@ -1,0 +1,33 @@
+//! The stories: the real `tieline`, real TCP, real RabbitMQ, real disk; one file per story, one
+//! binary for all, because linking is what costs.
+
+#[cfg(test)]
+mod harness;
+
+#[cfg(test)]
+mod straight_through;
+#[cfg(test)]
+mod bad_message;
+#[cfg(test)]
+mod hostile_client;
+#[cfg(test)]
+mod kill_nine;
+#[cfg(test)]
+mod shutdown;
+#[cfg(test)]
+mod broken_start;
+#[cfg(test)]
+mod rabbitmq;
+#[cfg(test)]
+mod unroutable;
+#[cfg(test)]
+mod broker_away;
+#[cfg(test)]
+mod privacy;
+#[cfg(test)]
+mod command_line;
+
+#[cfg(test)]
+mod floors;
+#[cfg(test)]
+mod hazards;

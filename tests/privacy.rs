@@ -1,0 +1,54 @@
+//! No patient data where it does not belong.
+
+use std::fs;
+
+use crate::harness::setup::Setup;
+use crate::harness::repository;
+use crate::straight_through::settled;
+
+/// Words of the samples that identify an invented person.
+fn identifying(messages: &[Vec<u8>]) -> Vec<String> {
+    let mut words = Vec::new();
+    for message in messages {
+        let text = String::from_utf8_lossy(message).replace('\n', "\r");
+        for segment in text.split('\r').filter(|segment| segment.starts_with("PID|")) {
+            let fields: Vec<&str> = segment.split('|').collect();
+            for field in [2, 3, 5, 11, 19] {
+                let pieces = fields.get(field).copied().unwrap_or_default();
+                let pieces = pieces.split(['^', '~', '&']).map(str::trim);
+                words.extend(pieces.filter(|piece| piece.len() >= 6).map(str::to_owned));
+            }
+        }
+    }
+    words.sort();
+    words.dedup();
+    words
+}
+
+#[test]
+fn nothing_that_names_a_patient_reaches_logs_or_metrics() {
+    let engine = Setup::sample().variable("TIELINE_LOG", "trace").start();
+    let mut all = Vec::new();
+    for channel in ["pas-adt", "pathology-oru", "community-adt", "social-care"] {
+        let mut sender = engine.connect(channel);
+        let mut files: Vec<_> = fs::read_dir(repository(&format!("samples/{channel}")))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        files.sort();
+        for file in files {
+            let message = fs::read(&file).unwrap();
+            sender.ask(&message);
+            all.push(message);
+        }
+    }
+    settled(&engine);
+    let words = identifying(&all);
+    assert!(words.len() > 50, "the samples name people");
+    let outside = engine.written() + &engine.get("/metrics").body;
+    // An authority or a site is no patient; it may be named.
+    let harmless = ["RXX01", "RYY01", "GBR"];
+    for word in words.iter().filter(|word| !harmless.contains(&word.as_str())) {
+        assert!(!outside.contains(word.as_str()), "a log or a metric holds {word:?}");
+    }
+}
