@@ -67,7 +67,7 @@ fn a_queue_of_another_kind_is_an_error_that_shows_the_difference() {
         let status = engine.get("/api/v1/status").json();
         status["broker"]["trouble"].as_str().map(str::to_owned)
     });
-    assert!(trouble.contains(&queue) && trouble.contains("x-queue-type"), "{trouble}");
+    assert!(trouble.contains(&queue) && trouble.contains("inequivalent"), "{trouble}");
     broker.delete_queue(&queue);
     settled(&engine);
     assert_eq!(broker.take_all(&queue, 1, SOON).len(), 1);

@@ -17,7 +17,7 @@ use crate::arguments::Asking;
 const TOKEN_FILE: &str = "api.token";
 
 /// The address the engine really took, in the data folder; it counts where port 0 is configured.
-const ADDRESS_FILE: &str = "console.address";
+pub(crate) const ADDRESS_FILE: &str = "console.address";
 
 /// An engine on this machine answers at once or not at all.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -164,10 +164,8 @@ fn taken_address(data: &Path, configured: SocketAddr) -> Result<SocketAddr> {
         let Ok(noted) = fs::read_to_string(&file) else {
             bail!("the console has port 0 and {} is not there: give --url", file.display());
         };
-        address = noted
-            .trim()
-            .parse()
-            .with_context(|| format!("{} holds no address", file.display()))?;
+        address =
+            noted.trim().parse().with_context(|| format!("{} holds no address", file.display()))?;
     }
     if address.ip().is_unspecified() {
         let this_machine: std::net::IpAddr = if address.is_ipv4() {

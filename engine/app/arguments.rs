@@ -13,7 +13,9 @@ use crate::environment;
 /// events keyed by NHS Number.
 #[derive(Debug, Parser)]
 #[command(name = "tieline", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 well, 1 the thing asked about is wrong, 2 failed or misused.")]
+#[command(
+    after_help = "Exit codes: 0 well, 1 the thing asked about is wrong, 2 failed or misused."
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -61,7 +63,7 @@ pub(crate) enum Verb {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Configuration {
     /// The configuration; relative paths inside it are relative to it
-    #[arg(short, long, value_name = "FILE", default_value = "./channels.yaml")]
+    #[arg(short, long, value_name = "FILE", default_value = "channels.yaml")]
     #[arg(env = environment::CONFIG, hide_env_values = true)]
     pub(crate) config: PathBuf,
 

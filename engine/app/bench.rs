@@ -22,7 +22,8 @@ use crate::latency::Latencies;
 use crate::output::Output;
 use crate::run::runtime;
 use crate::sample_world;
-use crate::traffic::{self, Length, Plan, Statistics};
+use crate::traffic;
+use crate::traffic_plan::{Length, Plan, Statistics, Watcher};
 
 /// Patients of the benchmark; their messages are ordered one by one.
 const PATIENTS: usize = 2000;
@@ -144,7 +145,7 @@ fn plan(engine: &Running, messages: &[Bytes], connections: usize, time: Duration
     }
 }
 
-fn quiet() -> traffic::Watcher {
+fn quiet() -> Watcher {
     Arc::new(|_| {})
 }
 

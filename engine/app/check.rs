@@ -87,9 +87,9 @@ fn report<'a>(loaded: Option<&Loaded>, problems: &'a [Problem]) -> Report<'a> {
             "effective": under(&known, &format!("channels.{name}.")),
         })
     });
-    let subscribers = loaded.config.subscribers.names().map(|name| {
-        json!({ "name": name, "effective": under(&known, &format!("subscribers.{name}.")) })
-    });
+    let subscribers = loaded.config.subscribers.names().map(
+        |name| json!({ "name": name, "effective": under(&known, &format!("subscribers.{name}.")) }),
+    );
     Report {
         problems,
         channels: channels.collect(),

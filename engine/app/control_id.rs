@@ -103,7 +103,10 @@ mod tests {
 
     #[test]
     fn a_header_without_msh_10_stays_as_it_is() {
-        assert_eq!(renumbered(b"MSH|^~\\&|PAS\rPID|||1||||||||\r"), &b"MSH|^~\\&|PAS\rPID|||1||||||||\r"[..]);
+        assert_eq!(
+            renumbered(b"MSH|^~\\&|PAS\rPID|||1||||||||\r"),
+            &b"MSH|^~\\&|PAS\rPID|||1||||||||\r"[..]
+        );
         assert_eq!(renumbered(b"no header"), &b"no header"[..]);
     }
 

@@ -111,18 +111,32 @@ impl Printer<'_> {
     }
 }
 
-/// An event without anything that tells of the patient: when, what, where from, and its message.
+/// An event without anything that tells of the patient: when, what, whether keyed by an NHS Number
+/// or a local identifier, message id and position, and where from.
 fn one_line(event: &Value) -> String {
     let keyed = if event.get("subject").is_some() { "nhs" } else { "local" };
+    let source = text(event, "source");
     let line = format!(
-        "{:<25}  {:<22}  {:<5}  {:<24}  {}",
+        "{:<25}  {:<22}  {:<5}  {:>8}  {}",
         text(event, "time"),
         short_type(text(event, "type")),
         keyed,
-        text(event, "sequence"),
-        text(event, "source"),
+        short_sequence(text(event, "sequence")),
+        source.strip_prefix("urn:tieline:source:").unwrap_or(source),
     );
-    printable(line.trim_end())
+    printable(&line)
+}
+
+/// `3.1` of `00000000000000000003.00001`: the first event of message 3.
+fn short_sequence(sequence: &str) -> String {
+    let parts: Vec<_> = sequence
+        .split('.')
+        .map(|part| match part.trim_start_matches('0') {
+            "" if !part.is_empty() => "0",
+            short => short,
+        })
+        .collect();
+    parts.join(".")
 }
 
 fn text<'v>(event: &'v Value, name: &str) -> &'v str {
@@ -186,12 +200,13 @@ mod tests {
             "type": ADMITTED,
             "time": "2026-01-01T12:00:00+00:00",
             "subject": "9990000018",
-            "source": "/RXX/pas-adt",
-            "sequence": "00000000000000000001.0001",
+            "source": "urn:tieline:source:RXX:pas-adt",
+            "sequence": "00000000000000000030.00001",
             "data": { "entry": [{ "resource": { "name": "Invented" } }] },
         });
         let line = one_line(&event);
         assert!(!line.contains("9990000018") && !line.contains("Invented"), "{line}");
         assert!(line.starts_with("2026-01-01T12:00:00+00:00  encounter.admitted "), "{line}");
+        assert!(line.ends_with("  nhs        30.1  RXX:pas-adt"), "{line}");
     }
 }

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use hl7::acknowledgement::AckCode;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -57,7 +58,10 @@ pub(crate) fn find(tests: &Path) -> Result<Vec<Case>> {
             } else if let Some(name) = [EXPECT, GIVEN].iter().find_map(|end| file.strip_suffix(end))
                 && !files.contains(&format!("{name}{MESSAGE}"))
             {
-                bail!("{} belongs to no message: {name}{MESSAGE} is missing", folder.join(file).display());
+                bail!(
+                    "{} belongs to no message: {name}{MESSAGE} is missing",
+                    folder.join(file).display()
+                );
             }
         }
     }
@@ -87,7 +91,9 @@ impl Case {
         wanted.trim_end_matches('/') == self.channel
             || wanted == self.title()
             || wanted == self.name
-            || [MESSAGE, EXPECT, GIVEN].iter().any(|end| file.ends_with(format!("{}{end}", self.title())))
+            || [MESSAGE, EXPECT, GIVEN]
+                .iter()
+                .any(|end| file.ends_with(format!("{}{end}", self.title())))
     }
 
     pub(crate) fn file(&self, end: &str) -> PathBuf {
@@ -109,9 +115,8 @@ impl Case {
         let file = self.file(GIVEN);
         match read_if_there(&file)? {
             None => Ok(GivenFile::default()),
-            Some(text) => {
-                serde_saphyr::from_str(&text).map_err(|error| anyhow!("{}: {error}", file.display()))
-            }
+            Some(text) => serde_saphyr::from_str(&text)
+                .map_err(|error| anyhow!("{}: {error}", file.display())),
         }
     }
 
@@ -142,7 +147,7 @@ impl GivenFile {
 impl Statement {
     pub(crate) fn of(played: &Played) -> Self {
         Self(json!({
-            "ack": played.ack.map(|code| code.as_str()),
+            "ack": played.ack.map(AckCode::as_str),
             "state": played.state,
             "reason": played.reason,
             "events": played.events,
@@ -257,8 +262,10 @@ mod tests {
     #[test]
     fn what_is_given_is_read_strictly() {
         let read = |text: &str| serde_saphyr::from_str::<GivenFile>(text);
-        let given = read("now: 2026-03-29T00:30:00Z\nidentity: { nhs_number: \"9990000018\", status: \"01\" }\n")
-            .expect("read");
+        let given = read(
+            "now: 2026-03-29T00:30:00Z\nidentity: { nhs_number: \"9990000018\", status: \"01\" }\n",
+        )
+        .expect("read");
         assert_eq!(given.given().expect("valid").now.to_string(), "2026-03-29T00:30:00Z");
         assert!(read("when: 2026-03-29T00:30:00Z").is_err());
     }

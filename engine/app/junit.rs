@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::paint::Paint;
-use crate::test::{Tested, Verdict, difference};
+use crate::verdict::{Tested, Verdict, difference};
 
 /// Writes the report, one suite a channel.
 pub(crate) fn write(file: &Path, all: &[Tested]) -> Result<()> {
@@ -24,16 +24,22 @@ fn report(all: &[Tested]) -> String {
     for (channel, tests) in suites {
         let failures = tests.iter().filter(|tested| !tested.is_well()).count();
         let name = escaped(channel);
-        put(&mut xml, format_args!(
-            "  <testsuite name=\"{name}\" tests=\"{}\" failures=\"{failures}\">\n",
-            tests.len()
-        ));
+        put(
+            &mut xml,
+            format_args!(
+                "  <testsuite name=\"{name}\" tests=\"{}\" failures=\"{failures}\">\n",
+                tests.len()
+            ),
+        );
         for tested in tests {
             let case = escaped(&tested.case.name);
             let seconds = tested.took.as_secs_f64();
-            put(&mut xml, format_args!(
-                "    <testcase classname=\"{name}\" name=\"{case}\" time=\"{seconds:.3}\">"
-            ));
+            put(
+                &mut xml,
+                format_args!(
+                    "    <testcase classname=\"{name}\" name=\"{case}\" time=\"{seconds:.3}\">"
+                ),
+            );
             if let Some((message, text)) = failure(tested) {
                 let text = escaped(&text);
                 put(&mut xml, format_args!("<failure message=\"{message}\">{text}</failure>"));

@@ -15,6 +15,8 @@ mod message_files;
 mod control_id;
 mod latency;
 mod mllp_client;
+mod traffic_plan;
+mod traffic_jobs;
 mod traffic;
 mod traffic_line;
 #[cfg(test)]
@@ -24,6 +26,7 @@ mod check;
 mod rehearsal;
 mod transform;
 mod golden;
+mod verdict;
 mod test;
 mod junit;
 mod send;

@@ -154,9 +154,6 @@ mod tests {
 
     #[test]
     fn mllp_blocks_lose_their_frame_only() {
-        assert_eq!(
-            texts(b"\x0bMSH|A\r\x1c\r\n\x0bMSH|B\x1c\r"),
-            [&b"MSH|A\r"[..], &b"MSH|B"[..]]
-        );
+        assert_eq!(texts(b"\x0bMSH|A\r\x1c\r\n\x0bMSH|B\x1c\r"), [&b"MSH|A\r"[..], &b"MSH|B"[..]]);
     }
 }

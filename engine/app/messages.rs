@@ -81,9 +81,7 @@ fn cell(row: &Value, name: &str) -> String {
 /// `01-31 12:00:00` in this machine's zone: the year is rarely in doubt, the column is narrow.
 fn time_of_day(received: &str) -> String {
     match received.parse::<Timestamp>() {
-        Ok(time) => {
-            time.to_zoned(TimeZone::system()).strftime("%m-%d %H:%M:%S").to_string()
-        }
+        Ok(time) => time.to_zoned(TimeZone::system()).strftime("%m-%d %H:%M:%S").to_string(),
         Err(_) => received.to_owned(),
     }
 }
@@ -119,9 +117,8 @@ mod tests {
         let shown = table(&[row]).render(Paint::plain());
         assert_eq!(
             shown,
-            "ID  RECEIVED    CHANNEL  TYPE     CONTROL ID  STATE   REASON\n\
-             \x20 7 not a time  pas-adt  ADT^A01  M1          parked  trigger.unknown\n"
-                .replace("  7 not", " 7  not")
+            "ID  RECEIVED    CHANNEL  TYPE     CONTROL ID  STATE   REASON\n \
+             7  not a time  pas-adt  ADT^A01  M1          parked  trigger.unknown\n"
         );
         assert!(shown.lines().all(|line| line.chars().count() <= 80));
     }

@@ -31,9 +31,8 @@ pub(crate) fn render(problem: &Problem, texts: &BTreeMap<String, String>, paint:
     };
     let title = level.primary_title(problem.message.as_str());
     let line_number = usize::try_from(problem.line).unwrap_or(0);
-    let line = line_number
-        .checked_sub(1)
-        .and_then(|before| texts.get(&problem.file)?.lines().nth(before));
+    let line =
+        line_number.checked_sub(1).and_then(|before| texts.get(&problem.file)?.lines().nth(before));
     let help = problem.help.as_deref().map(|help| Level::HELP.message(help));
     let renderer = if paint.is_on() { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.decor_style(DecorStyle::Ascii);

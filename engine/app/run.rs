@@ -17,6 +17,7 @@ use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::ADDRESS_FILE;
 use crate::arguments::{Format, RunArgs};
 use crate::exit::Exit;
 use crate::output::Output;
@@ -99,6 +100,10 @@ impl Running {
         })?;
         let console = server.address().context("the console's address is not known")?;
         let engine = Engine::start(loaded).await?;
+        // The asking verbs find the engine by this when its configuration asks for port 0.
+        let address = data.join(ADDRESS_FILE);
+        std::fs::write(&address, format!("{console}\n"))
+            .with_context(|| format!("cannot write {}", address.display()))?;
         let stop = CancellationToken::new();
         tokio::spawn(console::metrics::upkeep(metrics.clone(), stop.clone()));
         tokio::spawn(server.run(engine.handle(), token, metrics, stop.clone()));

@@ -17,7 +17,8 @@ use crate::exit::Exit;
 use crate::message_files;
 use crate::output::Output;
 use crate::paint::Paint;
-use crate::traffic::{self, Answered, Length, Plan, Statistics, Watcher};
+use crate::traffic;
+use crate::traffic_plan::{Answered, Length, Plan, Statistics, Watcher};
 
 pub(crate) fn run(args: &SendArgs) -> Result<Exit> {
     let messages = message_files::read_all(&args.paths)?;
@@ -79,7 +80,8 @@ struct AcknowledgedLog(Arc<Mutex<io::Result<File>>>);
 
 impl AcknowledgedLog {
     fn create(path: &Path) -> Result<Self> {
-        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        let file =
+            File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self(Arc::new(Mutex::new(Ok(file)))))
     }
 

@@ -49,8 +49,9 @@ fn screen(status: &Value, now: Timestamp, paint: Paint) -> String {
             word(journal, "volumes"),
         ),
         format!(
-            "messages  {} pending, {} in memory\n",
+            "messages  {} pending, the oldest for {} s; {} in memory\n",
             word(&status["total"], "pending"),
+            word(status, "oldest_pending"),
             word(status, "in_flight"),
         ),
     ];
@@ -67,6 +68,7 @@ fn channels(status: &Value, now: Timestamp) -> Table {
         Column::flexible("CHANNEL"),
         Column::right("PEERS"),
         Column::right("LAST"),
+        Column::right("/MIN"),
         Column::right("RECEIVED"),
         Column::right("PENDING"),
         Column::right("PARKED"),
@@ -78,6 +80,7 @@ fn channels(status: &Value, now: Timestamp) -> Table {
             word(channel, "name"),
             word(channel, "connections"),
             age(last_received(channel), now),
+            word(channel, "last_minute"),
             word(channel, "received"),
             word(channel, "pending"),
             word(channel, "parked"),

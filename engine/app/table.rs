@@ -124,10 +124,7 @@ mod tests {
         let mut table = Table::new(vec![Column::left("NAME"), Column::right("COUNT")]);
         table.row(vec!["a".into(), "1".into()]);
         table.row(vec!["longer".into(), "1000".into()]);
-        assert_eq!(
-            table.render(Paint::plain()),
-            "NAME    COUNT\na           1\nlonger   1000\n"
-        );
+        assert_eq!(table.render(Paint::plain()), "NAME    COUNT\na           1\nlonger   1000\n");
     }
 
     #[test]

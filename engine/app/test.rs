@@ -1,9 +1,8 @@
 //! `tieline test`: golden cases, with a difference that a person can read.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, bail};
-use similar::{ChangeTag, TextDiff};
 
 use crate::arguments::{Configuration, TestArgs};
 use crate::exit::Exit;
@@ -12,36 +11,13 @@ use crate::junit;
 use crate::output::Output;
 use crate::paint::Paint;
 use crate::rehearsal::{self, Stage};
+use crate::verdict::{Tested, Verdict, difference};
 
 /// What is stamped on events as `configversion`: expectations outlive configurations.
 const VERSION: &str = "test";
 
 /// Where cases are, below the configuration's folder.
 const FOLDER: &str = "transforms/tests";
-
-/// Unchanged lines round a difference.
-const CONTEXT_LINES: usize = 3;
-
-/// What came of one case.
-#[derive(Debug)]
-pub(crate) struct Tested {
-    pub(crate) case: Case,
-    pub(crate) verdict: Verdict,
-    /// What the script printed.
-    pub(crate) printed: Vec<String>,
-    pub(crate) took: Duration,
-}
-
-#[derive(Debug)]
-pub(crate) enum Verdict {
-    Passed,
-    /// The expectation was written anew.
-    Updated,
-    /// Two texts that should be one.
-    Different { expected: String, found: String },
-    /// The case could not be played.
-    Broken(String),
-}
 
 pub(crate) fn run(args: &TestArgs) -> Result<Exit> {
     let Some(mut loaded) = args.configuration.load_or_explain()? else { return Ok(Exit::Wrong) };
@@ -129,12 +105,6 @@ fn stage_with(given: &GivenFile, case: &Case, configuration: &Configuration) -> 
     }
 }
 
-impl Tested {
-    pub(crate) fn is_well(&self) -> bool {
-        matches!(self.verdict, Verdict::Passed | Verdict::Updated)
-    }
-}
-
 fn show(output: &mut Output, tested: &Tested) -> Result<()> {
     let paint = output.paint;
     let title = tested.case.title();
@@ -160,44 +130,10 @@ fn show(output: &mut Output, tested: &Tested) -> Result<()> {
     Ok(())
 }
 
-/// A unified diff: `-` is what was expected, `+` what was found.
-pub(crate) fn difference(expected: &str, found: &str, paint: Paint) -> String {
-    let diff = TextDiff::from_lines(expected, found);
-    let mut lines = vec![paint.red("--- expected"), paint.green("+++ found")];
-    for hunk in diff.unified_diff().context_radius(CONTEXT_LINES).iter_hunks() {
-        lines.push(paint.faint(&hunk.header().to_string()));
-        lines.extend(hunk.iter_changes().map(|change| {
-            let line = change.value().trim_end_matches('\n');
-            match change.tag() {
-                ChangeTag::Delete => paint.red(&format!("-{line}")),
-                ChangeTag::Insert => paint.green(&format!("+{line}")),
-                ChangeTag::Equal => format!(" {line}"),
-            }
-        }));
-    }
-    lines.iter().flat_map(|line| ["  ", line, "\n"]).collect()
-}
-
 fn closing_line(all: &[Tested], paint: Paint) -> String {
     let updated = all.iter().filter(|one| matches!(one.verdict, Verdict::Updated)).count();
     let failed = all.iter().filter(|one| !one.is_well()).count();
     let line = format!("{} passed, {failed} failed", all.len() - failed - updated);
     let line = if updated > 0 { format!("{line}, {updated} updated") } else { line };
     if failed > 0 { paint.red(&line) } else { paint.green(&line) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_difference_shows_what_was_expected_and_what_was_found() {
-        let expected = "{\n  \"ack\": \"AA\",\n  \"state\": \"published\"\n}\n";
-        let found = "{\n  \"ack\": \"AA\",\n  \"state\": \"parked\"\n}\n";
-        assert_eq!(
-            difference(expected, found, Paint::plain()),
-            "  --- expected\n  +++ found\n  @@ -1,4 +1,4 @@\n   {\n     \"ack\": \"AA\",\n  \
-             -  \"state\": \"published\"\n  +  \"state\": \"parked\"\n   }\n"
-        );
-    }
 }

@@ -13,7 +13,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::mllp_client::{Answers, Expecting, SendError, connect};
-use crate::traffic::{Answered, Job, Next, Run, Statistics};
+use crate::traffic_jobs::{Job, Next, Run};
+use crate::traffic_plan::{Answered, Statistics};
 
 /// Messages that expect no answer are not bounded by the window, so their bytes are.
 const UNWRITTEN_AT_MOST: usize = 256 * 1024;

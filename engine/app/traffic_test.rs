@@ -8,7 +8,8 @@ use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, encode_frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::traffic::{self, Answered, Length, Plan, Statistics};
+use crate::traffic;
+use crate::traffic_plan::{Answered, Length, Plan, Statistics};
 
 /// What a receiver does with the control ids of one read.
 type Manners = fn(connection: usize, ids: Vec<String>) -> Option<Vec<(&'static str, String)>>;

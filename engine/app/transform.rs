@@ -3,11 +3,13 @@
 use std::io::{self, Write};
 
 use anyhow::{Result, bail};
+use hl7::acknowledgement::AckCode;
 use hl7::header::Header;
 use hl7::message::Message;
 use hl7::tree;
 use jiff::Timestamp;
 use record::identity::Identity;
+use record::nhs_number::Status;
 use record::timing::Timing;
 use router::process::{Identified, Processed};
 use serde_json::{Map, Value, json};
@@ -49,7 +51,7 @@ fn printed(played: &Played) -> &[String] {
 fn document(played: &Played, args: &TransformArgs) -> Value {
     let mut document = json!({
         "channel": args.channel,
-        "ack": played.ack.map(|code| code.as_str()),
+        "ack": played.ack.map(AckCode::as_str),
         "state": played.state,
         "reason": played.reason,
         "detail": played.detail,
@@ -104,18 +106,15 @@ fn segments(message: &Message) -> Value {
 }
 
 fn identity(identity: &Identity) -> Value {
-    let stated = identity.stated.iter().map(|stated| {
-        let verdict = match &stated.verdict {
-            Ok(number) => json!({ "at": stated.at.to_string(), "number": number.to_string() }),
-            Err(error) => json!({ "at": stated.at.to_string(), "problem": error.to_string() }),
-        };
-        verdict
+    let stated = identity.stated.iter().map(|stated| match &stated.verdict {
+        Ok(number) => json!({ "at": stated.at.to_string(), "number": number.to_string() }),
+        Err(error) => json!({ "at": stated.at.to_string(), "problem": error.to_string() }),
     });
     json!({
         "nhs_number": identity.nhs_number.map(|number| number.to_string()),
         "keys_events": identity.nhs_number.is_some(),
         "valid": identity.valid.map(|number| number.to_string()),
-        "status": identity.status.map(|status| status.code()),
+        "status": identity.status.map(Status::code),
         "stated": stated.collect::<Vec<_>>(),
         "local": identity.local.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "best_local": identity.best_local.as_ref().map(ToString::to_string),
@@ -141,10 +140,8 @@ fn show(output: &mut Output, played: &Played, explain: bool) -> Result<()> {
         other => paint.green(other),
     };
     let ack = played.ack.map_or("no answer", |code| code.as_str());
-    output.line(format_args!(
-        "{ack}  {state}  {}",
-        played.reason.as_deref().unwrap_or_default()
-    ))?;
+    output
+        .line(format_args!("{ack}  {state}  {}", played.reason.as_deref().unwrap_or_default()))?;
     if let Some(detail) = &played.detail {
         output.line(format_args!("  {detail}"))?;
     }

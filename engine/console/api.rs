@@ -31,8 +31,11 @@ pub fn routes() -> Router<Handle> {
         .route("/refused", routing::get(refused))
 }
 
-async fn status(State(engine): State<Handle>) -> impl IntoResponse {
-    Json(engine.status())
+async fn status(State(engine): State<Handle>) -> Response {
+    match tokio::task::spawn_blocking(move || engine.status()).await {
+        Ok(status) => Json(status).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -95,8 +95,6 @@ impl Header {
         if end > Self::MAX_BYTES {
             return Err(HeaderError::TooLong);
         }
-        let rest = &frame[end..];
-        let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let msh = Fields::find(&frame[..end], delimiters);
         Ok(Self {
             control_id: msh.raw[10 - 2].to_vec(),
@@ -117,7 +115,7 @@ impl Header {
             character_set: msh.text(18, 1),
             raw: frame[..end].into(),
             delimiters,
-            followed_by_msa: is_msa(&rest[blank..]),
+            followed_by_msa: is_followed_by_msa(&frame[end..]),
         })
     }
 
@@ -214,6 +212,15 @@ pub fn is_acknowledgement(frame: &[u8]) -> bool {
             .any(is_msa)
 }
 
+/// Only software (SFT) and authentication (UAC) segments may stand between MSH and MSA. Little is
+/// looked at, because intake reads headers and a message may be long.
+fn is_followed_by_msa(rest: &[u8]) -> bool {
+    rest[..rest.len().min(4096)]
+        .split(|byte| matches!(byte, b'\r' | b'\n'))
+        .find(|line| !line.is_empty() && !line.starts_with(b"SFT") && !line.starts_with(b"UAC"))
+        .is_some_and(is_msa)
+}
+
 fn is_msa(line: &[u8]) -> bool {
     line.starts_with(b"MSA") && line.get(3).is_none_or(|next| !next.is_ascii_whitespace())
 }
@@ -308,7 +315,8 @@ mod tests {
 
     #[test]
     fn acknowledgements_are_recognised_by_type_or_msa() {
-        let yes: [&[u8]; 5] = [
+        let yes: [&[u8]; 6] = [
+            b"MSH|^~\\&|||||||RSP^K22|1|P|2.5\rSFT|x\rMSA|AA|1\r",
             b"MSH|^~\\&|||||||ACK|1|P|2.3\rMSA|AA|1\r",
             b"MSH|^~\\&|||||||ADT^A01|1|P|2.3\r\nMSA|AA|1",
             b"MSH|^~\\&|||||||ORR^O02|1|P|2.3\rMSA|AA|1\r",

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use crate::charset::Charset;
 use crate::delimiters::Delimiters;
+use crate::marks::Marks;
 
 /// Most segments a message may have; a real one has some hundreds.
 pub(crate) const MAX_SEGMENTS: usize = 1 << 20;
@@ -94,26 +95,8 @@ impl Index {
             style: None,
         };
         builder.begin(start);
-        let mut from = start;
-        while let Some(at) = next_mark(bytes, from, delimiters.field) {
-            from = at + 1;
-            match bytes[at] {
-                b'\r' if line_feeds && bytes.get(from) == Some(&b'\n') => {
-                    from += 1;
-                    builder.end_line(at, LineEnd::Both)?;
-                    builder.begin(from);
-                }
-                b'\r' => {
-                    builder.end_line(at, LineEnd::CarriageReturn)?;
-                    builder.begin(from);
-                }
-                b'\n' if line_feeds && builder.is_end(at) => {
-                    builder.end_line(at, LineEnd::LineFeed)?;
-                    builder.begin(from);
-                }
-                b'\n' => {}
-                _ => builder.field(at)?,
-            }
+        for at in Marks::new(&bytes[start..], delimiters.field) {
+            builder.mark(start + at, line_feeds)?;
         }
         builder.finish()
     }
@@ -164,6 +147,28 @@ impl Builder<'_> {
     fn begin(&mut self, start: usize) {
         self.start = start;
         self.first_field = self.found.fields.len();
+    }
+
+    fn mark(&mut self, at: usize, line_feeds: bool) -> Result<(), TooMany> {
+        let next = self.bytes.get(at + 1);
+        match self.bytes[at] {
+            b'\r' if line_feeds && next == Some(&b'\n') => {
+                self.end_line(at, LineEnd::Both)?;
+                self.begin(at + 2);
+            }
+            b'\r' => {
+                self.end_line(at, LineEnd::CarriageReturn)?;
+                self.begin(at + 1);
+            }
+            // One before the start of the line was part of a line end.
+            b'\n' if line_feeds && at >= self.start && self.is_end(at) => {
+                self.end_line(at, LineEnd::LineFeed)?;
+                self.begin(at + 1);
+            }
+            b'\n' => {}
+            _ => self.field(at)?,
+        }
+        Ok(())
     }
 
     fn field(&mut self, at: usize) -> Result<(), TooMany> {
@@ -230,19 +235,6 @@ impl Builder<'_> {
         }
         Ok(self.found)
     }
-}
-
-/// The next delimiter or line end. Most fields are short, so that the first bytes are cheaper looked
-/// at one by one; an embedded document is not.
-fn next_mark(bytes: &[u8], from: usize, field: u8) -> Option<usize> {
-    const NEAR: usize = 24;
-    let rest = &bytes[from..];
-    let is_mark = |&byte: &u8| byte == field || byte == b'\r' || byte == b'\n';
-    if let Some(near) = rest.iter().take(NEAR).position(is_mark) {
-        return Some(from + near);
-    }
-    let far = rest.get(NEAR..)?;
-    memchr::memchr3(field, b'\r', b'\n', far).map(|at| from + NEAR + at)
 }
 
 fn begins_segment(line: &[u8], field: u8) -> bool {

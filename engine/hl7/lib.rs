@@ -25,6 +25,7 @@ pub mod group;
 pub mod header;
 pub mod index;
 pub mod location;
+mod marks;
 pub mod message;
 pub mod mllp;
 pub mod segment;

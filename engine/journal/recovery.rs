@@ -86,7 +86,8 @@ pub(crate) fn recover(disk: &dyn Disk, settings: &Settings) -> Result<Recovery, 
         disk.remove(&path).map_err(OpenError::doing("remove", path))?;
     }
     let inventory = inventory(disk, folder, &names)?;
-    let (checkpoint, kept, used) = newest_checkpoint(disk, folder, &names)?;
+    let first_batch = inventory.volumes.first().map_or(0, |first| first.first_batch);
+    let (checkpoint, kept, used) = newest_checkpoint(disk, folder, &names, first_batch)?;
     let first_id = inventory.volumes.first().map_or(1, |first| first.first_id);
     let mut scan = Scan {
         ledger: checkpoint.as_ref().map_or_else(
@@ -101,7 +102,9 @@ pub(crate) fn recover(disk: &dyn Disk, settings: &Settings) -> Result<Recovery, 
     let from = Position { entry: 0, ..replay_from };
     let mut cursor = Cursor::new(Arc::clone(&inventory.volumes), from, expected);
     let end = scan.run(&mut cursor, settings).map_err(OpenError::doing("read", folder))?;
-    let Scan { ledger, mut report, last } = scan;
+    let Scan { mut ledger, mut report, last } = scan;
+    // A checkpoint may know copies whose volume was dropped after it was taken.
+    ledger.carried.retain(|_, position| inventory.volumes.get(position.volume).is_some());
 
     let mut next_batch = cursor.expected.unwrap_or(1);
     let mut current = end.volume.clone().filter(|_| !end.torn);
@@ -219,11 +222,13 @@ fn derive(file: &Arc<dyn DiskFile>, id: u64) -> io::Result<Derived> {
     })
 }
 
-/// The newest good checkpoint, which of them are kept, and how that went.
+/// The newest good checkpoint, which of them are kept, and how that went. One that covers less than
+/// what was dropped since is no good: an old file that was to be removed long ago.
 fn newest_checkpoint(
     disk: &dyn Disk,
     folder: &Path,
     names: &[String],
+    first_batch: u64,
 ) -> Result<(Option<Checkpoint>, Kept, CheckpointUsed), OpenError> {
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| checkpoint_number(name)).collect();
     numbers.sort_unstable();
@@ -234,7 +239,9 @@ fn newest_checkpoint(
         let path = folder.join(checkpoint_name(number));
         let loaded =
             Checkpoint::load(disk, &path).map_err(OpenError::doing("read", path))?;
-        let Some(checkpoint) = loaded else { continue };
+        let Some(checkpoint) = loaded.filter(|loaded| loaded.covered_batch >= first_batch) else {
+            continue;
+        };
         let fact = Some((number, checkpoint.covered));
         if newest.is_none() {
             kept.newest = fact;

@@ -2,7 +2,7 @@
 
 use jiff::tz::Offset;
 
-use crate::time::Precision;
+use crate::precision::Precision;
 
 /// The parts of a time as written, not yet checked against a calendar.
 pub(crate) struct Written {

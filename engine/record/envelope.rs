@@ -213,7 +213,9 @@ impl Attributes {
         }
     }
 
+    /// A blank inside a path would look like the end of it, and means nothing in `FHIRPath`.
     fn paths(&mut self, name: &str, paths: &[String]) {
+        let paths: Vec<String> = paths.iter().map(|path| path.replace(' ', "")).collect();
         self.text(name, &paths.join(" "));
     }
 }
@@ -316,7 +318,7 @@ mod tests {
             "configversion": "c0ffee",
             "revision": 0,
             "replaced": "Patient.identifier Patient.name \
-                         Patient.generalPractitioner.where(type = 'Organization') Encounter.location",
+                         Patient.generalPractitioner.where(type='Organization') Encounter.location",
         });
         assert_eq!(attributes(&event), expected);
     }

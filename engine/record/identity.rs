@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use hl7::location::Location;
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
 
-use crate::nhs_number::{NhsNumber, NhsNumberError, Status};
+use crate::claim::{Stated, candidates, fallback, occurrence};
+use crate::nhs_number::{NhsNumber, Status};
 use crate::source::{IfStatusAbsent, LocalAuthority, NhsNumberRules, Source};
 use crate::text::stated;
+use crate::verification::{Statuses, statuses};
 
 /// The identifiers of one message and what they are worth.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -29,15 +30,6 @@ pub struct Identity {
     pub best_local: Option<LocalId>,
     /// Data-quality findings, to be counted.
     pub quality: Vec<&'static str>,
-}
-
-/// One place that claimed to hold an NHS Number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stated {
-    /// Where it stands.
-    pub at: Location,
-    /// What it is worth.
-    pub verdict: Result<NhsNumber, NhsNumberError>,
 }
 
 /// An identifier that the source issued; shown as in HL7, `n^^^RXX01^MR`.
@@ -157,20 +149,16 @@ impl Identity {
             }
             return;
         };
-        let trusted = match statuses {
-            Statuses::None => rules.if_status_absent == IfStatusAbsent::Key,
-            Statuses::One(status) => rules.trust.contains(status),
-            Statuses::Unclear => {
-                self.quality.push("nhs-number.status-unclear");
-                false
-            }
+        let obstacle = match statuses {
+            _ if number.is_test() && !rules.test_data => Some("nhs-number.test-range"),
+            Statuses::None if rules.if_status_absent == IfStatusAbsent::Key => None,
+            Statuses::One(status) if rules.trust.contains(status) => None,
+            Statuses::Unclear => Some("nhs-number.status-unclear"),
+            Statuses::None | Statuses::One(_) => Some("nhs-number.untrusted"),
         };
-        if number.is_test() && !rules.test_data {
-            self.quality.push("nhs-number.test-range");
-        } else if !trusted {
-            self.quality.push("nhs-number.untrusted");
-        } else {
-            self.nhs_number = Some(number);
+        match obstacle {
+            Some(finding) => self.quality.push(finding),
+            None => self.nhs_number = Some(number),
         }
     }
 
@@ -184,113 +172,9 @@ impl Identity {
     }
 }
 
-/// Whether a repetition of PID-3 claims to be an NHS Number of the source.
-pub fn claims_nhs_number(identifier: &Repetition<'_>, rules: &NhsNumberRules) -> bool {
-    let authority = stated(identifier.text(4, 1)).unwrap_or_default();
-    let kind = stated(identifier.text(5, 1)).unwrap_or_default();
-    if holds(&rules.other_authorities, &authority) {
-        return false;
-    }
-    if holds(&rules.authorities, &authority) {
-        return true;
-    }
-    // Marked by its type alone, a value with letters is another kind of number: `NI` is also the
-    // type of National Insurance numbers.
-    let value = stated(identifier.text(1, 1)).unwrap_or_default();
-    holds(&rules.types, &kind) && !value.bytes().any(|byte| byte.is_ascii_alphabetic())
-}
-
-fn holds(list: &[String], text: &str) -> bool {
-    !text.is_empty() && list.iter().any(|entry| entry.eq_ignore_ascii_case(text))
-}
-
-fn occurrence(index: usize) -> u32 {
-    u32::try_from(index + 1).unwrap_or(u32::MAX)
-}
-
-fn candidates(pid: &Segment<'_>, occurrence: u32, source: &Source) -> Vec<Stated> {
-    let Some(field) = pid.field(3) else { return Vec::new() };
-    let rules = &source.nhs_number;
-    let marked = field.repetitions().enumerate().filter(|(_, id)| claims_nhs_number(id, rules));
-    marked
-        .filter_map(|(index, id)| {
-            let value = stated(id.text(1, 1))?;
-            let at = pid3(occurrence, index)?;
-            Some(Stated { at, verdict: NhsNumber::parse(&value) })
-        })
-        .collect()
-}
-
-fn pid3(occurrence: u32, index: usize) -> Option<Location> {
-    let mut at: Location = "PID-3.1".parse().ok()?;
-    at.occurrence = occurrence;
-    at.repetition = u32::try_from(index + 1).ok()?;
-    Some(at)
-}
-
-/// A fallback place may hold anything, so that only ten digits are a claim.
-fn fallback(message: &Message, at: Location) -> Option<Stated> {
-    let value = stated(message.text(&at))?;
-    match NhsNumber::parse(&value) {
-        Err(NhsNumberError::Format) => None,
-        verdict => Some(Stated { at, verdict }),
-    }
-}
-
 fn same_patient(one: &Segment<'_>, other: &Segment<'_>) -> bool {
     let identifiers = |pid: &Segment<'_>| pid.field(3).map(|field| field.raw().to_vec());
     identifiers(one) == identifiers(other)
-}
-
-/// What a message says of the verification of its NHS Number.
-enum Statuses {
-    None,
-    One(Status),
-    /// An unknown code, or two that differ: worth no trust.
-    Unclear,
-}
-
-impl Statuses {
-    fn one(&self) -> Option<Status> {
-        match self {
-            Statuses::One(status) => Some(*status),
-            Statuses::None | Statuses::Unclear => None,
-        }
-    }
-
-    /// `None` when no text means to be a status.
-    fn of(texts: impl Iterator<Item = String>) -> Option<Statuses> {
-        let found: Vec<_> = texts
-            .filter(|text| Status::looks_like_one(text))
-            .map(|text| Status::normalise(&text))
-            .collect();
-        let first = *found.first()?;
-        let agree = found.iter().all(|status| *status == first);
-        Some(first.filter(|_| agree).map_or(Statuses::Unclear, Statuses::One))
-    }
-}
-
-/// PID-32 in any repetition, else CX-2 of the identifier where the profile says so, else the
-/// legacy field ZU1-27: the first place that states one.
-fn statuses(message: &Message, pid: Option<&Segment<'_>>, source: &Source) -> Statuses {
-    let texts = |number: usize, marked: bool| -> Vec<String> {
-        let Some(field) = pid.and_then(|pid| pid.field(number)) else { return Vec::new() };
-        let chosen = field
-            .repetitions()
-            .filter(|repetition| !marked || claims_nhs_number(repetition, &source.nhs_number));
-        let component = if marked { 2 } else { 1 };
-        chosen.filter_map(|repetition| stated(repetition.text(component, 1))).collect()
-    };
-    let reliability = Statuses::of(texts(32, false).into_iter());
-    let check_digit = || {
-        let configured = source.nhs_number.status_in_check_digit;
-        configured.then(|| Statuses::of(texts(3, true).into_iter())).flatten()
-    };
-    let legacy = || {
-        let at: Location = "ZU1-27".parse().ok()?;
-        Statuses::of(stated(message.text(&at)).into_iter())
-    };
-    reliability.or_else(check_digit).or_else(legacy).unwrap_or(Statuses::None)
 }
 
 /// The identifier as one of the source's own; a bare one is of the default authority.

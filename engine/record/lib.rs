@@ -18,6 +18,7 @@
 //! - No error, no `Debug` and no routing key shows patient data.
 
 pub mod catalogue;
+pub mod claim;
 mod dtm;
 pub mod envelope;
 pub mod fhir;
@@ -28,5 +29,7 @@ pub mod sensitivity;
 pub mod site;
 pub mod source;
 pub mod text;
+pub mod precision;
 pub mod time;
 pub mod timing;
+mod verification;

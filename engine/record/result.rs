@@ -85,9 +85,10 @@ impl NoKey {
 /// reports of the same number and test, the second and later ones are counted: `|FBC#2`.
 pub fn result_key(message: &Message, group: &Group<'_>) -> Result<String, NoKey> {
     let key = base_key(message, group)?;
-    let start = group.range().start;
+    let place =
+        |group: &Group<'_>| group.segment("OBR", 1).map_or(group.range().start, |obr| obr.index());
     let groups = message.groups(&["ORC", "OBR"]);
-    let earlier = groups.iter().take_while(|other| other.range().start < start);
+    let earlier = groups.iter().take_while(|other| place(other) < place(group));
     let same = earlier.filter(|other| base_key(message, other).as_ref() == Ok(&key)).count();
     Ok(if same == 0 { key } else { format!("{key}#{}", same + 1) })
 }
@@ -209,6 +210,9 @@ mod tests {
         assert_eq!(keys[0], Ok("LIMS/RXX01|F1|MC".to_owned()));
         assert_eq!(keys[1], Ok("LIMS/RXX01|F1|MC#2".to_owned()));
         assert_eq!(keys[2], Ok("LIMS/RXX01|F2|MC".to_owned()));
+        let message = message("ORC|RE\rOBR|1||F1|MC");
+        let by_request = &message.groups(&["OBR"])[0];
+        assert_eq!(result_key(&message, by_request), Ok("LIMS/RXX01|F1|MC".to_owned()));
     }
 
     #[test]

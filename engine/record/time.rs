@@ -7,34 +7,7 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{Timestamp, Zoned};
 
 use crate::dtm::Written;
-
-/// How much of a time was stated (HL7 DTM: precision is meaningful).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Precision {
-    Year,
-    Month,
-    Day,
-    Hour,
-    Minute,
-    Second,
-    /// Parts of a second.
-    Fraction,
-}
-
-impl Precision {
-    /// The word that stands in an event's `timeprecision`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Precision::Year => "year",
-            Precision::Month => "month",
-            Precision::Day => "day",
-            Precision::Hour => "hour",
-            Precision::Minute => "minute",
-            Precision::Second => "second",
-            Precision::Fraction => "fraction",
-        }
-    }
-}
+use crate::precision::Precision;
 
 /// A date or time of a message, ready for FHIR.
 ///

@@ -10,7 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::catalogue::EventType;
 use crate::source::Source;
 use crate::text::stated;
-use crate::time::{Moment, Precision, rfc3339};
+use crate::precision::Precision;
+use crate::time::{Moment, rfc3339};
 
 /// A time this far ahead of the clock is flagged: clocks of two machines differ by less.
 const FUTURE: SignedDuration = SignedDuration::from_mins(5);

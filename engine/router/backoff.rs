@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Exponential backoff: 250 ms, doubling to 30 s, each wait between half and all of that.
+/// Exponential backoff: 250 ms, doubling to 5 s, each wait between half and all of that.
 #[derive(Clone, Debug, Default)]
 pub struct Backoff {
     failures: u32,
@@ -10,7 +10,7 @@ pub struct Backoff {
 
 impl Backoff {
     const FIRST: Duration = Duration::from_millis(250);
-    const LIMIT: Duration = Duration::from_secs(30);
+    const LIMIT: Duration = Duration::from_secs(5);
 
     /// The next wait.
     pub fn next(&mut self) -> Duration {

@@ -1,24 +1,30 @@
 //! Keeps the books: follows the journal, folds it into the ledger, writes checkpoints, drops old volumes.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use jiff::Timestamp;
 use journal::entry::Position;
 use journal::journal::Journal;
+use journal::reader::Reader;
 use journal::report::Recovered;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::entry::EntryError;
+use crate::entry::{Accepted, EntryError};
 use crate::event::Event;
 use crate::ledger::Ledger;
+use crate::rate::Rate;
 
 /// Entries after which a checkpoint is due.
 const CHECKPOINT_ENTRIES: u64 = 50_000;
 /// Time after which one is due when anything happened at all.
 const CHECKPOINT_TIME: Duration = Duration::from_secs(10);
+/// Entries read under one lock.
+const STEP: u64 = 512;
 
 /// The books of one engine.
 #[derive(Debug)]
@@ -30,8 +36,36 @@ pub struct Books {
 #[derive(Debug)]
 struct Kept {
     ledger: Ledger,
-    /// Everything before is in the ledger.
-    as_of: Position,
+    /// Everything before its position is in the ledger.
+    reader: Reader,
+    /// Entries read since the last checkpoint.
+    fresh: u64,
+    /// By channel, since this process started.
+    rates: BTreeMap<String, Rate>,
+}
+
+impl Kept {
+    /// Reads what is durable and not yet in the ledger, up to `most` entries; false at the end.
+    fn advance(&mut self, most: u64) -> Result<bool, BooksError> {
+        for _ in 0..most {
+            match self.reader.next() {
+                Ok(Some(entry)) => {
+                    self.fresh += 1;
+                    let accepted = self
+                        .ledger
+                        .apply(&entry)
+                        .map_err(|source| BooksError::Entry { at: entry.position, source })?;
+                    if let Some(Accepted { channel, received, .. }) = accepted {
+                        self.rates.entry(channel).or_default().count(received);
+                    }
+                }
+                Ok(None) => return Ok(false),
+                // A damaged part, which recovery has reported by name.
+                Err(_) => {}
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// What a checkpoint holds of the router.
@@ -75,29 +109,25 @@ impl Books {
                 (snapshot.ledger, position(&snapshot.as_of)?, position(&snapshot.delivery)?)
             }
         };
-        let mut kept = Kept { ledger, as_of };
-        let mut reader = journal.reader(kept.as_of);
-        let mut count = 0;
-        loop {
-            match reader.next() {
-                Ok(Some(entry)) => {
-                    count += 1;
-                    kept.ledger
-                        .apply(&entry)
-                        .map_err(|source| BooksError::Entry { at: entry.position, source })?;
-                }
-                Ok(None) => break,
-                // A damaged part, which recovery has reported by name.
-                Err(_) => {}
-            }
-        }
-        kept.as_of = reader.position();
+        let mut kept = Kept { ledger, reader: journal.reader(as_of), fresh: 0, rates: BTreeMap::new() };
+        while kept.advance(STEP)? {}
+        let count = std::mem::take(&mut kept.fresh);
         Ok((Self { journal, kept: Mutex::new(kept) }, delivery, count))
     }
 
-    /// The ledger as of the last durable entry that was read, which lags by microseconds.
+    /// The ledger as of the last durable entry. Blocks while it reads what is new.
     pub fn ledger(&self) -> Ledger {
-        self.kept().ledger.clone()
+        let mut kept = self.kept();
+        // What cannot be read here is told by `follow`, which meets it first or next.
+        while let Ok(true) = kept.advance(STEP) {}
+        kept.ledger.clone()
+    }
+
+    /// Messages of the last minute, by channel.
+    pub fn rates(&self, now: Timestamp) -> BTreeMap<String, u64> {
+        let now = now.as_millisecond();
+        let kept = self.kept();
+        kept.rates.iter().map(|(name, rate)| (name.clone(), rate.last_minute(now))).collect()
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -112,33 +142,28 @@ impl Books {
         stop: &CancellationToken,
         delivery: &dyn Fn() -> Position,
     ) {
-        let mut reader = self.journal.reader(self.kept().as_of);
         let mut durable = self.journal.durable();
-        let mut entries = 0;
         let mut last = Instant::now();
         loop {
             durable.borrow_and_update();
-            match reader.next() {
-                Ok(Some(entry)) => {
-                    entries += 1;
-                    let mut kept = self.kept();
-                    // An entry that cannot be read was reported at its writing; the sums go on.
-                    drop(kept.ledger.apply(&entry));
-                    kept.as_of = reader.position();
-                }
-                Ok(None) => {
+            let (more, fresh) = {
+                let mut kept = self.kept();
+                let advanced = kept.advance(STEP);
+                (advanced, kept.fresh)
+            };
+            match more {
+                Ok(true) => {}
+                Ok(false) => {
                     if !self.wait(runtime, stop, &mut durable) {
                         self.checkpoint(delivery());
                         return;
                     }
                 }
-                Err(_) => {}
+                Err(error) => tracing::error!(%error, "an entry is missing from the ledger"),
             }
-            let due = entries >= CHECKPOINT_ENTRIES || last.elapsed() >= CHECKPOINT_TIME;
-            if entries > 0 && due {
+            if fresh >= CHECKPOINT_ENTRIES || (fresh > 0 && last.elapsed() >= CHECKPOINT_TIME) {
                 self.checkpoint(delivery());
                 self.retain();
-                entries = 0;
                 last = Instant::now();
             }
         }
@@ -162,13 +187,15 @@ impl Books {
 
     fn checkpoint(&self, delivery: Position) {
         let (as_of, snapshot) = {
-            let kept = self.kept();
+            let mut kept = self.kept();
+            kept.fresh = 0;
+            let as_of = kept.reader.position();
             let snapshot = Snapshot {
-                as_of: kept.as_of.to_string(),
+                as_of: as_of.to_string(),
                 delivery: delivery.to_string(),
                 ledger: kept.ledger.clone(),
             };
-            (kept.as_of, snapshot)
+            (as_of, snapshot)
         };
         let body = serde_json::to_vec(&snapshot).expect("a snapshot holds only strings and numbers");
         if let Err(error) = self.journal.checkpoint(body.into(), as_of.min(delivery)) {

@@ -80,7 +80,8 @@ enum Task {
 /// What was read and is not settled, by id, and how far the reader is.
 #[derive(Debug, Default)]
 struct Places {
-    in_flight: BTreeMap<u64, Position>,
+    /// Where each lies, and when it was received in milliseconds since 1970 in UTC.
+    in_flight: BTreeMap<u64, (Position, i64)>,
     read: Position,
 }
 
@@ -168,7 +169,15 @@ impl<P: Publisher> Delivery<P> {
     /// From where a restart must read: everything before is settled or has its outcome.
     pub fn low_water(&self) -> Position {
         let places = self.places();
-        places.in_flight.values().min().copied().unwrap_or(places.read).min(places.read)
+        // Message order is journal order, so the first is the lowest.
+        let first = places.in_flight.values().next().map(|(position, _)| *position);
+        first.unwrap_or(places.read).min(places.read)
+    }
+
+    /// When the oldest message in memory was received, milliseconds since 1970 in UTC. Whatever is
+    /// still in the backlog came later.
+    pub fn oldest(&self) -> Option<i64> {
+        self.places().in_flight.values().next().map(|(_, received)| *received)
     }
 
     fn places(&self) -> std::sync::MutexGuard<'_, Places> {
@@ -196,7 +205,7 @@ impl<P: Publisher> Delivery<P> {
             Some((outcome, payload)) => Task::Publish(outcome, payload),
             None => Task::Transform(identified),
         };
-        self.places().in_flight.insert(entry.id.0, entry.position);
+        self.places().in_flight.insert(entry.id.0, (entry.position, head.received));
         let work = Work { id: entry.id, channel, head, task, since: Instant::now(), _room: room };
         let ready = self.order().admit(entry.id.0, keys, work);
         if let Some(work) = ready {

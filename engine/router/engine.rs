@@ -157,10 +157,10 @@ impl Engine {
             listeners.push(facts);
             sessions.spawn(listener.run(sessions.clone()));
         }
-        let in_flight = Box::new(move || delivery.in_flight());
+        let moving = Box::new(move || (delivery.in_flight(), delivery.oldest()));
         let health = Box::new(move || publisher.health());
         let handle =
-            Handle::new(plan.clone(), journal.clone(), books, listeners, in_flight, health);
+            Handle::new(plan.clone(), journal.clone(), books, listeners, moving, health);
         Ok(Self {
             handle,
             journal,

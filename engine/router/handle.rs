@@ -33,7 +33,7 @@ struct Inner {
     journal: Journal,
     books: Arc<Books>,
     listeners: Vec<ListenerFacts>,
-    in_flight: Ask<usize>,
+    delivery: Ask<(usize, Option<i64>)>,
     health: Ask<BrokerHealth>,
     started: Timestamp,
 }
@@ -80,6 +80,8 @@ pub struct Status {
     pub refused: u64,
     /// Messages in memory on their way.
     pub in_flight: usize,
+    /// Age of the oldest message that waits for delivery, in seconds.
+    pub oldest_pending: Option<i64>,
     /// Where events leave.
     pub broker: BrokerHealth,
     /// The journal on disk.
@@ -95,6 +97,8 @@ pub struct ChannelStatus {
     pub name: String,
     /// Its bound address.
     pub listener: Option<SocketAddr>,
+    /// Messages of the last minute.
+    pub last_minute: u64,
     /// Peers connected to its listener now.
     pub connections: usize,
     /// Its sums.
@@ -123,16 +127,16 @@ impl Handle {
         journal: Journal,
         books: Arc<Books>,
         listeners: Vec<ListenerFacts>,
-        in_flight: Ask<usize>,
+        delivery: Ask<(usize, Option<i64>)>,
         health: Ask<BrokerHealth>,
     ) -> Self {
         let started = Timestamp::now();
         Self {
-            inner: Arc::new(Inner { plan, journal, books, listeners, in_flight, health, started }),
+            inner: Arc::new(Inner { plan, journal, books, listeners, delivery, health, started }),
         }
     }
 
-    /// The books.
+    /// The books as of now. Blocks for as long as reading what is new takes.
     pub fn ledger(&self) -> Ledger {
         self.inner.books.ledger()
     }
@@ -189,15 +193,18 @@ impl Handle {
         let volumes = inner.journal.volumes();
         let intake_open = *inner.journal.intake_open().borrow();
         let refused = inner.listeners.iter().map(|listener| listener.plan.refused.total()).sum();
+        let now = Timestamp::now();
+        let (in_flight, oldest) = (inner.delivery)();
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION"),
             configversion: inner.plan.version.clone(),
             started: format!("{:.3}", inner.started),
-            now: format!("{:.3}", Timestamp::now()),
-            channels: self.channel_statuses(&ledger),
+            now: format!("{now:.3}"),
+            channels: self.channel_statuses(&ledger, &inner.books.rates(now)),
             total: ledger.total(),
             refused,
-            in_flight: (inner.in_flight)(),
+            in_flight,
+            oldest_pending: oldest.map(|then| (now.as_millisecond() - then).max(0) / 1000),
             broker: (inner.health)(),
             journal: JournalStatus {
                 volumes: volumes.len(),
@@ -210,7 +217,11 @@ impl Handle {
         status
     }
 
-    fn channel_statuses(&self, ledger: &Ledger) -> Vec<ChannelStatus> {
+    fn channel_statuses(
+        &self,
+        ledger: &Ledger,
+        rates: &BTreeMap<String, u64>,
+    ) -> Vec<ChannelStatus> {
         let mut reasons: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
         for open in ledger.open.values() {
             if let Some(reason) = &open.reason {
@@ -230,6 +241,7 @@ impl Handle {
                 ChannelStatus {
                     name: name.clone(),
                     listener: listener.map(|l| l.address),
+                    last_minute: rates.get(name).copied().unwrap_or_default(),
                     connections: listener.map_or(0, |l| l.connections.load(Ordering::Relaxed)),
                     sums: ledger.channels.get(name).copied().unwrap_or_default(),
                     refused: listener.map_or(0, |l| l.plan.refused.total()),

@@ -74,27 +74,32 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Takes one entry into the books.
-    pub fn apply(&mut self, entry: &Entry) -> Result<(), EntryError> {
+    /// Takes one entry into the books; gives back the head of a message that is new to them.
+    pub fn apply(&mut self, entry: &Entry) -> Result<Option<Accepted>, EntryError> {
         match entry.kind {
-            Kind::Accepted => self.accepted(entry.id, &entry.body),
-            Kind::Outcome => self.outcome(entry),
-            Kind::State => self.state(entry.id, &entry.body),
-            _ => Ok(()),
+            Kind::Accepted => return self.accepted(entry.id, &entry.body),
+            Kind::Outcome => self.outcome(entry)?,
+            Kind::State => self.state(entry.id, &entry.body)?,
+            _ => {}
         }
+        Ok(None)
     }
 
-    fn accepted(&mut self, id: MessageId, body: &bytes::Bytes) -> Result<(), EntryError> {
+    fn accepted(
+        &mut self,
+        id: MessageId,
+        body: &bytes::Bytes,
+    ) -> Result<Option<Accepted>, EntryError> {
         if id.0 <= self.newest {
-            return Ok(());
+            return Ok(None);
         }
         let (head, _): (Accepted, _) = entry::decode(body)?;
         self.newest = id.0;
-        let sums = self.channels.entry(head.channel).or_default();
+        let sums = self.sums(&head.channel);
         sums.received += 1;
         sums.pending += 1;
         sums.last_received = head.received;
-        Ok(())
+        Ok(Some(head))
     }
 
     fn outcome(&mut self, entry: &Entry) -> Result<(), EntryError> {
@@ -104,7 +109,7 @@ impl Ledger {
             return Ok(());
         }
         let (head, _): (Outcome, _) = entry::decode(&entry.body)?;
-        let sums = self.channels.entry(head.channel.clone()).or_default();
+        let sums = self.sums(&head.channel);
         sums.events += head.events.len() as u64;
         let now = if head.state == State::Parked { State::Parked } else { State::Pending };
         if now == State::Parked {
@@ -125,7 +130,7 @@ impl Ledger {
     fn state(&mut self, id: MessageId, body: &bytes::Bytes) -> Result<(), EntryError> {
         let (change, _): (StateChange, _) = entry::decode(body)?;
         let Some(was) = self.open.get(&id.0).map(|open| open.state) else { return Ok(()) };
-        let sums = self.channels.entry(change.channel).or_default();
+        let sums = self.sums(&change.channel);
         let slot = sums.slot(was);
         *slot = slot.saturating_sub(1);
         *sums.slot(change.state) += 1;
@@ -135,6 +140,13 @@ impl Ledger {
             open.state = change.state;
         }
         Ok(())
+    }
+
+    fn sums(&mut self, channel: &str) -> &mut Sums {
+        if !self.channels.contains_key(channel) {
+            self.channels.insert(channel.to_owned(), Sums::default());
+        }
+        self.channels.get_mut(channel).expect("it was put there")
     }
 
     /// All channels together.

@@ -36,6 +36,7 @@ pub mod topology;
 pub mod backoff;
 
 pub mod ledger;
+pub mod rate;
 pub mod books;
 pub mod query;
 

@@ -132,8 +132,8 @@ pub fn transform(channel: &ChannelPlan, identified: &Identified, facts: &Facts) 
     for code in &identity.quality {
         *processed.quality.entry((*code).to_owned()).or_default() += 1;
     }
-    if message.undecodable() > 0 {
-        *processed.quality.entry("charset.undecodable".to_owned()).or_default() += 1;
+    for code in legibility(message) {
+        *processed.quality.entry(code.to_owned()).or_default() += 1;
     }
     let input = Input {
         message: message.clone(),
@@ -160,6 +160,17 @@ pub fn transform(channel: &ChannelPlan, identified: &Identified, facts: &Facts) 
         }
     }
     processed
+}
+
+/// What of the message could be read only with tolerance.
+fn legibility(message: &Message) -> impl Iterator<Item = &'static str> {
+    let tolerated = message.tolerated();
+    let found = [
+        (message.undecodable() > 0).then_some("charset.undecodable"),
+        tolerated.unknown_charset.then_some("charset.unknown"),
+        (tolerated.odd_lines > 0).then_some("structure.odd-line"),
+    ];
+    found.into_iter().flatten()
 }
 
 /// Both steps, for one message on its own.

@@ -35,6 +35,8 @@ const ANSWERS: usize = 256;
 const ALLOWANCE: usize = 64 * 1024;
 /// One read from the socket.
 const READ: usize = 16 * 1024;
+/// How long the CR behind FS may be late before FS alone ends the frame.
+const PAUSE: Duration = Duration::from_millis(200);
 /// How much of an oversize frame is kept.
 const KEEP_OVERSIZE: usize = 64 * 1024;
 /// How long intake may be closed before a waiting connection is closed without an answer.
@@ -129,12 +131,19 @@ impl Reader {
             }
             let above = self.decoder.buffered().saturating_sub(ALLOWANCE);
             self.intake.budget.raise(&mut self.charge, above).await;
+            // A peer that leaves out the CR behind FS now waits: only the pause tells.
+            let may_have_ended = self.decoder.may_have_ended();
+            let limit = if may_have_ended { PAUSE } else { self.listener.idle };
             let ready = tokio::select! {
                 () = self.intake.stop.cancelled() => return Ended::Stopping,
                 () = self.answers.closed() => return Ended::Write,
-                ready = timeout(self.listener.idle, self.stream.readable()) => ready,
+                ready = timeout(limit, self.stream.readable()) => ready,
             };
             match ready {
+                Err(_) if may_have_ended => {
+                    self.decoder.end_without_return();
+                    continue;
+                }
                 Err(_) => return Ended::Idle,
                 Ok(Err(_)) => return Ended::Error,
                 Ok(Ok(())) => {}

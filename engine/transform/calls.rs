@@ -1,16 +1,13 @@
 //! Checks of the calls in a script: do the names exist, are the literal arguments right?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use hl7::location::{Location, SegmentName};
-use rhai::{Engine, Expr, FnCallExpr, Position};
+use rhai::{Expr, FnCallExpr, Position};
 
-use crate::check::{Findings, Module};
-use crate::problem::{ScriptProblem, place};
-
-/// Function names and how many values each may be given.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Functions(BTreeMap<String, BTreeSet<usize>>);
+use crate::findings::{Findings, Module};
+use crate::functions::is_word;
+use crate::problem::ScriptProblem;
 
 /// What Rhai calls without a registration.
 const BUILT_IN: [&str; 9] =
@@ -23,30 +20,6 @@ enum Form {
     Plain,
     /// `object.name(values)`: the object counts as a value for a native function.
     Method,
-}
-
-impl Functions {
-    /// All native functions of an engine.
-    pub(crate) fn of(engine: &Engine) -> Self {
-        let mut functions = Self::default();
-        let all = engine.collect_fn_metadata(
-            None,
-            |info| Some((info.metadata.name.to_string(), info.metadata.num_params)),
-            true,
-        );
-        for (name, values) in all {
-            functions.add(&name, values);
-        }
-        functions
-    }
-
-    pub(crate) fn add(&mut self, name: &str, values: usize) {
-        self.0.entry(name.to_owned()).or_default().insert(values);
-    }
-
-    fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str).filter(|name| is_word(name))
-    }
 }
 
 impl Findings<'_> {
@@ -103,7 +76,7 @@ impl Findings<'_> {
         if call.namespace.path.len() > 1 {
             return;
         }
-        let problem = match module.functions.0.get(call.name.as_str()) {
+        let problem = match module.functions.counts(&call.name) {
             Some(values) if values.contains(&call.args.len()) => return,
             Some(values) => self.wrong_count(&call.name, call.args.len(), values, at),
             None => self
@@ -118,8 +91,8 @@ impl Findings<'_> {
         if BUILT_IN.contains(&name) {
             return;
         }
-        let own = self.own.0.get(name);
-        let native = self.native.0.get(name);
+        let own = self.own.counts(name);
+        let native = self.native.counts(name);
         let given = call.args.len();
         let with_object = given + usize::from(form == Form::Method);
         let holds = |set: Option<&BTreeSet<usize>>, n| set.is_some_and(|set| set.contains(&n));
@@ -174,9 +147,8 @@ impl Findings<'_> {
     fn event_type(&mut self, name: &str, at: Position) {
         if record::catalogue::lookup(name).is_none() {
             let known = record::catalogue::all().iter().map(|known| known.name);
-            let problem = self
-                .error(at, format!("`{name}` is not an event type"))
-                .suggest(name, known);
+            let problem =
+                self.error(at, format!("`{name}` is not an event type")).suggest(name, known);
             self.problems.push(problem);
         }
     }
@@ -244,10 +216,6 @@ impl Findings<'_> {
     fn module(&self, alias: &str) -> Option<&Module> {
         self.imports.get(alias).and_then(|path| self.modules.get(path))
     }
-
-    pub(crate) fn error(&self, at: Position, message: impl Into<String>) -> ScriptProblem {
-        ScriptProblem::error(self.file, place(at), message)
-    }
 }
 
 /// Whether a text is a reason code.
@@ -262,10 +230,6 @@ pub(crate) fn literal(expression: Option<&Expr>) -> Option<(&str, Position)> {
         Some(Expr::StringConstant(text, at)) => Some((text.as_str(), *at)),
         _ => None,
     }
-}
-
-fn is_word(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
 }
 
 /// `PID-3`, `OBX(2)-5.1`: three capitals or digits and then what only a location has.

@@ -1,21 +1,15 @@
 //! Checks a script file as it was written: every problem that can be known before a message comes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rhai::{AST, ASTNode, Expr, Position, Stmt, SwitchCasesCollection};
 
-use crate::calls::{Functions, literal};
+use crate::calls::literal;
+use crate::findings::Findings;
 use crate::problem::{ScriptProblem, place};
-use crate::sources::{Setting, Sources};
 
 /// The function that every script has.
 pub(crate) const ENTRY: &str = "transform";
-
-/// What a library offers to those who import it.
-#[derive(Debug)]
-pub(crate) struct Module {
-    pub(crate) functions: Functions,
-}
 
 /// An `import` statement with a literal path.
 #[derive(Clone, Debug)]
@@ -23,26 +17,6 @@ pub(crate) struct Import {
     pub(crate) path: String,
     pub(crate) alias: String,
     pub(crate) at: Position,
-}
-
-/// One file under check, with what is known around it and what was found in it.
-pub(crate) struct Findings<'a> {
-    pub(crate) file: &'a str,
-    pub(crate) sources: &'a Sources,
-    pub(crate) settings: &'a BTreeMap<String, Setting>,
-    /// Functions that the engine has.
-    pub(crate) native: &'a Functions,
-    /// Libraries by path, compiled before this file.
-    pub(crate) modules: &'a BTreeMap<String, Module>,
-    /// Paths by the names this file gives them.
-    pub(crate) imports: BTreeMap<String, String>,
-    /// Functions of this file.
-    pub(crate) own: Functions,
-    pub(crate) problems: Vec<ScriptProblem>,
-    pub(crate) tables_used: BTreeSet<String>,
-    pub(crate) settings_used: BTreeSet<String>,
-    /// A table name is computed, so any table may be used.
-    pub(crate) uses_any_table: bool,
 }
 
 /// The imports of a file, and a problem for each that is not a literal.
@@ -68,15 +42,11 @@ pub(crate) fn imports(file: &str, ast: &AST) -> (Vec<Import>, Vec<ScriptProblem>
     (found, problems)
 }
 
-/// The functions a file defines and others may call.
-pub(crate) fn functions(ast: &AST, include_private: bool) -> Functions {
-    let mut functions = Functions::default();
-    for function in ast.iter_functions() {
-        if include_private || function.access == rhai::FnAccess::Public {
-            functions.add(function.name, function.params.len());
-        }
-    }
-    functions
+/// The names that Rhai made up for the closures of a file.
+pub(crate) fn closures(ast: &AST) -> impl Iterator<Item = String> {
+    ast.iter_functions()
+        .filter(|function| function.name.contains('$'))
+        .map(|function| function.name.to_owned())
 }
 
 impl Findings<'_> {
@@ -128,8 +98,7 @@ impl Findings<'_> {
     }
 
     fn entry(&mut self, ast: &AST) {
-        let Some(entry) = ast.iter_fn_def().find(|f| f.name == ENTRY && f.params.len() == 1)
-        else {
+        let Some(entry) = ast.iter_fn_def().find(|f| f.name == ENTRY && f.params.len() == 1) else {
             let problem = self
                 .error(Position::NONE, "the script has no function `transform(msg)`")
                 .with_help("write fn transform(msg) { ... }");

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use rhai::module_resolvers::StaticModuleResolver;
 use rhai::{AST, Engine, OptimizationLevel, ParseErrorType};
 
-use crate::calls::Functions;
-use crate::check::{self, Findings, Import, Module};
+use crate::check::{self, Import};
 use crate::engine;
+use crate::findings::{Findings, Module};
+use crate::functions::Functions;
 use crate::limits::Limits;
 use crate::problem::{ScriptProblem, Severity, place};
 use crate::sources::{Setting, Sources};
@@ -20,6 +21,7 @@ pub(crate) struct Compiled {
     pub(crate) tables: BTreeMap<String, Table>,
     pub(crate) settings_used: BTreeSet<String>,
     pub(crate) files: Vec<String>,
+    pub(crate) closures: BTreeMap<String, String>,
     pub(crate) warnings: Vec<ScriptProblem>,
 }
 
@@ -42,6 +44,7 @@ pub(crate) fn compile(
             tables,
             settings_used: compiler.settings_used,
             files: compiler.files,
+            closures: compiler.closures,
             warnings,
         }),
         _ => Err(compiler.problems),
@@ -61,6 +64,7 @@ struct Compiler<'a> {
     /// Libraries that have problems and are not compiled again.
     failed: BTreeSet<String>,
     files: Vec<String>,
+    closures: BTreeMap<String, String>,
     problems: Vec<ScriptProblem>,
     tables_used: BTreeSet<String>,
     settings_used: BTreeSet<String>,
@@ -68,11 +72,7 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn new(
-        sources: &'a Sources,
-        settings: &'a BTreeMap<String, Setting>,
-        limits: &Limits,
-    ) -> Self {
+    fn new(sources: &'a Sources, settings: &'a BTreeMap<String, Setting>, limits: &Limits) -> Self {
         let engine = engine::build(limits);
         Self {
             sources,
@@ -84,6 +84,7 @@ impl<'a> Compiler<'a> {
             open: Vec::new(),
             failed: BTreeSet::new(),
             files: Vec::new(),
+            closures: BTreeMap::new(),
             problems: Vec::new(),
             tables_used: BTreeSet::new(),
             settings_used: BTreeSet::new(),
@@ -114,6 +115,8 @@ impl<'a> Compiler<'a> {
             }
         };
         ast.set_source(file);
+        let closures = check::closures(&ast).map(|name| (name, file.to_owned()));
+        self.closures.extend(closures);
         let (imports, problems) = check::imports(file, &ast);
         self.problems.extend(problems);
         for import in &imports {
@@ -133,7 +136,7 @@ impl<'a> Compiler<'a> {
             native: &self.native,
             modules: &self.modules,
             imports: imports.iter().map(|i| (i.alias.clone(), i.path.clone())).collect(),
-            own: check::functions(ast, true),
+            own: Functions::defined(ast, true),
             problems: Vec::new(),
             tables_used: BTreeSet::new(),
             settings_used: BTreeSet::new(),
@@ -182,7 +185,7 @@ impl<'a> Compiler<'a> {
             Ok(module) => {
                 self.resolver.insert(name, module);
                 self.engine.set_module_resolver(self.resolver.clone());
-                let functions = check::functions(ast, false);
+                let functions = Functions::defined(ast, false);
                 self.modules.insert(name.to_owned(), Module { functions });
                 true
             }
@@ -218,14 +221,14 @@ impl<'a> Compiler<'a> {
 fn syntax(file: &str, error: &rhai::ParseError) -> ScriptProblem {
     let problem = ScriptProblem::error(file, place(error.1), error.0.to_string());
     match &*error.0 {
-        ParseErrorType::Reserved(word) => problem.with_help(format!(
-            "`{word}` is reserved by the script language; choose another name"
-        )),
+        ParseErrorType::Reserved(word) => problem
+            .with_help(format!("`{word}` is reserved by the script language; choose another name")),
         ParseErrorType::VariableUndefined(name) => {
             problem.suggest(name, engine::CONSTANTS.into_iter())
         }
-        ParseErrorType::ModuleUndefined(name) => problem
-            .with_help(format!("begin the file with: import \"lib/...\" as {name};")),
+        ParseErrorType::ModuleUndefined(name) => {
+            problem.with_help(format!("begin the file with: import \"lib/...\" as {name};"))
+        }
         _ => problem,
     }
 }

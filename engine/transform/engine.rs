@@ -10,7 +10,7 @@ use rhai::{Engine, Module, OptimizationLevel, Scope, Shared};
 
 use crate::limits::{self, Limits};
 use crate::run;
-use crate::vocabulary::WORDS;
+use crate::words::WORDS;
 
 /// The parts of Rhai's library that scripts may use: no clock, no files, no random numbers.
 static PACKAGES: LazyLock<[Shared<Module>; 6]> = LazyLock::new(|| {
@@ -46,7 +46,7 @@ pub(crate) fn build(limits: &Limits) -> Engine {
 }
 
 /// The variables that exist before a script begins, for the compiler's check of names. They have no
-/// values here: the values of a message come from [`run::constant`].
+/// values here: the values of a message come from [`run::variable`].
 pub(crate) fn scope() -> Scope<'static> {
     let mut scope = Scope::new();
     for name in CONSTANTS {
@@ -71,8 +71,8 @@ fn bound(engine: &mut Engine, limits: &Limits) {
 
 #[expect(deprecated, reason = "rhai marks on_var as unstable, not as going away")]
 fn listen(engine: &mut Engine) {
-    engine.on_print(|text| run::print(text));
+    engine.on_print(run::print);
     engine.on_debug(|text, _, at| run::print(&format!("{}: {text}", at.line().unwrap_or(0))));
     engine.on_progress(run::progress);
-    engine.on_var(|name, index, _| Ok(if index == 0 { run::constant(name) } else { None }));
+    engine.on_var(|name, index, _| run::variable(name, index > 0));
 }

@@ -1,5 +1,7 @@
 //! Why a script gave no outcome: one class, one code, one place.
 
+use std::collections::BTreeMap;
+
 use rhai::{Dynamic, EvalAltResult, Position};
 use thiserror::Error;
 
@@ -67,6 +69,11 @@ pub(crate) enum Stop {
 }
 
 impl FaultClass {
+    /// Whether something ended the script that it cannot catch. Rhai forgets the place of those.
+    pub(crate) fn is_placeless(self) -> bool {
+        matches!(self, Self::Operations | Self::Time | Self::Memory | Self::Depth | Self::Table)
+    }
+
     /// The reason code of the class.
     pub fn code(self) -> &'static str {
         match self {
@@ -94,7 +101,7 @@ impl Fault {
         Self {
             class,
             code: class.code(),
-            file: file.to_owned(),
+            file: file_of(file),
             line,
             column,
             detail: Detail(detail.chars().take(DETAIL).collect()),
@@ -111,9 +118,14 @@ impl Stop {
 }
 
 /// A Rhai error, taken to its innermost place; `Ok` if it is the end by `park` or `filter`.
-pub(crate) fn read(error: &EvalAltResult, file: &str) -> Result<(), Fault> {
+/// `closures` says in which file each closure stands, as Rhai names the file of its caller.
+pub(crate) fn read(
+    error: &EvalAltResult,
+    file: &str,
+    closures: &BTreeMap<String, String>,
+) -> Result<(), Fault> {
     use EvalAltResult as E;
-    let (inner, file) = innermost(error, file);
+    let (inner, file) = innermost(error, file, closures);
     let at = inner.position();
     let class = match inner {
         E::ErrorTerminated(token, _) => match token.read_lock::<Stop>().as_deref() {
@@ -147,13 +159,27 @@ pub(crate) fn read(error: &EvalAltResult, file: &str) -> Result<(), Fault> {
     Err(Fault::new(class, file, at, &detail))
 }
 
+/// Rhai knows a library by the name it is imported under.
+fn file_of(source: &str) -> String {
+    match source.strip_suffix(".rhai").unwrap_or(source) {
+        library if library.starts_with("lib/") => format!("{library}.rhai"),
+        _ => source.to_owned(),
+    }
+}
+
 /// Walks into calls and modules, as the outer places only say who called.
-fn innermost<'e>(mut error: &'e EvalAltResult, mut file: &'e str) -> (&'e EvalAltResult, &'e str) {
+fn innermost<'e>(
+    mut error: &'e EvalAltResult,
+    mut file: &'e str,
+    closures: &'e BTreeMap<String, String>,
+) -> (&'e EvalAltResult, &'e str) {
     loop {
         match error {
-            EvalAltResult::ErrorInFunctionCall(_, source, inner, _) => {
-                if !source.is_empty() {
-                    file = source;
+            EvalAltResult::ErrorInFunctionCall(function, source, inner, _) => {
+                match closures.get(function) {
+                    Some(known) => file = known,
+                    None if !source.is_empty() => file = source,
+                    None => {}
                 }
                 error = inner;
             }

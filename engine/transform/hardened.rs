@@ -6,7 +6,8 @@
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString, Map, NativeCallContext, Position};
 
 use crate::json;
-use crate::vocabulary::{Part, Vocabulary};
+use crate::reference::Part;
+use crate::vocabulary::Vocabulary;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -77,12 +78,18 @@ fn register_split(words: &mut Vocabulary) {
             pieces(&ctx, text.splitn(count(most), at))
         },
     );
-    words.hidden("split_rev", |ctx: NativeCallContext<'_>, text: &mut ImmutableString, at: &str| {
-        pieces(&ctx, text.rsplit(at))
-    });
-    words.hidden("split_rev", |ctx: NativeCallContext<'_>, text: &mut ImmutableString, at: char| {
-        pieces(&ctx, text.rsplit(at))
-    });
+    words.hidden(
+        "split_rev",
+        |ctx: NativeCallContext<'_>, text: &mut ImmutableString, at: &str| {
+            pieces(&ctx, text.rsplit(at))
+        },
+    );
+    words.hidden(
+        "split_rev",
+        |ctx: NativeCallContext<'_>, text: &mut ImmutableString, at: char| {
+            pieces(&ctx, text.rsplit(at))
+        },
+    );
     words.hidden(
         "split_rev",
         |ctx: NativeCallContext<'_>, text: &mut ImmutableString, at: &str, most: i64| {

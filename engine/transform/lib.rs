@@ -17,19 +17,22 @@
 //! - Who the patient is cannot be written by a script.
 //! - Nothing that `Debug` or `Display` shows of a fault or outcome quotes the message.
 
-pub mod sources;
-pub mod problem;
-pub mod limits;
-pub mod script;
-pub mod outcome;
-pub mod fault;
-pub mod table;
 pub mod docs;
+pub mod fault;
+pub mod limits;
+pub mod outcome;
+pub mod problem;
+pub mod reference;
+pub mod script;
+pub mod sources;
+pub mod table;
 
 mod calls;
 mod check;
 mod compile;
 mod engine;
+mod findings;
+mod functions;
 mod hardened;
 mod json;
 mod natives;
@@ -37,3 +40,4 @@ mod null;
 mod path;
 mod run;
 mod vocabulary;
+mod words;

@@ -2,7 +2,8 @@
 
 use rhai::{Dynamic, ImmutableString};
 
-use crate::vocabulary::{Part, Vocabulary};
+use crate::reference::Part;
+use crate::vocabulary::Vocabulary;
 
 /// What a sender writes to delete a value it stated before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,12 +11,18 @@ pub(crate) struct Null;
 
 pub(crate) fn register(words: &mut Vocabulary) {
     words.named_type::<Null>("HL7 null");
-    words.add(Part::Values, "null()", "The HL7 null, to write into a message or a resource.", || {
-        Null
-    });
-    words.add(Part::Values, "is_null(value)", "Whether the value is the HL7 null.", |v: Dynamic| {
-        v.is::<Null>()
-    });
+    words.add(
+        Part::Values,
+        "hl7_null()",
+        "The HL7 null, to write into a message or a resource.",
+        || Null,
+    );
+    words.add(
+        Part::Values,
+        "is_null(value)",
+        "Whether the value is the HL7 null.",
+        |v: Dynamic| v.is::<Null>(),
+    );
     words.add(
         Part::Values,
         "is_absent(value)",

@@ -71,9 +71,9 @@ pub struct Emitted {
     pub event_type: &'static EventType,
     /// A FHIR Bundle of type collection, the Patient first.
     pub data: Value,
-    /// FHIRPaths of what the message deleted (HL7 null).
+    /// `FHIRPath`s of what the message deleted (HL7 null).
     pub cleared: Vec<String>,
-    /// FHIRPaths of repeating elements that were sent as a full set.
+    /// `FHIRPath`s of repeating elements that were sent as a full set.
     pub replaced: Vec<String>,
     /// The time of the event as HL7 time text, when the script gave it.
     pub time: Option<String>,

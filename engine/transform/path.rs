@@ -1,4 +1,4 @@
-//! Paths into a FHIR resource: `status`, `name[0].family`, list positions from 0 as in FHIRPath.
+//! Paths into a FHIR resource: `status`, `name[0].family`, list positions from 0 as in `FHIRPath`.
 
 use rhai::EvalAltResult;
 use serde_json::{Map, Value};

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use hl7::location::Location;
 use hl7::message::Message;
-use rhai::{Array, Dynamic, EvalAltResult, Map};
 use record::fhir::built::{Built, Unmappable};
+use rhai::{Array, Dynamic, EvalAltResult, Map};
 
 use crate::fault::{Detail, Stop};
 use crate::json;
@@ -30,6 +30,10 @@ thread_local! {
     static RUN: RefCell<Option<Run>> = const { RefCell::new(None) };
     static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
     static OPERATIONS: Cell<u64> = const { Cell::new(0) };
+    /// Variables read so far.
+    static READS: Cell<u64> = const { Cell::new(0) };
+    /// The read at which the script is to fail, so that Rhai tells where that is.
+    static TRAP: Cell<u64> = const { Cell::new(0) };
 }
 
 /// What a script brings along, the same for all its runs.
@@ -43,7 +47,7 @@ pub(crate) struct Givens {
 /// One run: what it may read, and what it has said so far.
 pub(crate) struct Run {
     pub(crate) givens: Arc<Givens>,
-    pub(crate) input: Input,
+    pub(crate) input: Arc<Input>,
     pub(crate) message: Handle,
     pub(crate) emitted: Vec<Emitted>,
     pub(crate) decision: Option<Decision>,
@@ -53,6 +57,7 @@ pub(crate) struct Run {
     /// Bytes of event data so far.
     pub(crate) output: usize,
     room_to_print: usize,
+    trap: Trap,
     /// The Patient of the message as it stood after that many edits.
     patient: Option<(u64, Built)>,
     identity: OnceCell<Dynamic>,
@@ -66,17 +71,40 @@ pub(crate) struct Guard(());
 
 impl Guard {
     /// Makes `run` the run of this thread for at most `time`.
-    pub(crate) fn begin(run: Run, time: Duration) -> Self {
-        RUN.set(Some(run));
+    pub(crate) fn begin(run: Run, time: Duration, trap: Trap) -> Self {
+        RUN.set(Some(Run { trap, ..run }));
         OPERATIONS.set(0);
+        READS.set(0);
+        TRAP.set(if let Trap::Read(read) = trap { read } else { 0 });
         DEADLINE.set(Instant::now().checked_add(time));
         Self(())
     }
 
-    /// The run with all it said, and its operations.
-    pub(crate) fn finish(self) -> (Option<Run>, u64) {
-        (RUN.take(), OPERATIONS.get())
+    /// The run with all it said, and what it used.
+    pub(crate) fn finish(guard: Self) -> (Option<Run>, Used) {
+        let run = RUN.take();
+        drop(guard);
+        (run, Used { operations: OPERATIONS.get(), reads: READS.get() })
     }
+}
+
+/// Where a run is to fail with an error whose place Rhai keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trap {
+    /// Nowhere: this run counts.
+    None,
+    /// At that read of a variable, counted from 1.
+    Read(u64),
+    /// Where a native function ends the script.
+    Stop,
+}
+
+/// What a run used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Used {
+    pub(crate) operations: u64,
+    /// Variables read.
+    pub(crate) reads: u64,
 }
 
 impl Drop for Guard {
@@ -116,8 +144,18 @@ pub(crate) fn print(text: &str) {
     });
 }
 
-/// The value of a name that every function sees, if it is one.
-pub(crate) fn constant(name: &str) -> Option<Dynamic> {
+/// Called by Rhai at every read of a variable: gives the value of a name that every function sees.
+/// `local` is whether the script defined the name itself.
+pub(crate) fn variable(name: &str, local: bool) -> Fallible<Option<Dynamic>> {
+    let reads = READS.get() + 1;
+    READS.set(reads);
+    if reads == TRAP.get() {
+        return Err("trap".into());
+    }
+    Ok(if local { None } else { constant(name) })
+}
+
+fn constant(name: &str) -> Option<Dynamic> {
     RUN.with_borrow(|run| {
         let run = run.as_ref()?;
         match name {
@@ -130,7 +168,7 @@ pub(crate) fn constant(name: &str) -> Option<Dynamic> {
 }
 
 impl Run {
-    pub(crate) fn new(givens: Arc<Givens>, input: Input, message: Handle) -> Self {
+    pub(crate) fn new(givens: Arc<Givens>, input: Arc<Input>, message: Handle) -> Self {
         Self {
             givens,
             input,
@@ -142,12 +180,18 @@ impl Run {
             printed: Vec::new(),
             output: 0,
             room_to_print: limits::PRINTED,
+            trap: Trap::None,
             patient: None,
             identity: OnceCell::new(),
             previous: OnceCell::new(),
             time: OnceCell::new(),
             day: OnceCell::new(),
         }
+    }
+
+    /// Ends the script.
+    pub(crate) fn stop<T>(&self, stop: Stop) -> Fallible<T> {
+        if self.trap == Trap::Stop { Err("trap".into()) } else { stop.raise() }
     }
 
     /// Records the decision and ends the script.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use rhai::{AST, CallFnOptions, Dynamic, Engine, Position, Scope};
+use rhai::{AST, Dynamic, Engine, Position, Scope};
 
 use crate::check::ENTRY;
 use crate::compile::compile;
@@ -13,8 +13,8 @@ use crate::fault::{self, Fault, FaultClass};
 use crate::limits::Limits;
 use crate::natives::message::Handle;
 use crate::outcome::{Decision, Input, Outcome};
-use crate::problem::ScriptProblem;
-use crate::run::{Givens, Guard, Run};
+use crate::problem::{ScriptProblem, place};
+use crate::run::{Givens, Guard, Run, Trap, Used};
 use crate::sources::{Setting, Sources};
 
 /// One script with its libraries, tables, settings and limits. Share it behind an `Arc`.
@@ -25,7 +25,16 @@ pub struct Script {
     givens: Arc<Givens>,
     settings_used: BTreeSet<String>,
     files: Vec<String>,
+    /// The file that each closure stands in, by its made-up name.
+    closures: BTreeMap<String, String>,
     warnings: Vec<ScriptProblem>,
+}
+
+/// One call of `transform`, however it ended.
+struct Attempt {
+    ended: Result<(), Fault>,
+    run: Run,
+    used: Used,
 }
 
 impl Script {
@@ -46,6 +55,7 @@ impl Script {
             givens: Arc::new(Givens { tables: compiled.tables, settings, limits }),
             settings_used: compiled.settings_used,
             files: compiled.files,
+            closures: compiled.closures,
             warnings: compiled.warnings,
         })
     }
@@ -78,45 +88,75 @@ impl Script {
     /// Runs the script on a message. The same input always gives the same outcome, except that a
     /// slow machine may give [`FaultClass::Time`].
     pub fn run(&self, input: Input) -> Result<Outcome, Fault> {
+        let input = Arc::new(input);
+        let attempt = self.attempt(&input, Trap::None);
+        let fault = match attempt.ended.and_then(|()| self.decision(&attempt.run)) {
+            Ok(decision) => {
+                let run = attempt.run;
+                return Ok(Outcome {
+                    decision: decision.unwrap_or(Decision::Emit(run.emitted)),
+                    quality: run.quality,
+                    table_misses: run.table_misses,
+                    printed: run.printed,
+                    operations: attempt.used.operations,
+                });
+            }
+            Err(fault) => fault,
+        };
+        let fault = if fault.class.is_placeless() {
+            self.placed(fault, &input, attempt.used)
+        } else {
+            fault
+        };
+        Err(Fault { printed: attempt.run.printed, ..fault })
+    }
+
+    fn attempt(&self, input: &Arc<Input>, trap: Trap) -> Attempt {
         let message = Handle::new(input.message.clone());
-        let run = Run::new(Arc::clone(&self.givens), input, message.clone());
-        let guard = Guard::begin(run, self.givens.limits.time);
-        let ended = catch_unwind(AssertUnwindSafe(|| {
-            self.engine.call_fn_with_options::<Dynamic>(
-                CallFnOptions::new(),
-                &mut Scope::new(),
-                &self.ast,
-                ENTRY,
-                (message,),
-            )
+        let begin = || Run::new(Arc::clone(&self.givens), Arc::clone(input), message.clone());
+        // A run with a trap ends where the first one did; it must not be ended by the clock before.
+        let time = self.givens.limits.time * if trap == Trap::None { 1 } else { 4 };
+        let guard = Guard::begin(begin(), time, trap);
+        let called = catch_unwind(AssertUnwindSafe(|| {
+            let arguments = (message.clone(),);
+            self.engine.call_fn::<Dynamic>(&mut Scope::new(), &self.ast, ENTRY, arguments)
         }));
-        let (run, operations) = guard.finish();
-        let run = run.ok_or_else(|| self.fault(FaultClass::Panic, "the run was lost"))?;
-        let ended = match ended {
+        let (run, used) = Guard::finish(guard);
+        let ended = match called {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => fault::read(&error, &self.path),
+            Ok(Err(error)) => fault::read(&error, &self.path, &self.closures),
             Err(_) => Err(self.fault(FaultClass::Panic, "a native function panicked")),
         };
-        match ended.and_then(|()| self.decision(&run)) {
-            Ok(decision) => Ok(Outcome {
-                decision: decision.unwrap_or(Decision::Emit(run.emitted)),
-                quality: run.quality,
-                table_misses: run.table_misses,
-                printed: run.printed,
-                operations,
-            }),
-            Err(fault) => Err(Fault { printed: run.printed, ..fault }),
-        }
+        Attempt { ended, run: run.unwrap_or_else(begin), used }
+    }
+
+    /// A fault by a limit or a table with its place. Rhai forgets where such an error arose, so the
+    /// script, being deterministic, is run once more and made to fail plainly at the same place: a
+    /// table's at its call, a limit's at the last variable that was read.
+    fn placed(&self, fault: Fault, input: &Arc<Input>, used: Used) -> Fault {
+        let trap = match fault.class {
+            FaultClass::Table => Trap::Stop,
+            _ => Trap::Read(used.reads),
+        };
+        let trapped = self.attempt(input, trap).ended.err();
+        let (file, line, column) = match trapped {
+            Some(trap) if trap.line > 0 => (trap.file, trap.line, trap.column),
+            _ => {
+                let (line, column) = place(self.entry());
+                (self.path.clone(), line, column)
+            }
+        };
+        Fault { file, line, column, ..fault }
     }
 
     /// `None` when the events are the decision.
     fn decision(&self, run: &Run) -> Result<Option<Decision>, Fault> {
         match &run.decision {
             Some(decision) => Ok(Some(decision.clone())),
-            None if run.emitted.is_empty() => Err(self.fault(
-                FaultClass::NoResult,
-                "the script ended without emit, filter or park",
-            )),
+            None if run.emitted.is_empty() => {
+                Err(self
+                    .fault(FaultClass::NoResult, "the script ended without emit, filter or park"))
+            }
             None => Ok(None),
         }
     }

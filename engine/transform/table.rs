@@ -74,7 +74,12 @@ impl Table {
         rows.iter().find(|row| row.holds_on(day)).map(|row| row.value.clone())
     }
 
-    fn add(&mut self, columns: &Columns, record: &csv::StringRecord, line: u64) -> Result<(), String> {
+    fn add(
+        &mut self,
+        columns: &Columns,
+        record: &csv::StringRecord,
+        line: u64,
+    ) -> Result<(), String> {
         let key = record.get(0).unwrap_or_default();
         if key.is_empty() {
             return Err("the key column is empty".to_owned());
@@ -122,8 +127,9 @@ impl Row {
 impl Columns {
     fn read(file: &str, header: &csv::StringRecord) -> Result<Self, ScriptProblem> {
         let problem = |message: &str| {
-            ScriptProblem::error(file, at(1), message)
-                .with_help("begin the table with a header row such as `code,value` or `code,value,from,to`")
+            ScriptProblem::error(file, at(1), message).with_help(
+                "begin the table with a header row such as `code,value` or `code,value,from,to`",
+            )
         };
         let mut columns = Self { values: Vec::new(), from: None, to: None };
         for (position, name) in header.iter().enumerate() {
@@ -216,9 +222,8 @@ mod tests {
 
     #[test]
     fn dates_choose_the_row_and_both_ends_belong_to_it() {
-        let table = table(
-            "code,value,from,to\nW1,old,,2025-12-31\nW1,new,2026-01-01,\nW2,always,,\n",
-        );
+        let table =
+            table("code,value,from,to\nW1,old,,2025-12-31\nW1,new,2026-01-01,\nW2,always,,\n");
         assert_eq!(text(table.look_up("W1", Some("2025-12-31"))).as_deref(), Some("old"));
         assert_eq!(text(table.look_up("W1", Some("2026-01-01"))).as_deref(), Some("new"));
         assert_eq!(text(table.look_up("W2", Some("2026-01-01"))).as_deref(), Some("always"));

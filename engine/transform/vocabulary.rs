@@ -1,40 +1,8 @@
-//! The words a script may use: native functions, each registered together with its documentation.
+//! Registers native functions, each together with its entry in the reference.
 
-use std::sync::{Arc, LazyLock};
+use rhai::{FuncRegistration, Module, RhaiNativeFunc, Variant};
 
-use rhai::{FuncRegistration, Module, RhaiNativeFunc, Shared, Variant};
-
-use crate::{hardened, natives, null};
-
-/// The chapter of the function reference that a function stands in, in reading order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    /// Reading and writing the message.
-    Message,
-    /// Absent, null and present values.
-    Values,
-    /// Events, filtering, parking.
-    Results,
-    /// Lookup tables and the channel's settings.
-    Tables,
-    /// Identity, NHS Numbers, time.
-    Patient,
-    /// FHIR resources.
-    Resources,
-    /// Texts.
-    Text,
-}
-
-/// One function of the reference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FunctionDoc {
-    /// Its chapter.
-    pub part: Part,
-    /// How it is written: `msg.segments(name)`, `emit(type, data)`.
-    pub signature: &'static str,
-    /// What it does, in one line.
-    pub doc: &'static str,
-}
+use crate::reference::{FunctionDoc, Part};
 
 /// The native functions with their reference. Built once for all scripts.
 pub(crate) struct Vocabulary {
@@ -42,24 +10,18 @@ pub(crate) struct Vocabulary {
     docs: Vec<FunctionDoc>,
 }
 
-/// The finished vocabulary: a module that every engine shares, and the reference.
-pub(crate) struct Words {
-    pub(crate) module: Shared<Module>,
-    pub(crate) docs: Vec<FunctionDoc>,
-}
-
-/// All our words. Registered after Rhai's packages, so that ours win over theirs.
-pub(crate) static WORDS: LazyLock<Words> = LazyLock::new(|| {
-    let mut words = Vocabulary { module: Module::new(), docs: Vec::new() };
-    natives::register(&mut words);
-    null::register(&mut words);
-    hardened::register(&mut words);
-    words.module.build_index();
-    words.docs.sort_by_key(|doc| doc.part);
-    Words { module: Arc::new(words.module), docs: words.docs }
-});
-
 impl Vocabulary {
+    pub(crate) fn new() -> Self {
+        Self { module: Module::new(), docs: Vec::new() }
+    }
+
+    /// The module for engines, and the reference by chapter.
+    pub(crate) fn finish(mut self) -> (Module, Vec<FunctionDoc>) {
+        self.module.build_index();
+        self.docs.sort_by_key(|doc| doc.part);
+        (self.module, self.docs)
+    }
+
     /// Registers a function under the name in its signature: what stands before `(`, after a `.`.
     pub(crate) fn add<A: 'static, const N: usize, const X: bool, R, const F: bool>(
         &mut self,
@@ -82,7 +44,9 @@ impl Vocabulary {
     ) where
         R: Variant + Clone,
     {
-        FuncRegistration::new(name).with_volatility(true).set_into_module(&mut self.module, function);
+        FuncRegistration::new(name)
+            .with_volatility(true)
+            .set_into_module(&mut self.module, function);
     }
 
     /// Adds an entry to the reference for what is no function: an indexer, a constant.

@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use lapin::message::Delivery;
 use lapin::options::{
-    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
     ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
     QueueDeleteOptions,
 };
@@ -14,7 +15,7 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{BasicProperties, Connection, ConnectionProperties, ExchangeKind};
 use tokio::runtime::Runtime;
 
-use super::{SOON, until};
+use super::SOON;
 
 /// One story's view of a broker. What carries one of its names is deleted with it.
 pub(crate) struct TestBroker {
@@ -138,16 +139,27 @@ impl TestBroker {
         })
     }
 
-    /// Takes messages until there are `count` of them, in order.
+    /// Takes messages until there are `count` of them, in order. By a consumer, because a quorum
+    /// queue with a single active consumer gives nothing away otherwise.
     pub(crate) fn take_all(&self, queue: &str, count: usize, within: Duration) -> Vec<Delivery> {
-        let mut taken = Vec::new();
-        until(&format!("{count} messages in {queue}"), within, || {
+        let taking = async {
+            let tag = ShortString::from(format!("{queue}-taker"));
+            let options = BasicConsumeOptions::default();
+            let none = FieldTable::default();
+            let consume = self.channel.basic_consume(queue.into(), tag.clone(), options, none);
+            let mut consumer = consume.await.expect("the queue exists");
+            let mut taken = Vec::new();
             while taken.len() < count {
-                taken.push(self.take(queue)?);
+                let delivery = consumer.next().await.expect("more to come").expect("a delivery");
+                delivery.ack(BasicAckOptions::default()).await.expect("acknowledged");
+                taken.push(delivery);
             }
-            Some(())
-        });
-        taken
+            let cancel = self.channel.basic_cancel(tag, BasicCancelOptions::default());
+            cancel.await.expect("the consumer can go");
+            taken
+        };
+        let taken = self.runtime.block_on(async { tokio::time::timeout(within, taking).await });
+        taken.unwrap_or_else(|_| panic!("no {count} messages in {queue} within {within:?}"))
     }
 }
 

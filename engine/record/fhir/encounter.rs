@@ -119,7 +119,7 @@ fn coded(segment: &Segment<'_>, field: usize, system: &str) -> Option<Value> {
 fn participants(draft: &mut Draft, pv1: &Segment<'_>) {
     for (field, role) in [(7, "ATND"), (8, "REF"), (9, "CON"), (17, "ADM")] {
         let system = format!("{TERMINOLOGY}v3-ParticipationType");
-        let path = format!("participant.where(type.coding.code = '{role}')");
+        let path = format!("participant.where(type.coding.code='{role}')");
         draft.set_all(pv1, field, ("participant", &path), |doctor| {
             let individual = practitioner(doctor)?;
             Some(json!({ "type": [in_system(&system, role, None)], "individual": individual }))
@@ -190,7 +190,7 @@ fn locations(draft: &mut Draft, pv1: &Segment<'_>, source: &Source, status: &str
     for (field, state) in [(3, present), (6, "completed"), (11, "active"), (42, "reserved")] {
         let Some(field) = pv1.field(field).filter(|field| !field.is_empty()) else { continue };
         if field.is_null() {
-            draft.clear(&format!("location.where(status = '{state}')"));
+            draft.clear(&format!("location.where(status='{state}')"));
             continue;
         }
         for location in field.repetitions() {
@@ -281,7 +281,7 @@ mod tests {
             .expect("an encounter");
         assert_eq!(
             built.cleared,
-            ["Encounter.period.end", "Encounter.location.where(status = 'active')"]
+            ["Encounter.period.end", "Encounter.location.where(status='active')"]
         );
         assert_eq!(built.quality, ["encounter.code-unmapped"]);
         let method = &built.resource["hospitalization"]["extension"][0]["valueCodeableConcept"];

@@ -4,15 +4,17 @@ use hl7::message::Message;
 use hl7::segment::Segment;
 use serde_json::{Value, json};
 
+use crate::claim::claims_nhs_number;
 use crate::fhir::built::{Built, Draft, Unmappable, coded_extension, id};
 use crate::fhir::coded::{concept, in_system, uk};
 use crate::fhir::datatypes::{address, human_name, identifier, organisation, telecom};
 use crate::fhir::names::{AS_SENT, FHIR, NHS_NUMBER, UK_CODES, UK_CORE};
 use crate::fhir::practice::general_practitioner;
-use crate::identity::{Identity, claims_nhs_number};
+use crate::identity::Identity;
 use crate::source::Source;
 use crate::text::stated;
-use crate::time::{Moment, Precision};
+use crate::precision::Precision;
+use crate::time::Moment;
 
 /// National codes of ethnic category and marital status (NHS Data Dictionary).
 const ETHNIC: &str = "A B C D E F G H J K L M N P R S Z 99";
@@ -120,8 +122,8 @@ fn birth_date(draft: &mut Draft, text: &str, source: &Source) {
 
 fn contact(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
     draft.set_all(pid, 11, ("address", "address"), |each| address(each, &source.zone));
-    draft.set_all(pid, 13, ("telecom", "telecom.where(use != 'work')"), |t| telecom(t, "home"));
-    draft.set_all(pid, 14, ("telecom", "telecom.where(use = 'work')"), |t| telecom(t, "work"));
+    draft.set_all(pid, 13, ("telecom", "telecom.where(use!='work')"), |t| telecom(t, "home"));
+    draft.set_all(pid, 14, ("telecom", "telecom.where(use='work')"), |t| telecom(t, "work"));
 }
 
 fn background(draft: &mut Draft, pid: &Segment<'_>) {
@@ -255,7 +257,7 @@ mod tests {
         for absent in ["name", "birthDate", "gender", "telecom", "maritalStatus"] {
             assert!(patient.get(absent).is_none(), "{absent}");
         }
-        let cleared = ["name", "gender", "birthDate", "telecom.where(use != 'work')"];
+        let cleared = ["name", "gender", "birthDate", "telecom.where(use!='work')"];
         let cleared: Vec<String> = cleared.iter().map(|path| format!("Patient.{path}")).collect();
         assert_eq!(built.cleared, cleared);
         let replaced = ["Patient.identifier.where(system.exists().not())", "Patient.address"];
@@ -302,9 +304,15 @@ mod tests {
         let built = built("PID|||||||19651301");
         assert!(built.resource.get("birthDate").is_none());
         assert_eq!(built.quality, ["date.unreadable"]);
-        assert_eq!(
-            super::tests::built("PID|||||||20000101000000").resource["birthDate"],
-            "2000-01-01"
-        );
+    }
+
+    #[test]
+    fn midnight_is_how_systems_fill_a_date_of_birth() {
+        let midnight = built("PID|||||||20000101000000");
+        assert!(midnight.resource.get("_birthDate").is_none());
+        let born = built("PID|||||||200001011405").resource;
+        let time = &born["_birthDate"]["extension"][0]["valueDateTime"];
+        assert_eq!(time, "2000-01-01T14:05:00+00:00");
+        assert_eq!(midnight.resource["birthDate"], "2000-01-01");
     }
 }

@@ -11,7 +11,7 @@ use crate::text::stated;
 /// Only the first repetition of PD1-3 is the practice; the second is the surgery. Some feeds mix
 /// practices with practitioners in PD1-4, and write `UNK` where they know neither.
 pub(crate) fn general_practitioner(draft: &mut Draft, pd1: &Segment<'_>) {
-    let organisations = "generalPractitioner.where(type = 'Organization')";
+    let organisations = "generalPractitioner.where(type='Organization')";
     if is_null(pd1, 3) {
         draft.clear(organisations);
     } else if let Some(found) = pd1.field(3).and_then(|field| named(&field.repetition(1)?)) {
@@ -19,7 +19,7 @@ pub(crate) fn general_practitioner(draft: &mut Draft, pd1: &Segment<'_>) {
         draft.replace(organisations);
     }
     let element = "generalPractitioner";
-    let path = "generalPractitioner.where(type = 'Practitioner')";
+    let path = "generalPractitioner.where(type='Practitioner')";
     draft.set_all(pd1, 4, (element, path), doctor);
 }
 

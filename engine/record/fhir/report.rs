@@ -217,11 +217,8 @@ mod tests {
     #[test]
     fn the_status_of_a_report_is_that_of_what_happened() {
         let status = |report: &str, observations: &[&str]| {
-            let lines: String = observations
-                .iter()
-                .enumerate()
-                .map(|(at, status)| format!("OBX|1|NM|T{at}||1||||||{status}\r"))
-                .collect();
+            let line = |status: &&str| format!("OBX|1|NM|T||1||||||{status}");
+            let lines = observations.iter().map(line).collect::<Vec<_>>().join("\r");
             built(&format!("{}{lines}", obr(report))).expect("a report")[0].resource["status"]
                 .clone()
         };

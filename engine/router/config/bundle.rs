@@ -111,7 +111,10 @@ impl Bundle {
     /// The same for a path below the folder of scripts and tables.
     pub fn shown_transform(&self, below: &str) -> String {
         let folder = self.transforms.as_deref().unwrap_or(Path::new(""));
-        self.base.join(folder).join(below).display().to_string()
+        match self.base.join(folder).join(below).display().to_string() {
+            here if here.is_empty() => ".".to_owned(),
+            path => path,
+        }
     }
 
     fn gather_includes(&mut self, problems: &mut Vec<Problem>) {

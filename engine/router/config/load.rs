@@ -145,9 +145,11 @@ impl Compiler<'_> {
         let place = self.tree.value_place(&["channels", name, "transform", "script"]);
         let folder = self.bundle.transforms.as_deref().unwrap_or(Path::new(""));
         if transforms_folder(written) != folder {
-            let message =
-                format!("scripts of one configuration share a folder, here {}", folder.display());
-            let help = "move the script there, or below it";
+            let message = "the scripts of one configuration share a folder";
+            let help = format!(
+                "move the script to {}, where the first one is",
+                self.bundle.shown_transform("")
+            );
             self.problems.push(Problem::error(place, message).help(help));
             return None;
         }

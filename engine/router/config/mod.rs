@@ -10,28 +10,36 @@
 //! - Every problem is reported, each at its place; none stops the search for the next.
 //! - A password never stands in a configuration, a problem or a snippet.
 
-pub mod activate;
-pub mod assemble;
-pub mod bundle;
 pub mod channel;
-pub mod check;
-pub mod effective;
-mod feed;
-mod later;
-pub mod load;
-pub mod measure;
 pub mod model;
-pub mod name;
+
 pub mod listed;
-mod nearest;
-pub mod overrides;
-pub mod preset;
-pub mod problem;
-pub mod reader;
-pub mod schema;
+pub mod measure;
+pub mod name;
 pub mod secret;
 pub mod setting;
-pub mod tree;
 mod written;
-mod wrong;
+
+pub mod problem;
+pub mod tree;
 pub mod yaml;
+
+pub mod overrides;
+pub mod preset;
+
+pub mod bundle;
+pub mod load;
+
+mod decode;
+pub mod reader;
+mod wrong;
+
+pub mod check;
+mod feed;
+mod later;
+mod nearest;
+
+pub mod activate;
+pub mod assemble;
+pub mod effective;
+pub mod schema;

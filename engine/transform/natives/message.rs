@@ -11,7 +11,8 @@ use hl7::value::Value;
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString};
 
 use crate::null::{self, Null};
-use crate::vocabulary::{Part, Vocabulary};
+use crate::reference::Part;
+use crate::vocabulary::Vocabulary;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -160,7 +161,9 @@ impl Handle {
     fn write(&self, at: &str, value: &Dynamic) -> Fallible<()> {
         let location = parse(at)?;
         if is_read_only(&location) {
-            return Err(format!("{location} is read-only: identity is not a script's to change").into());
+            return Err(
+                format!("{location} is read-only: identity is not a script's to change").into()
+            );
         }
         let text = null::text(value);
         let new = if value.is_unit() {
@@ -312,8 +315,7 @@ fn repetitions(view: &impl Readable, location: &str) -> Fallible<Array> {
         return Err(format!("`{location}` names a whole segment; say which field").into());
     };
     let segment = index.and_then(|index| message.segment_at(index));
-    let (Some(index), Some(field)) = (index, segment.and_then(|s| s.field(number as usize)))
-    else {
+    let (Some(index), Some(field)) = (index, segment.and_then(|s| s.field(number as usize))) else {
         return Ok(Array::new());
     };
     if field.is_empty() || field.is_null() {

@@ -6,8 +6,9 @@ use record::nhs_number::NhsNumber;
 use record::time::Moment;
 
 use crate::null;
+use crate::reference::Part;
 use crate::run;
-use crate::vocabulary::{Part, Vocabulary};
+use crate::vocabulary::Vocabulary;
 
 pub(crate) fn register(words: &mut Vocabulary) {
     words.document(
@@ -53,13 +54,11 @@ pub(crate) fn register(words: &mut Vocabulary) {
                 if text.is_empty() {
                     return Ok(Dynamic::UNIT);
                 }
-                Ok(match Moment::read(&text, &run.input.source.zone) {
-                    Ok(moment) => moment.fhir().into(),
-                    Err(_) => {
-                        run.count("time.unreadable");
-                        Dynamic::UNIT
-                    }
-                })
+                let moment = Moment::read(&text, &run.input.source.zone);
+                if moment.is_err() {
+                    run.count("time.unreadable");
+                }
+                Ok(moment.map_or(Dynamic::UNIT, |moment| moment.fhir().into()))
             })
         },
     );

@@ -11,8 +11,9 @@ use crate::json;
 use crate::natives::message::{GroupView, Handle};
 use crate::null::{self, Null};
 use crate::path::Path;
+use crate::reference::Part;
 use crate::run;
-use crate::vocabulary::{Part, Vocabulary};
+use crate::vocabulary::Vocabulary;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -115,18 +116,16 @@ impl Resource {
     }
 
     /// A resource, or a map that is one.
-    pub(crate) fn from_dynamic(value: &Dynamic) -> Fallible<Self> {
-        if let Some(resource) = value.read_lock::<Self>() {
-            return Ok(resource.clone());
-        }
-        match value.read_lock::<Map>() {
-            Some(map) => Self::from_map(&map),
-            None => Err(format!(
-                "an event is about resources, or maps with a resourceType, not {}",
-                value.type_name()
-            )
-            .into()),
-        }
+    pub(crate) fn from_dynamic(value: Dynamic) -> Fallible<Self> {
+        let value = match value.flatten().try_cast_result::<Self>() {
+            Ok(resource) => return Ok(resource),
+            Err(value) => value,
+        };
+        let map = value.read_lock::<Map>().ok_or_else(|| {
+            let kind = value.type_name();
+            format!("an event is about resources, or maps with a resourceType, not {kind}")
+        })?;
+        Self::from_map(&map)
     }
 
     fn from_map(map: &Map) -> Fallible<Self> {
@@ -135,8 +134,7 @@ impl Resource {
             return Err("the map of a resource needs a `resourceType`".into());
         }
         let (resource, cleared) = json::from_map_noting_nulls(map, &kind)?;
-        let built =
-            Built { resource, cleared, replaced: Vec::new(), quality: Vec::new() };
+        let built = Built { resource, cleared, replaced: Vec::new(), quality: Vec::new() };
         Ok(Self::new(built, None))
     }
 

@@ -1,9 +1,9 @@
 //! `emit`, `filter`, `park`, `quality`: what a script says about a message.
 
-use rhai::{Array, Dynamic, EvalAltResult, Map};
 use record::catalogue;
 use record::fhir::built::Built;
 use record::fhir::bundle::bundle;
+use rhai::{Array, Dynamic, EvalAltResult, Map};
 
 use crate::calls::is_code;
 use crate::fault::{Detail, Stop};
@@ -11,8 +11,9 @@ use crate::json;
 use crate::natives::resource::Resource;
 use crate::null;
 use crate::outcome::{Decision, Emitted};
+use crate::reference::Part;
 use crate::run::{self, Run};
-use crate::vocabulary::{Part, Vocabulary};
+use crate::vocabulary::Vocabulary;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -22,16 +23,14 @@ pub(crate) fn register(words: &mut Vocabulary) {
         "emit(type, data)",
         "An event about a resource or a list of resources. They are put in a Bundle behind the \
          Patient, which is added when it is not among them.",
-        |name: &str, data: Dynamic| run::with(|run| emit(run, name, &data, &Map::new())),
+        |name: &str, data: Dynamic| run::with(|run| emit(run, name, data, &Map::new())),
     );
     words.add(
         Part::Results,
         "emit(type, data, #{time:, local:})",
         "As `emit(type, data)`; `time` is the HL7 time of the event, `local` the authority of the \
          local identifier to name.",
-        |name: &str, data: Dynamic, options: Map| {
-            run::with(|run| emit(run, name, &data, &options))
-        },
+        |name: &str, data: Dynamic, options: Map| run::with(|run| emit(run, name, data, &options)),
     );
     words.add(
         Part::Results,
@@ -89,7 +88,7 @@ fn checked(code: &str) -> Fallible<String> {
     if is_code(code) { Ok(code.to_owned()) } else { Err("not a code of [a-z.-]+".into()) }
 }
 
-fn emit(run: &mut Run, name: &str, data: &Dynamic, options: &Map) -> Fallible<()> {
+fn emit(run: &mut Run, name: &str, data: Dynamic, options: &Map) -> Fallible<()> {
     let Some(event_type) = catalogue::lookup(name) else {
         return Err(format!("`{name}` is not an event type").into());
     };
@@ -131,14 +130,13 @@ fn options(run: &Run, options: &Map) -> Fallible<(Option<String>, Option<String>
 }
 
 /// A resource, a map with a `resourceType`, or a list of them.
-fn resources(data: &Dynamic) -> Fallible<Vec<Resource>> {
-    if let Some(list) = data.read_lock::<Array>() {
-        if list.is_empty() {
-            return Err("an event needs at least one resource".into());
-        }
-        return list.iter().map(Resource::from_dynamic).collect();
+fn resources(data: Dynamic) -> Fallible<Vec<Resource>> {
+    // By value: a resource that the script does not hold any more is not copied.
+    match data.try_cast_result::<Array>() {
+        Ok(list) if list.is_empty() => Err("an event needs at least one resource".into()),
+        Ok(list) => list.into_iter().map(Resource::from_dynamic).collect(),
+        Err(one) => Ok(vec![Resource::from_dynamic(one)?]),
     }
-    Ok(vec![Resource::from_dynamic(data)?])
 }
 
 fn is_patient(built: &Built) -> bool {

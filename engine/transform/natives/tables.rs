@@ -4,9 +4,10 @@ use rhai::{Dynamic, EvalAltResult};
 
 use crate::fault::Stop;
 use crate::null;
+use crate::reference::Part;
 use crate::run::{self, Run};
 use crate::sources::Setting;
-use crate::vocabulary::{Part, Vocabulary};
+use crate::vocabulary::Vocabulary;
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -35,7 +36,7 @@ pub(crate) fn register(words: &mut Vocabulary) {
         |name: &str, code: Dynamic| {
             run::with(|run| match look_up(run, name, &code)? {
                 Some(value) => Ok(value),
-                None => Stop::Table(format!("{name} has no `{}`", null::text(&code))).raise(),
+                None => run.stop(Stop::Table(format!("{name} has no `{}`", null::text(&code)))),
             })
         },
     );
@@ -54,9 +55,7 @@ pub(crate) fn register(words: &mut Vocabulary) {
         Part::Tables,
         "setting(name, default)",
         "A setting of the channel, with a value for channels that do not have it.",
-        |name: &str, default: Dynamic| {
-            run::with(|run| Ok(setting(run, name).unwrap_or(default)))
-        },
+        |name: &str, default: Dynamic| run::with(|run| Ok(setting(run, name).unwrap_or(default))),
     );
 }
 

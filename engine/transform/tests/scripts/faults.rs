@@ -8,7 +8,7 @@ fn an_error_points_to_the_innermost_place() {
         // (script, library, file, line, column)
         ("fn transform(msg) {\n    throw \"no\";\n}", "", "main.rhai", 2, 5),
         ("fn transform(msg) {\n    let x = 1 / 0;\n}", "", "main.rhai", 2, 15),
-        ("fn transform(msg) {\n    msg[\"nonsense\" + 1]\n}", "", "main.rhai", 2, 9),
+        ("fn transform(msg) {\n    msg[\"nonsense\" + 1]\n}", "", "main.rhai", 2, 8),
         ("fn f(x) {\n  x.y\n}\nfn transform(msg) {\n  f(1)\n}", "", "main.rhai", 2, 5),
         (
             "import \"lib/a\" as a;\nfn transform(msg) { a::f(msg) }",

@@ -19,7 +19,7 @@ fn fault(body: &str, limits: Limits) -> Fault {
 
 /// Memory and depth are not to be hidden by the clock.
 fn unhurried() -> Limits {
-    Limits { time: Duration::from_secs(60), ..Limits::default() }
+    Limits { time: Duration::from_mins(1), ..Limits::default() }
 }
 
 #[test]
@@ -31,6 +31,25 @@ fn an_endless_loop_ends_by_operations_or_by_time() {
     let stopped = fault(endless, hurried);
     assert_eq!((stopped.class, stopped.code), (FaultClass::Time, "limit.time"));
     assert_eq!(stopped.line, 1);
+}
+
+#[test]
+fn a_limit_names_the_place_where_the_script_was() {
+    let script = "import \"lib/a\" as a;\nfn transform(msg) {\n  let s = \"x\";\n  a::grow(s)\n}";
+    let cases = [
+        ("fn grow(s) {\n  let t = s;\n  loop {\n    t += t;\n  }\n}", "limit.memory", 4, 5),
+        ("fn grow(s) {\n  let n = 1;\n  loop {\n    n = 3 - n;\n  }\n}", "limit.operations", 4, 0),
+        ("fn grow(s) {\n  grow(s)\n}", "limit.depth", 2, 8),
+    ];
+    for (library, code, line, column) in cases {
+        let mut sources = sources(script);
+        sources.scripts.insert("lib/a.rhai".to_owned(), library.to_owned());
+        let script = compile(sources, unhurried()).expect("a script");
+        let fault = script.run(input(ADMISSION)).expect_err(library);
+        let place = (fault.code, fault.file.as_str(), fault.line);
+        assert_eq!(place, (code, "lib/a.rhai", line), "{library}");
+        assert!(column == 0 || fault.column == column, "{library}: {}", fault.column);
+    }
 }
 
 #[test]
@@ -54,22 +73,22 @@ fn bombs_end_by_memory() {
     let mebibyte = r#"let s = "a"; s.pad(1000000, "a");"#;
     for bomb in [
         r#"let s = "0123456789"; loop { s += s; }"#,
-        r#"let a = [1]; loop { a += a; }"#,
-        r#"let a = []; loop { a = [a, a]; }"#,
+        r"let a = [1]; loop { a += a; }",
+        r"let a = []; loop { a = [a, a]; }",
         r#"let a = []; loop { a.push("0123456789012345678901234567890123456789"); }"#,
-        r#"let a = []; a.pad(1000000000, 1);"#,
+        r"let a = []; a.pad(1000000000, 1);",
         r#"let s = ""; s.pad(1000000000, "ab");"#,
         r#"let s = ""; s.pad(1000000000, 'a');"#,
         &format!(r#"{mebibyte} let b = s; s.replace("a", b);"#),
         &format!(r#"{mebibyte} let b = s; s.replace("", b);"#),
-        &format!(r#"{mebibyte} let b = s; s.replace('a', b);"#),
+        &format!(r"{mebibyte} let b = s; s.replace('a', b);"),
         &format!(r#"{mebibyte} s.split("")"#),
-        &format!(r#"{mebibyte} s.split('a')"#),
+        &format!(r"{mebibyte} s.split('a')"),
         &format!(r#"{mebibyte} s.split("a", 500000)"#),
         &format!(r#"{mebibyte} s.split_rev("a")"#),
-        &format!(r#"{mebibyte} s.to_chars()"#),
+        &format!(r"{mebibyte} s.to_chars()"),
         &format!(r#"{mebibyte} s.replace("a", " "); s.replace(" ", "a "); s.split()"#),
-        &format!(r#"{mebibyte} let m = #{{ a: s, b: s }}; to_json(m)"#),
+        &format!(r"{mebibyte} let m = #{{ a: s, b: s }}; to_json(m)"),
     ] {
         let stopped = fault(bomb, unhurried());
         assert_eq!(stopped.code, "limit.memory", "{bomb}: {}", stopped.detail.0);
@@ -94,8 +113,17 @@ fn there_is_no_clock_and_no_eval() {
 #[test]
 fn nothing_outside_the_libraries_can_be_imported() {
     for path in [
-        "../secret", "/etc/passwd", "lib/../main", "main", "main.rhai", "lib/x.rhai", "lib//x",
-        "./lib/x", "lib/x ", "LIB/x", "",
+        "../secret",
+        "/etc/passwd",
+        "lib/../main",
+        "main",
+        "main.rhai",
+        "lib/x.rhai",
+        "lib//x",
+        "./lib/x",
+        "lib/x ",
+        "LIB/x",
+        "",
     ] {
         let mut sources = sources(&format!("import \"{path}\" as x; fn transform(msg) {{ }}"));
         sources.scripts.insert("lib/x.rhai".to_owned(), "fn f() { }".to_owned());

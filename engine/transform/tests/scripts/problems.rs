@@ -15,9 +15,8 @@ fn problems(script: &str) -> Vec<ScriptProblem> {
 
 /// One problem in a body whose lines begin at 2.
 fn one(body: &str) -> (u32, u32, String) {
-    let found = problems(&format!(
-        "import \"lib/uk_adt\" as adt; fn transform(msg) {{\n{body}\n}}"
-    ));
+    let found =
+        problems(&format!("import \"lib/uk_adt\" as adt; fn transform(msg) {{\n{body}\n}}"));
     match found.as_slice() {
         [problem] => (problem.line, problem.column, problem.to_string()),
         other => panic!("{body}: {other:#?}"),
@@ -45,14 +44,14 @@ fn names_in_literals_are_checked_where_they_stand() {
         (r#"msg["PV1-3."] = "x""#, 5, "PV1-3."),
         (r#"emti("patient.updated", 1)"#, 1, "did you mean `emit`"),
         (r#"emit("patient.updated")"#, 1, "takes 2 or 3 values, not 1"),
-        (r#"adt::admitt(msg)"#, 6, "did you mean `admit`"),
-        (r#"adt::admit()"#, 6, "takes 1 values, not 0"),
-        (r#"adt::hidden()"#, 6, "no function `hidden`"),
+        (r"adt::admitt(msg)", 6, "did you mean `admit`"),
+        (r"adt::admit()", 6, "takes 1 values, not 0"),
+        (r"adt::hidden()", 6, "no function `hidden`"),
         (r#"for o in msg.segments("OBX") { o.nots() }"#, 34, "did you mean `notes`"),
-        (r#"unknown_variable"#, 1, "unknown_variable"),
-        (r#"identty.nhs_number"#, 1, "did you mean `identity`"),
-        (r#"let go = 1;"#, 5, "reserved"),
-        (r#"let x = ;"#, 9, ""),
+        (r"unknown_variable", 1, "unknown_variable"),
+        (r"identty.nhs_number", 1, "did you mean `identity`"),
+        (r"let go = 1;", 5, "reserved"),
+        (r"let x = ;", 9, ""),
     ];
     for (body, column, text) in cases {
         let (line, at, problem) = one(body);
@@ -64,11 +63,11 @@ fn names_in_literals_are_checked_where_they_stand() {
 #[test]
 fn good_scripts_have_no_problems() {
     for body in [
-        r#"let f = |x| x + 1; let y = f.call(1); [1, 2].map(|v| v + y).filter(|v| v > 1);"#,
+        r"let f = |x| x + 1; let y = f.call(1); [1, 2].map(|v| v + y).filter(|v| v > 1);",
         r#"let m = #{ PID: 1 }; m["PID"]; m["some-key"]; m.keys(); type_of(m); "a".to_upper();"#,
         r#"switch msg["MSH-9.2"] { "A01" => adt::admit(msg), _ => park("trigger.unknown") }"#,
         r#"setting("colour", "blue"); table("wards", msg["PV1-3"], "x"); print(identity);"#,
-        r#"own(msg); msg.own_method();"#,
+        r"own(msg); msg.own_method();",
     ] {
         let script = format!(
             "import \"lib/uk_adt\" as adt; const WARD = \"W12\";\n\
@@ -92,7 +91,13 @@ fn all_problems_of_all_files_are_listed() {
     let places: Vec<_> = found.iter().map(|p| (p.file.as_str(), p.line)).collect();
     assert_eq!(
         places,
-        [("lib/a.rhai", 2), ("lib/b.rhai", 1), ("main.rhai", 3), ("main.rhai", 4), ("main.rhai", 0)],
+        [
+            ("lib/a.rhai", 2),
+            ("lib/b.rhai", 1),
+            ("main.rhai", 3),
+            ("main.rhai", 4),
+            ("main.rhai", 0)
+        ],
         "{found:#?}"
     );
 }
@@ -134,14 +139,14 @@ fn libraries_that_import_each_other_in_a_circle_are_refused() {
 
 #[test]
 fn libraries_may_use_libraries() {
-    let mut sources = sources(
-        "import \"lib/a\" as a; fn transform(msg) { a::f(msg); filter(\"not-reached\") }",
-    );
+    let mut sources =
+        sources("import \"lib/a\" as a; fn transform(msg) { a::f(msg); filter(\"not-reached\") }");
     let inner = "const CODE = 3; fn g(msg) { park(\"reached\", global::CODE + msg[\"PV1-2\"]) }";
     sources.scripts.insert("lib/b.rhai".to_owned(), inner.to_owned());
-    sources
-        .scripts
-        .insert("lib/a.rhai".to_owned(), "import \"lib/b\" as b; fn f(msg) { b::g(msg) }".to_owned());
+    sources.scripts.insert(
+        "lib/a.rhai".to_owned(),
+        "import \"lib/b\" as b; fn f(msg) { b::g(msg) }".to_owned(),
+    );
     let script = compile(sources, Limits::default()).expect("a script");
     assert_eq!(script.files(), ["main.rhai", "lib/a.rhai", "lib/b.rhai"]);
     let outcome = script.run(crate::input(crate::ADMISSION)).expect("an outcome");

@@ -70,6 +70,6 @@ fn only_resources_can_be_emitted() {
         let fault = run(&body, ADMISSION).expect_err(data);
         assert_eq!(fault.code, "script.error", "{data}");
     }
-    assert_eq!(value(r#"to_map(patient(msg)).resourceType"#, ADMISSION), "Patient");
+    assert_eq!(value(r"to_map(patient(msg)).resourceType", ADMISSION), "Patient");
     assert_eq!(value(r#"resource(#{resourceType: "Basic"})["resourceType"]"#, ADMISSION), "Basic");
 }

@@ -46,9 +46,19 @@ fn a_required_row_that_is_missing_parks_and_cannot_be_caught() {
     );
     sources.tables.insert("wards".to_owned(), "code,value\nW12,x\n".to_owned());
     let fault = run_sources(sources, ADMISSION).expect_err("a miss");
-    assert_eq!((fault.code, fault.line), ("table.miss", 2));
+    assert_eq!((fault.code, fault.file.as_str()), ("table.miss", "main.rhai"));
     assert!(fault.detail.0.contains("W99"));
     assert!(!fault.to_string().contains("W99"));
+}
+
+#[test]
+fn a_required_row_that_is_missing_in_a_library_is_placed_there() {
+    let mut sources = sources("import \"lib/a\" as a;\nfn transform(msg) { a::f() }");
+    let library = "fn g() {\n\n  table_required(\"wards\", \"W99\")\n}\nfn f() { g() }";
+    sources.scripts.insert("lib/a.rhai".to_owned(), library.to_owned());
+    sources.tables.insert("wards".to_owned(), "code,value\nW12,x\n".to_owned());
+    let fault = run_sources(sources, ADMISSION).expect_err("a miss");
+    assert_eq!((fault.file.as_str(), fault.line, fault.column), ("lib/a.rhai", 3, 3));
 }
 
 #[test]
