@@ -14,7 +14,9 @@ fn own_broker_gone_and_back_gets_what_came_in_between() {
     let mut sender = engine.connect("pas-adt");
     sender.ask(admission("C000", "1000001").text());
     settled(&engine);
-    own.kill();
+    // In good order: a node that is killed within minutes of a quorum queue's birth may bring the
+    // queue back without its replica, which then confirms nothing, whoever publishes.
+    own.stop();
     for number in 1..=50 {
         let ack = sender.ask(admission(&format!("C{number:03}"), "1000001").text());
         assert_eq!(ack.code, "AA", "accepted while the broker is away");

@@ -5,11 +5,7 @@ use std::{io, path::Path};
 use bytes::Bytes;
 
 use crate::{
-    disk::Disk,
-    entry::Position,
-    format::Eye,
-    ledger::Ledger,
-    settlement::Settlement,
+    disk::Disk, entry::Position, format::Eye, ledger::Ledger, settlement::Settlement,
     volume::unfinished,
 };
 

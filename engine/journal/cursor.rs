@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::{
     entry::Position,
-    format::{BatchHeader, Entries, UNIT},
+    format::{BatchHeader, Entries, UNIT, units},
     report::Corruption,
     volume::{Volume, Volumes},
     walk::{Step, Walk},
@@ -86,13 +86,10 @@ impl Cursor {
             }
             let Some(here) = &mut self.here else { continue };
             here.walk.limit = bound.limit(&here.volume);
-            let next = self
-                .volumes
-                .from(here.volume.id + 1)
-                .filter(|next| bound.allows(next.id));
+            let next = self.volumes.from(here.volume.id + 1).filter(|next| bound.allows(next.id));
             let turn = match here.walk.step()? {
                 Step::Batch { at, header, body } => self.batch(at, header, body, next),
-                Step::Bad(damaged) => self.bad(damaged, next, bound)?,
+                Step::Bad(number) => self.bad(number, next, bound)?,
                 Step::End => self.end(next),
             };
             if let Some(turn) = turn {
@@ -185,7 +182,7 @@ impl Cursor {
 
     fn bad(
         &mut self,
-        damaged: Option<(BatchHeader, Bytes)>,
+        number_here: Option<u64>,
         next: Option<Arc<Volume>>,
         bound: Bound,
     ) -> io::Result<Option<Turn>> {
@@ -216,11 +213,13 @@ impl Cursor {
                 return Ok(Some(Turn::End { volume: Some(Arc::clone(&here.volume)), at, torn }));
             }
         };
-        let saved = damaged
-            .filter(|(header, _)| self.expected.is_none_or(|number| number == header.number))
-            .map_or_else(Entries::none, |(header, body)| {
-                Entries::of(&header, units(at), body, false)
-            });
+        // Only what surely is the missing batch: its number says so, or it is the only one missing.
+        let its_own = match (number_here, self.expected) {
+            (Some(here), Some(expected)) => here == expected,
+            (None, Some(expected)) => number == expected + 1 && later.is_some(),
+            (_, None) => number_here.is_some(),
+        };
+        let saved = if its_own { here.walk.salvage(to)? } else { Entries::none() };
         let mut damage = damage(here.volume.id, at..to, self.expected.unwrap_or(number)..number);
         damage.saved = saved.clone().count() as u64;
         here.walk.at = to;
@@ -232,15 +231,6 @@ impl Cursor {
     }
 }
 
-fn damage(
-    volume: u64,
-    bytes: std::ops::Range<u64>,
-    batches: std::ops::Range<u64>,
-) -> Corruption {
+fn damage(volume: u64, bytes: std::ops::Range<u64>, batches: std::ops::Range<u64>) -> Corruption {
     Corruption { volume, bytes, batches, saved: 0 }
-}
-
-/// A byte offset in units, as positions count.
-pub(crate) fn units(at: u64) -> u32 {
-    u32::try_from(at / UNIT).unwrap_or(u32::MAX)
 }

@@ -75,9 +75,8 @@ impl Position {
 
     /// Sixteen bytes, little endian: volume, batch, entry.
     pub fn to_bytes(self) -> [u8; 16] {
-        let all = u128::from(self.volume)
-            | u128::from(self.batch) << 64
-            | u128::from(self.entry) << 96;
+        let all =
+            u128::from(self.volume) | u128::from(self.batch) << 64 | u128::from(self.entry) << 96;
         all.to_le_bytes()
     }
 

@@ -9,9 +9,8 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    cursor::units,
     entry::{Entry, Kind, MessageId, Position},
-    format::{ENTRY_HEADER, Entries, EntryHeader, HEADER, UNIT},
+    format::{ENTRY_HEADER, Entries, EntryHeader, HEADER, UNIT, units},
     reader::ReadError,
     report::Corruption,
     store::Store,
@@ -32,9 +31,9 @@ pub(crate) fn read(store: &Store, position: Position) -> Result<Entry, ReadError
     }
     let Some(volume) = store.volumes.get(position.volume) else {
         return Err(match store.volumes.first() {
-            Some(first) if position.volume < first.id => ReadError::Dropped {
-                first: Position { volume: first.id, batch: 1, entry: 0 },
-            },
+            Some(first) if position.volume < first.id => {
+                ReadError::Dropped { first: Position { volume: first.id, batch: 1, entry: 0 } }
+            }
             _ => none,
         });
     };
@@ -101,22 +100,19 @@ fn find_in(store: &Store, volume: &Arc<Volume>, id: MessageId) -> io::Result<Opt
         match walk.step()? {
             Step::Batch { header, .. } if header.first_id > id.0 => return Ok(None),
             Step::Batch { at, header, body } => {
-                let mut entries = Entries::of(&header, units(at), body, true);
+                let mut entries = Entries::of(header.volume, header.written, units(at), body, true);
                 if let Some(entry) = entries.find_map(|found| original(found.entry, id)) {
                     return Ok(Some(entry));
                 }
             }
-            Step::Bad(damaged) => {
-                if let Some((header, body)) = damaged {
-                    let mut entries = Entries::of(&header, units(walk.at), body, false);
-                    if let Some(entry) = entries.find_map(|found| original(found.entry, id)) {
-                        return Ok(Some(entry));
-                    }
+            Step::Bad(_) => {
+                let later = walk.look_ahead(0..u64::MAX)?;
+                let to = later.map_or(end, |(to, _)| to);
+                let mut saved = walk.salvage(to)?;
+                if let Some(entry) = saved.find_map(|found| original(found.entry, id)) {
+                    return Ok(Some(entry));
                 }
-                match walk.look_ahead(0..u64::MAX)? {
-                    Some((at, _)) => walk.at = at,
-                    None => return Ok(None),
-                }
+                walk.at = to;
             }
             Step::End => return Ok(None),
         }

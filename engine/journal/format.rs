@@ -122,6 +122,11 @@ impl BatchHeader {
     }
 }
 
+/// A byte offset in units, as positions count.
+pub(crate) fn units(at: u64) -> u32 {
+    u32::try_from(at / UNIT).unwrap_or(u32::MAX)
+}
+
 /// The checksum of a batch's or an entry's bytes: the volume's id is in it, so that bytes that
 /// were left over from another volume never look valid.
 pub(crate) fn checksum(volume: u64, bytes: &[u8]) -> u32 {
@@ -152,8 +157,8 @@ impl Draft {
     pub(crate) fn encode(&self, id: u64, volume: u64, batch: &mut Vec<u8>) {
         let start = batch.len();
         let length = u32::try_from(self.stored()).unwrap_or(u32::MAX);
-        let flags =
-            if self.settles { SETTLES } else { 0 } | if self.origin.is_some() { CARRIED } else { 0 };
+        let flags = if self.settles { SETTLES } else { 0 }
+            | if self.origin.is_some() { CARRIED } else { 0 };
         batch.extend_from_slice(&[0; 4]);
         batch.extend_from_slice(&length.to_le_bytes());
         batch.extend_from_slice(&id.to_le_bytes());
@@ -256,9 +261,10 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
-    /// The entries of the batch at `batch` (in units) with this header and body.
-    pub(crate) fn of(header: &BatchHeader, batch: u32, body: Bytes, whole: bool) -> Entries {
-        Entries { volume: header.volume, batch, written: header.written, body, at: 0, whole }
+    /// The entries in the body of the batch at `batch` (in units); `whole` when the batch's own
+    /// checksum holds.
+    pub(crate) fn of(volume: u64, written: u64, batch: u32, body: Bytes, whole: bool) -> Entries {
+        Entries { volume, batch, written, body, at: 0, whole }
     }
 
     /// A batch without entries.
@@ -384,7 +390,7 @@ mod tests {
     fn entries_come_back_with_their_origin() {
         let origin = Position { volume: 1, batch: 2, entry: 64 };
         let (header, body) = batch(9, &[draft(b"one", None), draft(b"", Some(origin))]);
-        let found: Vec<Found> = Entries::of(&header, 1, body, true).collect();
+        let found: Vec<Found> = Entries::of(header.volume, header.written, 1, body, true).collect();
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].entry.body, Bytes::from_static(b"one"));
         assert_eq!((found[0].origin, found[1].origin), (None, Some(origin)));
@@ -397,7 +403,8 @@ mod tests {
         let (header, body) = batch(9, &[draft(b"one", None), draft(b"two", None)]);
         let mut damaged = body.to_vec();
         damaged[ENTRY_HEADER] ^= 4;
-        let found: Vec<Found> = Entries::of(&header, 1, damaged.into(), false).collect();
+        let found: Vec<Found> =
+            Entries::of(header.volume, header.written, 1, damaged.into(), false).collect();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].entry.body, Bytes::from_static(b"two"));
     }

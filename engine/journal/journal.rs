@@ -221,9 +221,11 @@ impl Journal {
 
     fn remove_old_checkpoints(&self, kept: &Kept) {
         let Store { disk, settings, .. } = &*self.0.store;
-        let old = disk.list(&settings.folder).unwrap_or_default().into_iter().filter(|name| {
-            checkpoint_number(name).is_some_and(|number| !kept.has(number))
-        });
+        let old = disk
+            .list(&settings.folder)
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|name| checkpoint_number(name).is_some_and(|number| !kept.has(number)));
         for name in old {
             // Tried again after the next checkpoint; until then it only takes room.
             if let Err(error) = disk.remove(&settings.folder.join(&name)) {

@@ -5,9 +5,9 @@ use std::{io, sync::Arc};
 use tokio::sync::watch;
 
 use crate::{
-    cursor::{Bound, Cursor, Turn, units},
+    cursor::{Bound, Cursor, Turn},
     entry::{Entry, Position},
-    format::{Entries, Found},
+    format::{Entries, Found, units},
     report::Corruption,
     volume::Volumes,
 };
@@ -87,7 +87,8 @@ impl Reader {
             let end = *self.durable.borrow();
             match self.cursor.turn(Bound::Durable(end)).map_err(ReadError::Disk)? {
                 Turn::Batch { at, header, body, .. } => {
-                    self.entries = Entries::of(&header, units(at), body, true);
+                    self.entries =
+                        Entries::of(header.volume, header.written, units(at), body, true);
                 }
                 Turn::Lost { damage, saved } => {
                     self.entries = saved;

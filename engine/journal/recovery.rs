@@ -9,10 +9,10 @@ use std::{
 
 use crate::{
     checkpoint::{Checkpoint, Kept, checkpoint_name, checkpoint_number},
-    cursor::{Bound, Cursor, Turn, units},
+    cursor::{Bound, Cursor, Turn},
     disk::{Disk, DiskFile},
     entry::Position,
-    format::{Entries, HEADER, UNIT, VolumeHeader},
+    format::{Entries, HEADER, UNIT, VolumeHeader, units},
     ledger::Ledger,
     report::{CheckpointUsed, Corruption, Recovered, Report, Torn},
     settings::Settings,
@@ -90,14 +90,15 @@ pub(crate) fn recover(disk: &dyn Disk, settings: &Settings) -> Result<Recovery, 
     let (checkpoint, kept, used) = newest_checkpoint(disk, folder, &names, first_batch)?;
     let first_id = inventory.volumes.first().map_or(1, |first| first.first_id);
     let mut scan = Scan {
-        ledger: checkpoint.as_ref().map_or_else(
-            || Ledger::starting_at(first_id),
-            |checkpoint| checkpoint.ledger.clone(),
-        ),
+        ledger: checkpoint
+            .as_ref()
+            .map_or_else(|| Ledger::starting_at(first_id), |checkpoint| checkpoint.ledger.clone()),
         report: Report { checkpoint: used, corrupt: inventory.damaged, ..Report::default() },
         last: None,
     };
-    let replay_from = checkpoint.as_ref().map_or(Position::START, |known| known.covered);
+    let replay_from = checkpoint
+        .as_ref()
+        .map_or(Position::START, |known| starting_point(known, &inventory.volumes));
     let expected = checkpoint.as_ref().map(|known| known.covered_batch);
     let from = Position { entry: 0, ..replay_from };
     let mut cursor = Cursor::new(Arc::clone(&inventory.volumes), from, expected);
@@ -147,6 +148,20 @@ pub(crate) fn recover(disk: &dyn Disk, settings: &Settings) -> Result<Recovery, 
         kept,
         recovered: Recovered { report, checkpoint: body, replay_from },
     })
+}
+
+/// Where to read on from a checkpoint: what it covers, or the start of the oldest volume when that
+/// is the very same place under another name.
+fn starting_point(checkpoint: &Checkpoint, volumes: &Volumes) -> Position {
+    match volumes.first() {
+        Some(first)
+            if checkpoint.covered.volume < first.id
+                && checkpoint.covered_batch == first.first_batch =>
+        {
+            Position { volume: first.id, batch: 1, entry: 0 }
+        }
+        _ => checkpoint.covered,
+    }
 }
 
 /// Sorts the volumes into those in use and spares.
@@ -232,13 +247,11 @@ fn newest_checkpoint(
 ) -> Result<(Option<Checkpoint>, Kept, CheckpointUsed), OpenError> {
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| checkpoint_number(name)).collect();
     numbers.sort_unstable();
-    let mut kept =
-        Kept { last_number: numbers.last().copied().unwrap_or(0), ..Kept::default() };
+    let mut kept = Kept { last_number: numbers.last().copied().unwrap_or(0), ..Kept::default() };
     let mut newest = None;
     for &number in numbers.iter().rev() {
         let path = folder.join(checkpoint_name(number));
-        let loaded =
-            Checkpoint::load(disk, &path).map_err(OpenError::doing("read", path))?;
+        let loaded = Checkpoint::load(disk, &path).map_err(OpenError::doing("read", path))?;
         let Some(checkpoint) = loaded.filter(|loaded| loaded.covered_batch >= first_batch) else {
             continue;
         };
@@ -291,7 +304,7 @@ impl Scan {
                     volume.note(at + header.stride(), header.written);
                     // Ids of damaged batches before this one were given out all the same.
                     self.ledger.next_id = self.ledger.next_id.max(header.first_id);
-                    self.take(Entries::of(&header, units(at), body, true));
+                    self.take(Entries::of(header.volume, header.written, units(at), body, true));
                     self.report.batches += 1;
                     self.report.scanned += header.stride();
                     if let Some(progress) = &settings.progress {

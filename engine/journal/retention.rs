@@ -3,9 +3,9 @@
 use std::{io, sync::Arc, time::SystemTime};
 
 use crate::{
-    cursor::{Bound, Cursor, Turn, units},
+    cursor::{Bound, Cursor, Turn},
     entry::{MessageId, Position},
-    format::{Draft, Entries, Found},
+    format::{Draft, Entries, Found, units},
     queue::{AppendError, Job, Whose},
     report::Retained,
     settings::milliseconds,
@@ -102,7 +102,7 @@ fn each_batch(
         match cursor.turn(Bound::Durable(behind))? {
             Turn::Batch { at, header, body, .. } => {
                 volume.note(at + header.stride(), header.written);
-                each(Entries::of(&header, units(at), body, true));
+                each(Entries::of(header.volume, header.written, units(at), body, true));
             }
             Turn::Lost { saved, .. } => each(saved),
             Turn::Gone { .. } | Turn::End { .. } => return Ok(()),

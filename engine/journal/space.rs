@@ -131,11 +131,14 @@ impl Space {
     }
 
     /// A spare of at least `size` bytes; waits while one is being made, and is none when there is
-    /// no room for one.
-    pub(crate) fn take(&self, size: u64) -> Option<Spare> {
+    /// no room for one. For new messages (`intake`) the last spare is never taken: while another
+    /// is being made nobody knows yet whether the disk has room for it.
+    pub(crate) fn take(&self, size: u64, intake: bool) -> Option<Spare> {
+        let leave = usize::from(intake && self.volumes_in_reserve() > 1);
         let mut pool = self.pool();
         loop {
-            if pool.spares.front().is_some_and(|spare| spare.size >= size) {
+            let fits = pool.spares.front().is_some_and(|spare| spare.size >= size);
+            if fits && pool.spares.len() > leave {
                 pool.wanted = None;
                 self.changed.notify_all();
                 return pool.spares.pop_front();
@@ -146,7 +149,7 @@ impl Space {
             }
             // Volumes are used in the order of their ids, so spares that are too small for this
             // batch could never be used after it.
-            while let Some(spare) = pool.spares.pop_front() {
+            while let Some(spare) = pool.spares.pop_front_if(|spare| spare.size < size) {
                 self.give_back(&spare);
             }
             pool.wanted = Some(size);
@@ -200,6 +203,7 @@ impl Space {
                         tracing::info!("the journal has room again");
                     }
                     pool.refused = false;
+                    pool.wanted = None;
                     pool.spares.push_back(spare);
                 }
                 Err(error) => {
@@ -245,8 +249,11 @@ impl Space {
 
     /// Bytes that spares must have: the reserve, and never less than one volume.
     fn reserve_sum(&self) -> u64 {
-        let volumes = self.reserve.div_ceil(self.volume_size).max(1);
-        volumes * (self.volume_size - UNIT)
+        self.volumes_in_reserve() * (self.volume_size - UNIT)
+    }
+
+    fn volumes_in_reserve(&self) -> u64 {
+        self.reserve.div_ceil(self.volume_size).max(1)
     }
 
     /// A pause between two steps of filling: as long as the step took, so that at most half the

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     disk::DiskFile,
-    format::{BatchHeader, HEADER, UNIT, checksum},
+    format::{BatchHeader, Entries, HEADER, UNIT, checksum, units},
 };
 
 /// Bytes read at once when batches are small.
@@ -31,8 +31,8 @@ pub(crate) struct Walk {
 pub(crate) enum Step {
     /// A valid batch; the walk went on behind it.
     Batch { at: u64, header: BatchHeader, body: Bytes },
-    /// No valid batch; the walk stays. The header and body of a batch that is there but damaged.
-    Bad(Option<(BatchHeader, Bytes)>),
+    /// No valid batch; the walk stays. The number of the batch, if its header is valid.
+    Bad(Option<u64>),
     /// Nothing more may be looked at.
     End,
 }
@@ -80,7 +80,7 @@ impl Walk {
         }
         let body = body.split_off(HEADER);
         if checksum(self.volume, &body) != header.body_crc {
-            return Ok(Step::Bad(Some((header, body))));
+            return Ok(Step::Bad(Some(header.number)));
         }
         self.at = at + header.stride();
         Ok(Step::Batch { at, header, body })
@@ -107,6 +107,16 @@ impl Walk {
             at += (chunk.len() / HEADER * HEADER) as u64;
         }
         Ok(None)
+    }
+
+    /// What can be saved of a damaged batch at the present place, whose bytes end before `to`.
+    pub(crate) fn salvage(&mut self, to: u64) -> io::Result<Entries> {
+        let body_at = self.at + UNIT;
+        let known = self.header_at(self.at)?;
+        let length = known.map_or(u64::MAX, |header| u64::from(header.length));
+        let body = self.bytes(body_at, length.min(to.saturating_sub(body_at)))?;
+        let written = known.map_or(0, |header| header.written);
+        Ok(Entries::of(self.volume, written, units(self.at), body, false))
     }
 
     /// Whether nothing but zeros stands from the present place to the limit.

@@ -3,9 +3,8 @@
 use std::{io, sync::Arc, thread};
 
 use crate::{
-    cursor::units,
     entry::{MessageId, Position},
-    format::{BatchHeader, HEADER, UNIT, VolumeHeader, checksum},
+    format::{BatchHeader, HEADER, UNIT, VolumeHeader, checksum, units},
     queue::{AppendError, Appended, Group, Job, Whose},
     report::Failure,
     store::{Frontier, Store},
@@ -48,26 +47,33 @@ impl Writer {
     /// Makes one group durable and answers it.
     fn commit(&mut self, group: Group) {
         let mut answers = self.decide(&group.jobs);
-        let size: usize =
-            kept(&group.jobs, &answers).map(|(_, job)| job.draft.size()).sum::<usize>() + HEADER;
-        if size > HEADER {
-            match self.write(&group.jobs, &mut answers, size.next_multiple_of(HEADER) as u64) {
-                Ok(()) => {}
-                Err(Trouble::Full) => {
-                    for (answer, job) in answers.iter_mut().zip(&group.jobs) {
-                        if answer.is_ok() {
-                            *answer = Err(AppendError::Full);
-                            self.refuse(job);
-                        }
-                    }
-                }
-                Err(Trouble::Disk(doing, error)) => {
-                    self.store.fail(Failure { doing, error: error.to_string() });
-                    answers.fill(Err(AppendError::Failed));
+        while let Some(Trouble::Full) = self.attempt(&group.jobs, &mut answers) {
+            // First without the new messages, which may not use what the records may.
+            let refused = |job: &Job, any: bool| any || job.whose == Whose::New;
+            let any = !kept(&group.jobs, &answers).any(|(_, job)| job.whose == Whose::New);
+            for (answer, job) in answers.iter_mut().zip(&group.jobs) {
+                if *answer == Ok(WRITE) && refused(job, any) {
+                    *answer = Err(AppendError::Full);
+                    self.refuse(job);
                 }
             }
         }
         group.complete(answers);
+    }
+
+    /// Writes what is to be written of a group. Trouble with the disk is told to everybody.
+    fn attempt(&mut self, jobs: &[Job], answers: &mut [Appended]) -> Option<Trouble> {
+        let size: usize = kept(jobs, answers).map(|(_, job)| job.draft.size()).sum();
+        if size == 0 {
+            return None;
+        }
+        let trouble =
+            self.write(jobs, answers, (HEADER + size).next_multiple_of(HEADER) as u64).err()?;
+        if let Trouble::Disk(doing, error) = &trouble {
+            self.store.fail(Failure { doing, error: error.to_string() });
+            answers.fill(Err(AppendError::Failed));
+        }
+        Some(trouble)
     }
 
     /// Which jobs are to be written (their answer is good so far, and to be filled in), and what
@@ -108,7 +114,8 @@ impl Writer {
 
     /// Writes the jobs that are to be written as one batch of `size` bytes.
     fn write(&mut self, jobs: &[Job], answers: &mut [Appended], size: u64) -> Result<(), Trouble> {
-        let volume = self.volume_for(size)?;
+        let intake = kept(jobs, answers).any(|(_, job)| job.whose == Whose::New);
+        let volume = self.volume_for(size, intake)?;
         let at = volume.end();
         let first_id = self.store.next_id();
         let next_id = self.encode(jobs, answers, &volume, at, first_id);
@@ -189,12 +196,13 @@ impl Writer {
         header.written
     }
 
-    /// The volume that takes a batch of `size` bytes, put to use if it was a spare.
-    fn volume_for(&mut self, size: u64) -> Result<Arc<Volume>, Trouble> {
+    /// The volume that takes a batch of `size` bytes, put to use if it was a spare. With new messages
+    /// in it (`intake`) it may not take the last spare.
+    fn volume_for(&mut self, size: u64, intake: bool) -> Result<Arc<Volume>, Trouble> {
         if let Some(volume) = self.current.as_ref().filter(|v| v.end() + size <= v.size) {
             return Ok(Arc::clone(volume));
         }
-        let spare = self.store.space.take(UNIT + size).ok_or(Trouble::Full)?;
+        let spare = self.store.space.take(UNIT + size, intake).ok_or(Trouble::Full)?;
         let header = VolumeHeader {
             id: spare.id,
             first_batch: self.store.frontier().next_batch,

@@ -27,7 +27,7 @@ use crate::topology::Topology;
 
 /// Unconfirmed events over all patients (one patient has at most one).
 const WINDOW: usize = 256;
-/// How long a connection attempt or a confirm may take before the connection counts as dead.
+/// How long a connection attempt with its topology may take.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// How often the topology is declared again: mandatory proves one route, not every subscriber.
 const TOPOLOGY_CHECK: Duration = Duration::from_secs(30);
@@ -74,7 +74,14 @@ struct Health {
 
 impl Amqp {
     /// Starts the supervisor on the running runtime.
-    pub fn start(address: Address, topology: Topology, stop: CancellationToken) -> Self {
+    /// `confirm` is how long the broker may take to confirm an event before the connection counts as
+    /// dead.
+    pub fn start(
+        address: Address,
+        topology: Topology,
+        confirm: Duration,
+        stop: CancellationToken,
+    ) -> Self {
         let (sender, requests) = mpsc::channel(WINDOW);
         let health = Arc::new(Health {
             address: address.shown.clone(),
@@ -86,6 +93,7 @@ impl Amqp {
         let supervisor = Supervisor {
             address,
             topology,
+            confirm,
             requests,
             unsent: VecDeque::new(),
             unconfirmed: BTreeMap::new(),
@@ -124,6 +132,7 @@ impl Publisher for Amqp {
 struct Supervisor {
     address: Address,
     topology: Topology,
+    confirm: Duration,
     requests: mpsc::Receiver<Request>,
     /// Without a receipt, to be sent before anything newer.
     unsent: VecDeque<Request>,
@@ -268,8 +277,9 @@ impl Supervisor {
         let published =
             channel.basic_publish(exchange.into(), key, options, &body, properties).await;
         let confirm = published.map_err(|error| self.told(&error))?;
+        let deadline = self.confirm;
         confirms.push(Box::pin(async move {
-            let verdict = match tokio::time::timeout(DEADLINE, confirm).await {
+            let verdict = match tokio::time::timeout(deadline, confirm).await {
                 Ok(Ok(Confirmation::Ack(None))) => Verdict::Receipt,
                 Ok(Ok(Confirmation::Ack(Some(_)))) => Verdict::Unroutable,
                 Ok(Ok(Confirmation::Nack(_))) => Verdict::Refused,
@@ -277,7 +287,7 @@ impl Supervisor {
                     Verdict::Lost("the channel gives no confirms".into())
                 }
                 Ok(Err(error)) => Verdict::Lost(error.to_string()),
-                Err(_) => Verdict::Lost(format!("no confirm within {} s", DEADLINE.as_secs())),
+                Err(_) => Verdict::Lost(format!("no confirm within {deadline:?}")),
             };
             (token, verdict)
         }));

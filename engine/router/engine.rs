@@ -100,8 +100,8 @@ impl Engine {
         let engine = match &plan.broker {
             None => Self::assemble(&plan, journal, &recovered, folder, sockets, Embedded, stop),
             Some(broker) => {
-                let publisher =
-                    Amqp::start(broker.address.clone(), broker.topology.clone(), stop.clone());
+                let (address, topology) = (broker.address.clone(), broker.topology.clone());
+                let publisher = Amqp::start(address, topology, broker.confirm, stop.clone());
                 Self::assemble(&plan, journal, &recovered, folder, sockets, publisher, stop)
             }
         }?;

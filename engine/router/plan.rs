@@ -85,6 +85,8 @@ pub struct BrokerPlan {
     pub address: Address,
     /// What it must hold.
     pub topology: Topology,
+    /// How long it may take to confirm an event.
+    pub confirm: Duration,
 }
 
 impl Plan {
@@ -99,6 +101,7 @@ impl Plan {
             Some(Broker::Amqp(amqp)) => Some(BrokerPlan {
                 address: assemble::address(amqp, &loaded.base)?,
                 topology: Topology { exchange: amqp.exchange.clone(), routes: routes.clone() },
+                confirm: amqp.confirm.0,
             }),
         };
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

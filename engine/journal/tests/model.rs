@@ -284,8 +284,8 @@ impl World {
             return Ok(());
         }
         let scanned = recovered.report.checkpoint;
-        let whole = matches!(scanned, CheckpointUsed::Newest | CheckpointUsed::Older)
-            || !self.dropped;
+        let whole =
+            matches!(scanned, CheckpointUsed::Newest | CheckpointUsed::Older) || !self.dropped;
 
         let mut places: BTreeMap<&Bytes, usize> = BTreeMap::new();
         for (place, fact) in self.history.iter().enumerate() {

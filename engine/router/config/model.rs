@@ -143,6 +143,10 @@ pub struct Amqp {
     /// How often either side shows the other that it is still there, in whole seconds.
     #[serde(default = "Amqp::heartbeat")]
     pub heartbeat: Period,
+    /// How long the broker may take to confirm an event before the connection is given up and the
+    /// event is sent again on a new one.
+    #[serde(default = "Amqp::confirm")]
+    pub confirm: Period,
 }
 
 /// What all events have in common.
@@ -228,6 +232,10 @@ impl Default for Retain {
 impl Amqp {
     fn exchange() -> String {
         "shared-record".to_owned()
+    }
+
+    fn confirm() -> Period {
+        Period(Duration::from_secs(30))
     }
 
     fn heartbeat() -> Period {
