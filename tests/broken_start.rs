@@ -37,7 +37,11 @@ fn a_second_engine_on_the_same_data_is_refused() {
 fn a_broken_configuration_shows_every_problem_with_its_place() {
     let setup = Setup::sample();
     let text = std::fs::read_to_string(setup.path("channels.yaml")).unwrap();
-    let broken = text.replacen("Europe/London", "Europe/Lundon", 1).replacen("RXX01, type", "RXX01, kind", 1);
+    let broken = text.replacen("Europe/London", "Europe/Lundon", 1).replacen(
+        "RXX01, type",
+        "RXX01, kind",
+        1,
+    );
     assert_ne!(text, broken);
     setup.write("channels.yaml", &broken);
     let ran = setup.start_refused();
@@ -48,7 +52,10 @@ fn a_broken_configuration_shows_every_problem_with_its_place() {
 #[test]
 fn a_broken_script_stops_the_start_and_names_line_and_column() {
     let setup = Setup::sample();
-    setup.write("transforms/pas_adt.rhai", "fn transform(msg) {\n    emit(\"encounter.admitted\" encounter(msg));\n}\n");
+    setup.write(
+        "transforms/pas_adt.rhai",
+        "fn transform(msg) {\n    emit(\"encounter.admitted\" encounter(msg));\n}\n",
+    );
     let ran = setup.start_refused();
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("pas_adt.rhai:2:"), "{}", ran.err);

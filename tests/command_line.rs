@@ -93,7 +93,10 @@ fn check_is_content_with_the_sample_configuration() {
 fn check_names_the_place_of_a_mistake() {
     let setup = Setup::sample();
     let text = fs::read_to_string(setup.path("channels.yaml")).unwrap();
-    setup.write("channels.yaml", &text.replacen("transforms/pas_adt.rhai", "transforms/pas_adl.rhai", 1));
+    setup.write(
+        "channels.yaml",
+        &text.replacen("transforms/pas_adt.rhai", "transforms/pas_adl.rhai", 1),
+    );
     let path = setup.path("channels.yaml");
     let ran = tieline(["check", "--config", path.to_str().unwrap(), "--format", "json"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");

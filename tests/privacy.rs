@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::harness::setup::Setup;
 use crate::harness::repository;
+use crate::harness::setup::Setup;
 use crate::straight_through::settled;
 
 /// Words of the samples that identify an invented person.

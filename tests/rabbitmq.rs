@@ -34,7 +34,10 @@ fn events_stand_in_the_subscribers_queue_as_they_stand_on_disk() {
         assert_eq!(delivery.routing_key.as_str(), "RXX.encounter.admitted.normal");
         let properties = &delivery.properties;
         assert_eq!(*properties.delivery_mode(), Some(2), "persistent");
-        assert_eq!(properties.message_id().as_ref().unwrap().as_str(), body["id"].as_str().unwrap());
+        assert_eq!(
+            properties.message_id().as_ref().unwrap().as_str(),
+            body["id"].as_str().unwrap()
+        );
         let outside = format!("{:?} {properties:?}", delivery.routing_key);
         assert!(!outside.contains("999000"), "{outside}");
     }
@@ -52,7 +55,10 @@ fn an_event_that_nobody_wants_is_counted_and_not_sent() {
     assert_eq!(settled(&engine)["total"]["published"], 1);
     assert_eq!(broker.count(&queue), 0);
     let metrics = engine.get("/metrics").body;
-    assert!(metrics.contains("tieline_events_published_total{subscribers=\"none\"} 1"), "{metrics}");
+    assert!(
+        metrics.contains("tieline_events_published_total{subscribers=\"none\"} 1"),
+        "{metrics}"
+    );
 }
 
 #[test]

@@ -99,7 +99,10 @@ fn metrics_and_probes_answer_without_a_token_and_the_api_does_not() {
     settled(&engine);
     assert_eq!(engine.get("/readyz").status, 200);
     let metrics = engine.get("/metrics").body;
-    assert!(metrics.contains("tieline_messages_received_total{channel=\"pas-adt\"} 1"), "{metrics}");
+    assert!(
+        metrics.contains("tieline_messages_received_total{channel=\"pas-adt\"} 1"),
+        "{metrics}"
+    );
     assert!(metrics.contains("tieline_acknowledge_duration_seconds_bucket"), "{metrics}");
     let refused = ureq::get(format!("{}/api/v1/status", engine.url())).call();
     assert!(matches!(refused, Err(ureq::Error::StatusCode(401))), "{refused:?}");

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use hl7::message::{Message, Reading};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -111,10 +112,12 @@ fn messages() -> Result<Vec<Bytes>> {
     let samples = sample_world::samples()?;
     let admission = samples
         .iter()
-        .find(|sample| sample.channel == "pas-adt" && sample.expected.events == ["encounter.admitted"])
+        .find(|sample| {
+            sample.channel == "pas-adt" && sample.expected.events == ["encounter.admitted"]
+        })
         .context("the samples hold no admission")?;
     let text = std::str::from_utf8(&admission.message).context("the admission is not UTF-8")?;
-    let local = hl7::message::Message::parse(admission.message.clone(), &Default::default())
+    let local = Message::parse(admission.message.clone(), &Reading::default())
         .context("the admission cannot be read")?;
     let pid = local.segment("PID", 1).context("the admission names no patient")?;
     let number = (1..=pid.field(3).map_or(0, |field| field.repetitions().count()))
@@ -204,8 +207,10 @@ impl Running {
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).context("the engine says nothing")?;
         let took = began.elapsed();
-        let ready: Value = serde_json::from_str(&line).context("the engine did not become ready")?;
-        let text = |pointer: &str| ready.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let ready: Value =
+            serde_json::from_str(&line).context("the engine did not become ready")?;
+        let text =
+            |pointer: &str| ready.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let (Some(console), Some(listener)) =
             (text("/ready/console"), text("/ready/listeners/pas-adt"))
         else {
@@ -233,7 +238,8 @@ impl Running {
                 .read_to_string()
                 .map_err(anyhow::Error::from)
                 .and_then(|text| serde_json::from_str(&text).map_err(anyhow::Error::from))?;
-            let sum = |name: &str| status.pointer(&format!("/total/{name}")).and_then(Value::as_u64);
+            let sum =
+                |name: &str| status.pointer(&format!("/total/{name}")).and_then(Value::as_u64);
             if sum("pending") == Some(0) && sum("parked").is_some() {
                 return sum("published").context("the status names no published messages");
             }

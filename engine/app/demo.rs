@@ -80,8 +80,8 @@ async fn once(running: &Running, samples: &[Sample]) -> Result<Exit> {
     let ledger = engine.ledger();
     demo_view::sum_up(&played, &ledger)?;
     let expected = played.iter().all(Played::as_expected);
-    let balanced = ledger.channels.values().all(router::ledger::Sums::balance)
-        && ledger.total().pending == 0;
+    let balanced =
+        ledger.channels.values().all(router::ledger::Sums::balance) && ledger.total().pending == 0;
     Ok(Exit::well_if(expected && balanced))
 }
 
@@ -141,7 +141,8 @@ async fn play(
 ) -> Result<String> {
     if !senders.contains_key(&sample.channel) {
         let address = engine.addresses().get(&sample.channel).copied();
-        let address = address.with_context(|| format!("channel {} is not running", sample.channel))?;
+        let address =
+            address.with_context(|| format!("channel {} is not running", sample.channel))?;
         let sender = Sender::connect(&address.to_string(), PATIENCE).await?;
         senders.insert(sample.channel.clone(), sender);
     }

@@ -1,7 +1,8 @@
 //! What a visitor of the demonstration sees. Its people are invented, so they may be shown.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -141,27 +142,29 @@ pub(crate) fn sum_up(played: &[Played], ledger: &Ledger) -> Result<()> {
         let counts = counts.iter().map(ToString::to_string);
         table.row([name.to_owned()].into_iter().chain(counts).collect());
     }
-    text.push_str(&format!("\n{}", table.render(Paint::new(false))));
+    write!(text, "\n{}", table.render(Paint::new(false)))?;
     text.push_str("\nKept for a person, or refused:\n");
     for sample in played.iter().filter(|p| p.is_parked() || p.found.state == "refused") {
         let reason = sample.found.reason.as_deref().unwrap_or("");
         let (channel, file) = (&sample.channel, &sample.file);
-        text.push_str(&format!("  {:<8} {reason:<24} {channel}/{file}\n", sample.found.state));
+        writeln!(text, "  {:<8} {reason:<24} {channel}/{file}", sample.found.state)?;
     }
     let different: Vec<_> = played.iter().filter(|p| !p.as_expected()).collect();
     for sample in &different {
         let (channel, file) = (&sample.channel, &sample.file);
-        text.push_str(&format!(
+        write!(
+            text,
             "\nnot as expected: {channel}/{file}\n  expected {:?}\n  found    {:?}\n",
             sample.expected, sample.found
-        ));
+        )?;
     }
     let balance = if total.balance() { "balances" } else { "DOES NOT BALANCE" };
     let well = played.len() - different.len();
-    text.push_str(&format!(
+    write!(
+        text,
         "\nthe ledger {balance}; {well} of {} samples became what was expected\n",
         played.len()
-    ));
+    )?;
     io::stderr().write_all(text.as_bytes()).map_err(OutputError::from)?;
     Ok(())
 }
@@ -176,6 +179,7 @@ pub(crate) fn farewell(
     let data = data.display();
     output.line("\nThe engine stays up. From another terminal:")?;
     output.line(format!("  tieline send --to {pas} FILE..."))?;
-    output.line(format!("  tieline messages --state parked --url http://{console} --data {data}"))?;
+    output
+        .line(format!("  tieline messages --state parked --url http://{console} --data {data}"))?;
     output.line("Ctrl-C ends it and removes the temporary folder.\n")
 }

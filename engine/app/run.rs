@@ -92,8 +92,9 @@ impl Running {
         let data = &loaded.data;
         make_folder(data)?;
         let metrics = console::metrics::install().context("metrics cannot be collected")?;
-        let token = Token::load_or_create(data)
-            .with_context(|| format!("cannot write {}", data.join(console::token::FILE).display()))?;
+        let token = Token::load_or_create(data).with_context(|| {
+            format!("cannot write {}", data.join(console::token::FILE).display())
+        })?;
         let listen = loaded.config.engine.console.listen.0;
         let server = Server::bind(listen).await.with_context(|| {
             format!("the console cannot listen on {listen}: choose another engine.console.listen or stop what holds it")
@@ -123,7 +124,8 @@ impl Running {
         let listeners: BTreeMap<String, SocketAddr> = self.handle().addresses();
         let mut output = Output::standard();
         if format == Format::Text {
-            let status = format!("ready: {} channels, console http://{}", listeners.len(), self.console);
+            let status =
+                format!("ready: {} channels, console http://{}", listeners.len(), self.console);
             output.text(format!("{status}\n"))?;
         } else {
             let ready = json!({ "ready": {
@@ -169,7 +171,10 @@ impl Running {
 
 fn make_folder(data: &Path) -> Result<()> {
     std::fs::create_dir_all(data).with_context(|| {
-        format!("the data folder {} cannot be made: choose another engine.data or --data", data.display())
+        format!(
+            "the data folder {} cannot be made: choose another engine.data or --data",
+            data.display()
+        )
     })
 }
 

@@ -49,7 +49,8 @@ pub(crate) fn samples() -> Result<Vec<Sample>> {
     for (channel, files) in expected {
         for (file, expected) in files {
             let path = format!("{channel}/{file}");
-            let found = SAMPLES.get_file(&path).with_context(|| format!("samples/{path} is missing"))?;
+            let found =
+                SAMPLES.get_file(&path).with_context(|| format!("samples/{path} is missing"))?;
             let message = Bytes::from_static(found.contents());
             all.push(Sample { channel: channel.clone(), file, message, expected });
         }

@@ -49,9 +49,8 @@ struct MessagesQuery {
 }
 
 async fn messages(State(engine): State<Handle>, Query(query): Query<MessagesQuery>) -> Response {
-    let since = match query.since.as_deref().map(str::parse::<Timestamp>).transpose() {
-        Ok(since) => since,
-        Err(_) => return (StatusCode::BAD_REQUEST, "since is a time in RFC 3339").into_response(),
+    let Ok(since) = query.since.as_deref().map(str::parse::<Timestamp>).transpose() else {
+        return (StatusCode::BAD_REQUEST, "since is a time in RFC 3339").into_response();
     };
     let filter = Filter {
         state: query.state,
@@ -117,8 +116,7 @@ fn follow(engine: Handle, cursor: Cursor, limit: Option<usize>) -> Response {
         loop {
             changes.borrow_and_update();
             let asked = engine.clone();
-            let reading =
-                tokio::task::spawn_blocking(move || asked.events(cursor, STEP.min(left)));
+            let reading = tokio::task::spawn_blocking(move || asked.events(cursor, STEP.min(left)));
             let (found, behind) = reading.await.ok()?;
             if !found.is_empty() {
                 let left = left - found.len();

@@ -1,7 +1,8 @@
 //! The API token: whoever can read `<data>/api.token` may ask.
 
+use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -30,7 +31,10 @@ impl Token {
         }
         let mut random = [0_u8; 32];
         fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
-        let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut token = String::new();
+        for byte in random {
+            write!(token, "{byte:02x}").expect("a string takes any text");
+        }
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         file.write_all(token.as_bytes())?;
         file.sync_all()?;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::{
     entry::Position,
-    format::{BatchHeader, Entries, UNIT, units},
+    format::{BatchHeader, Entries, UNIT},
     report::Corruption,
     volume::{Volume, Volumes},
     walk::{Step, Walk},

@@ -82,11 +82,13 @@ impl Position {
 
     /// The position that [`Position::to_bytes`] wrote.
     pub fn from_bytes(bytes: [u8; 16]) -> Position {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
+        let all = u128::from_le_bytes(bytes);
+        let part = |shift: u32| (all >> shift) & u128::from(u32::MAX);
+        let low = |part: u128| u32::try_from(part).unwrap_or(u32::MAX);
         Position {
-            volume: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-            batch: u32::from_le_bytes([i, j, k, l]),
-            entry: u32::from_le_bytes([m, n, o, p]),
+            volume: u64::from(low(part(32))) << 32 | u64::from(low(part(0))),
+            batch: low(part(64)),
+            entry: low(part(96)),
         }
     }
 }

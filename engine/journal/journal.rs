@@ -194,12 +194,9 @@ impl Journal {
         // A number is used once, whatever becomes of the file.
         let number = kept.last_number + 1;
         kept.last_number = number;
-        let save = || checkpoint.save(&*store.disk, &store.settings.folder, number);
-        save()
-            .or_else(|error| {
-                let retry = error.kind() == io::ErrorKind::StorageFull && store.space.sacrifice();
-                if retry { save() } else { Err(error) }
-            })
+        store
+            .space
+            .make_way(|| checkpoint.save(&*store.disk, &store.settings.folder, number))
             .map_err(CheckpointError::Disk)?;
         kept.push(number, covered);
         self.remove_old_checkpoints(&kept);

@@ -23,8 +23,10 @@ impl Ledger {
     /// The ledger of a journal whose oldest volume starts at message `first_id`: what is not there
     /// any more was settled, or lies further on as a copy.
     pub(crate) fn starting_at(first_id: u64) -> Ledger {
+        let mut settled = Settlement::default();
+        settled.insert_range(1..first_id.max(1));
         Ledger {
-            settled: Settlement::from_ranges([1..first_id.max(1)]),
+            settled,
             next_id: first_id.max(1),
             carried: BTreeMap::new(),
             carried_through: Position::START,

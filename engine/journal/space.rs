@@ -45,6 +45,10 @@ struct Pool {
     refused: bool,
     /// Try at once, whatever the pace.
     hurry: bool,
+    /// Nothing is to be made for the moment.
+    held: bool,
+    /// A spare is being made.
+    busy: bool,
     stop: bool,
 }
 
@@ -70,6 +74,8 @@ impl Space {
             failing: false,
             refused: false,
             hurry: false,
+            held: false,
+            busy: false,
             stop: false,
         };
         Space {
@@ -158,10 +164,35 @@ impl Space {
         }
     }
 
-    /// Gives the disk one spare back, if another stays: for a checkpoint that finds no room.
-    pub(crate) fn sacrifice(&self) -> bool {
+    /// Keeps spares from being made while `work` needs the disk's room, which is tried again without
+    /// them, and then in the place of one: a checkpoint that finds no room comes before spares,
+    /// because without checkpoints nothing can ever be dropped.
+    pub(crate) fn make_way(&self, mut work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+        let full = |done: &io::Result<()>| {
+            done.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull)
+        };
+        let first = work();
+        if !full(&first) {
+            return first;
+        }
         let mut pool = self.pool();
-        if pool.spares.len() < 2 {
+        pool.held = true;
+        self.changed.notify_all();
+        let pool = self.changed.wait_while(pool, |pool| pool.busy);
+        drop(pool.unwrap_or_else(PoisonError::into_inner));
+        let mut done = work();
+        if full(&done) && self.sacrifice() {
+            done = work();
+        }
+        self.pool().held = false;
+        self.changed.notify_all();
+        done
+    }
+
+    /// Gives the disk one spare back, if enough room stays for records.
+    fn sacrifice(&self) -> bool {
+        let mut pool = self.pool();
+        if pool.spares.len() < 2 && pool.current < self.volume_size / 4 {
             return false;
         }
         let last = pool.spares.pop_back();
@@ -194,9 +225,7 @@ impl Space {
         while let Some((id, size)) = self.next_task() {
             let made = prepare(&*self.disk, &self.folder, id, size, &mut self.pacer());
             let mut pool = self.pool();
-            if pool.stop {
-                return;
-            }
+            pool.busy = false;
             match made {
                 Ok(spare) => {
                     if mem::take(&mut pool.failing) {
@@ -206,6 +235,8 @@ impl Space {
                     pool.wanted = None;
                     pool.spares.push_back(spare);
                 }
+                // Given up half-way because somebody said so, which says nothing about the disk.
+                Err(_) if pool.stop || pool.held => {}
                 Err(error) => {
                     if !mem::replace(&mut pool.failing, true) {
                         tracing::warn!(%error, "the journal cannot make its next volume");
@@ -227,8 +258,10 @@ impl Space {
                 return None;
             }
             let missing = pool.wanted.is_some() || pool.spare_bytes() < self.reserve_sum();
+            let missing = missing && !pool.held;
             if missing && (!pool.failing || waited || pool.hurry) {
                 pool.hurry = false;
+                pool.busy = true;
                 let id = pool.next_id;
                 pool.next_id += 1;
                 return Some((id, self.volume_size.max(pool.wanted.unwrap_or(0))));
@@ -263,13 +296,13 @@ impl Space {
         move || {
             let pool = self.pool();
             let took = since.elapsed();
-            let calm = |pool: &mut Pool| pool.wanted.is_none() && !pool.stop;
+            let calm = |pool: &mut Pool| pool.wanted.is_none() && !pool.stop && !pool.held;
             let (pool, _) = self
                 .changed
                 .wait_timeout_while(pool, took.min(Duration::from_millis(50)), calm)
                 .unwrap_or_else(PoisonError::into_inner);
             since = Instant::now();
-            !pool.stop
+            !pool.stop && !pool.held
         }
     }
 

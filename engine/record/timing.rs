@@ -8,9 +8,9 @@ use hl7::segment::Segment;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::catalogue::EventType;
+use crate::precision::Precision;
 use crate::source::Source;
 use crate::text::stated;
-use crate::precision::Precision;
 use crate::time::{Moment, rfc3339};
 
 /// A time this far ahead of the clock is flagged: clocks of two machines differ by less.

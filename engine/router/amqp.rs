@@ -110,8 +110,7 @@ impl Amqp {
 impl Publisher for Amqp {
     async fn publish(&self, event: Outgoing) -> Result<Receipt, PublishError> {
         let (receipt, received) = oneshot::channel();
-        let request =
-            Request { event, receipt, backoff: Backoff::default(), unroutable: false };
+        let request = Request { event, receipt, backoff: Backoff::default(), unroutable: false };
         self.requests.send(request).await.map_err(|_| PublishError::Stopping)?;
         received.await.map_err(|_| PublishError::Stopping)
     }
@@ -171,7 +170,7 @@ impl Supervisor {
             };
             self.disconnected();
             let Ended::Lost(detail) = ended else { return };
-            let wait = backoff.next();
+            let wait = backoff.wait();
             let retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             Event::BrokerDown { address: &self.address.shown, detail: &detail, retry_ms }.emit();
             *self.health.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(detail);
@@ -210,8 +209,7 @@ impl Supervisor {
     }
 
     async fn open(&self) -> lapin::Result<(Connection, lapin::Channel)> {
-        let properties =
-            ConnectionProperties::default().with_connection_name("tieline".into());
+        let properties = ConnectionProperties::default().with_connection_name("tieline".into());
         let connection = Connection::connect(&self.address.url, properties).await?;
         self.topology.declare(&connection).await?;
         let channel = connection.create_channel().await?;
@@ -298,7 +296,9 @@ impl Supervisor {
         if let Verdict::Lost(detail) = verdict {
             return Err(detail);
         }
-        let Some(mut request) = self.unconfirmed.remove(&token) else { return Ok(Standing::Stands) };
+        let Some(mut request) = self.unconfirmed.remove(&token) else {
+            return Ok(Standing::Stands);
+        };
         let standing = match verdict {
             Verdict::Receipt => {
                 self.mark_unroutable(&mut request, false);
@@ -318,7 +318,7 @@ impl Supervisor {
                 Standing::Stands
             }
         };
-        let at = Instant::now() + request.backoff.next();
+        let at = Instant::now() + request.backoff.wait();
         self.retries.insert((at, token), request);
         Ok(standing)
     }
@@ -375,4 +375,3 @@ async fn next(
         None => requests.recv().await,
     }
 }
-

@@ -13,7 +13,7 @@ impl Backoff {
     const LIMIT: Duration = Duration::from_secs(5);
 
     /// The next wait.
-    pub fn next(&mut self) -> Duration {
+    pub fn wait(&mut self) -> Duration {
         let full = Self::FIRST.saturating_mul(1 << self.failures.min(10)).min(Self::LIMIT);
         self.failures = self.failures.saturating_add(1);
         full.mul_f64(0.5 + 0.5 * fastrand::f64())
@@ -32,13 +32,13 @@ mod tests {
     #[test]
     fn waits_grow_and_stay_below_the_limit() {
         let mut backoff = Backoff::default();
-        let first = backoff.next();
+        let first = backoff.wait();
         assert!(first >= Backoff::FIRST / 2 && first <= Backoff::FIRST);
         for _ in 0..40 {
-            assert!(backoff.next() <= Backoff::LIMIT);
+            assert!(backoff.wait() <= Backoff::LIMIT);
         }
-        assert!(backoff.next() >= Backoff::LIMIT / 2);
+        assert!(backoff.wait() >= Backoff::LIMIT / 2);
         backoff.reset();
-        assert!(backoff.next() <= Backoff::FIRST);
+        assert!(backoff.wait() <= Backoff::FIRST);
     }
 }

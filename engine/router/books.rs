@@ -109,7 +109,8 @@ impl Books {
                 (snapshot.ledger, position(&snapshot.as_of)?, position(&snapshot.delivery)?)
             }
         };
-        let mut kept = Kept { ledger, reader: journal.reader(as_of), fresh: 0, rates: BTreeMap::new() };
+        let mut kept =
+            Kept { ledger, reader: journal.reader(as_of), fresh: 0, rates: BTreeMap::new() };
         while kept.advance(STEP)? {}
         let count = std::mem::take(&mut kept.fresh);
         Ok((Self { journal, kept: Mutex::new(kept) }, delivery, count))
@@ -154,7 +155,7 @@ impl Books {
             match more {
                 Ok(true) => {}
                 Ok(false) => {
-                    if !self.wait(runtime, stop, &mut durable) {
+                    if !Self::wait(runtime, stop, &mut durable) {
                         self.checkpoint(delivery());
                         return;
                     }
@@ -171,7 +172,6 @@ impl Books {
 
     /// Waits for more entries or for the next checkpoint; false when stopped.
     fn wait(
-        &self,
         runtime: &Handle,
         stop: &CancellationToken,
         durable: &mut tokio::sync::watch::Receiver<Position>,
@@ -197,7 +197,8 @@ impl Books {
             };
             (as_of, snapshot)
         };
-        let body = serde_json::to_vec(&snapshot).expect("a snapshot holds only strings and numbers");
+        let body =
+            serde_json::to_vec(&snapshot).expect("a snapshot holds only strings and numbers");
         if let Err(error) = self.journal.checkpoint(body.into(), as_of.min(delivery)) {
             // The journal itself is whole: the next start only reads more of it.
             tracing::warn!(%error, "checkpoint not written; the next start will take longer");

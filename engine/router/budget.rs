@@ -78,7 +78,8 @@ impl Charge {
     }
 
     /// Hands the whole charge on, to be kept with a frame until it is durable.
-    pub fn take(&mut self) -> Charge {
+    #[must_use]
+    pub fn take(&mut self) -> Self {
         std::mem::take(self)
     }
 }

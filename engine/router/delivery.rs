@@ -140,7 +140,7 @@ impl<P: Publisher> Delivery<P> {
                         && !entry.carried
                         && !self.journal.is_settled(entry.id)
                     {
-                        self.admit(entry, unfinished);
+                        self.admit(&entry, unfinished);
                     }
                     self.places().read = reader.position();
                 }
@@ -188,7 +188,7 @@ impl<P: Publisher> Delivery<P> {
         self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn admit(self: &Arc<Self>, entry: Entry, unfinished: &Unfinished) {
+    fn admit(self: &Arc<Self>, entry: &Entry, unfinished: &Unfinished) {
         let Ok((head, frame)) = entry::decode::<Accepted>(&entry.body) else { return };
         let open = unfinished.get(&entry.id.0);
         if open.is_some_and(|open| open.state == State::Parked) {
@@ -302,8 +302,7 @@ impl<P: Publisher> Delivery<P> {
             Event::Published { subscribers }.emit();
         }
         if outcome.state != State::Parked {
-            let change =
-                StateChange { channel: outcome.channel, state: outcome.state, routes };
+            let change = StateChange { channel: outcome.channel, state: outcome.state, routes };
             let body = entry::encode(&change, &[]);
             // Not awaited: losing it costs a redelivery with equal ids, never a message.
             drop(self.journal.record(Kind::State, work.id, body, true));

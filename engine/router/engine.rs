@@ -73,7 +73,9 @@ pub enum StartError {
         source: BooksError,
     },
     /// A port is taken, or the address is not this machine's.
-    #[error("channel {channel} cannot listen on {address}: choose another listener.mllp.listen or stop what holds it")]
+    #[error(
+        "channel {channel} cannot listen on {address}: choose another listener.mllp.listen or stop what holds it"
+    )]
     Listen {
         /// First channel of the listener.
         channel: String,
@@ -159,8 +161,7 @@ impl Engine {
         }
         let moving = Box::new(move || (delivery.in_flight(), delivery.oldest()));
         let health = Box::new(move || publisher.health());
-        let handle =
-            Handle::new(plan.clone(), journal.clone(), books, listeners, moving, health);
+        let handle = Handle::new(plan.clone(), journal.clone(), books, listeners, moving, health);
         Ok(Self {
             handle,
             journal,
@@ -251,7 +252,7 @@ async fn open_journal(
         age: config.retain.age.as_ref().map(|age| age.0),
         size: config.retain.size.as_ref().map(|size| size.bytes()),
     };
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk::default());
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let opened = tokio::task::spawn_blocking(move || Journal::open(disk, settings)).await;
     let opened = opened.expect("opening the journal does not panic");
     opened.map_err(|source| StartError::Journal { folder: folder.to_owned(), source })

@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, Unit};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 use tracing::{debug, error, info, warn};
 
 /// One thing that happened, told in words and numbers that name no patient.
@@ -115,7 +115,8 @@ impl Event<'_> {
     fn emit_intake(self) {
         match self {
             Self::Connected { listener, peer } => {
-                counter!("tieline_connections_total", "listener" => listener.to_owned()).increment(1);
+                counter!("tieline_connections_total", "listener" => listener.to_owned())
+                    .increment(1);
                 debug!(listener, %peer, "connected");
             }
             Self::Disconnected { listener, peer, why } => {
@@ -135,7 +136,10 @@ impl Event<'_> {
             Self::Refused { listener, reason } => {
                 counter!("tieline_messages_refused_total", "listener" => listener.to_owned(), "reason" => reason)
                     .increment(1);
-                warn!(listener, reason, "frame refused; its bytes are kept in the ring of refused frames");
+                warn!(
+                    listener,
+                    reason, "frame refused; its bytes are kept in the ring of refused frames"
+                );
             }
             Self::StrayAcknowledgement { listener } => {
                 counter!("tieline_stray_acknowledgements_total", "listener" => listener.to_owned())
@@ -153,7 +157,9 @@ impl Event<'_> {
             }
             Self::IntakeClosed => {
                 counter!("tieline_intake_closed_total").increment(1);
-                error!("disk is full: nothing more is acknowledged until there is room; what was accepted is still delivered");
+                error!(
+                    "disk is full: nothing more is acknowledged until there is room; what was accepted is still delivered"
+                );
             }
             Self::IntakeOpen => info!("there is room on disk again: intake goes on"),
             other => other.emit_delivery(),
@@ -185,7 +191,11 @@ impl Event<'_> {
             }
             Self::Unroutable { event_type, routing_key } => {
                 counter!("tieline_events_unroutable_total").increment(1);
-                warn!(event_type, routing_key, "unroutable: a subscriber should get this event but no queue is bound; declaring the topology again and retrying");
+                warn!(
+                    event_type,
+                    routing_key,
+                    "unroutable: a subscriber should get this event but no queue is bound; declaring the topology again and retrying"
+                );
             }
             Self::PublishRetried { reason } => {
                 counter!("tieline_publish_retries_total", "reason" => reason).increment(1);
@@ -196,7 +206,10 @@ impl Event<'_> {
                 error!(address, detail, retry_ms, "broker not reachable: events wait on disk");
             }
             Self::TopologyDiffers { detail } => {
-                error!(detail, "the broker holds a different exchange or queue: delete it there or name another in channels.yaml");
+                error!(
+                    detail,
+                    "the broker holds a different exchange or queue: delete it there or name another in channels.yaml"
+                );
             }
             // Every other variant was told by the callers of this function.
             _ => {}
@@ -209,7 +222,10 @@ pub fn describe() {
     let counters: [(&'static str, &'static str); 18] = [
         ("tieline_messages_received_total", "Messages made durable, by channel."),
         ("tieline_messages_refused_total", "Frames answered negatively, by listener and reason."),
-        ("tieline_messages_settled_total", "Messages that reached a state, by channel, state and reason code."),
+        (
+            "tieline_messages_settled_total",
+            "Messages that reached a state, by channel, state and reason code.",
+        ),
         ("tieline_acknowledgements_total", "Answers sent, by channel and code."),
         ("tieline_connections_total", "Connections accepted, by listener."),
         ("tieline_disconnections_total", "Connections ended, by listener and cause."),
@@ -218,7 +234,10 @@ pub fn describe() {
         ("tieline_junk_bytes_total", "Bytes received outside any frame."),
         ("tieline_data_quality_total", "Data-quality findings, by channel and code."),
         ("tieline_table_misses_total", "Look-ups that found nothing, by channel and table."),
-        ("tieline_events_published_total", "Events with a receipt, by whether any subscriber wanted them."),
+        (
+            "tieline_events_published_total",
+            "Events with a receipt, by whether any subscriber wanted them.",
+        ),
         ("tieline_events_unroutable_total", "Events the broker could not route; each is retried."),
         ("tieline_publish_retries_total", "Publishes without a receipt that were tried again."),
         ("tieline_broker_failures_total", "Broker connections lost or refused."),
@@ -233,8 +252,24 @@ pub fn describe() {
     describe_gauge!("tieline_connections", "Open connections, by listener.");
     describe_gauge!("tieline_unroutable_events", "Events waiting because no queue took them.");
     describe_gauge!("tieline_broker_connected", "1 while the broker is connected.");
-    describe_gauge!("tieline_last_received_timestamp_seconds", Unit::Seconds, "When a channel last accepted a message.");
-    describe_gauge!("tieline_oldest_pending_seconds", Unit::Seconds, "Age of the oldest message waiting for delivery.");
-    describe_histogram!("tieline_acknowledge_duration_seconds", Unit::Seconds, "From the end of a frame to its answer.");
-    describe_histogram!("tieline_delivery_duration_seconds", Unit::Seconds, "From receipt to the last receipt of the message's events.");
+    describe_gauge!(
+        "tieline_last_received_timestamp_seconds",
+        Unit::Seconds,
+        "When a channel last accepted a message."
+    );
+    describe_gauge!(
+        "tieline_oldest_pending_seconds",
+        Unit::Seconds,
+        "Age of the oldest message waiting for delivery."
+    );
+    describe_histogram!(
+        "tieline_acknowledge_duration_seconds",
+        Unit::Seconds,
+        "From the end of a frame to its answer."
+    );
+    describe_histogram!(
+        "tieline_delivery_duration_seconds",
+        Unit::Seconds,
+        "From receipt to the last receipt of the message's events."
+    );
 }

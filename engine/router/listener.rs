@@ -66,7 +66,7 @@ impl Listener {
                     });
                 }
                 // Out of file descriptors, say: waiting is all that helps.
-                Err(_) => tokio::time::sleep(backoff.next()).await,
+                Err(_) => tokio::time::sleep(backoff.wait()).await,
             }
         }
     }

@@ -25,9 +25,7 @@ impl Meters {
     /// Registers the meters of one channel.
     pub fn new(channel: &str) -> Self {
         let name = channel.to_owned();
-        let settled = |state: &'static str| {
-            counter!("tieline_messages_settled_total", "channel" => name.clone(), "state" => state, "reason" => "")
-        };
+        let settled = |state: &'static str| counter!("tieline_messages_settled_total", "channel" => name.clone(), "state" => state, "reason" => "");
         Self {
             received: counter!("tieline_messages_received_total", "channel" => name.clone()),
             acknowledged: counter!("tieline_acknowledgements_total", "channel" => name.clone(), "code" => "accept"),

@@ -138,7 +138,8 @@ mod tests {
             for message in 0..60_u64 {
                 let names: Vec<String> =
                     (0..random.usize(0..3)).map(|_| random.u8(0..5).to_string()).collect();
-                let names: Vec<OrderKey> = names.iter().map(|n| OrderKey::from(n.as_str())).collect();
+                let names: Vec<OrderKey> =
+                    names.iter().map(|n| OrderKey::from(n.as_str())).collect();
                 held.insert(message, names.clone());
                 running.extend(order.admit(message, names, message));
                 while !running.is_empty() && random.bool() {
@@ -157,7 +158,10 @@ mod tests {
             for (later, later_keys) in &held {
                 for earlier in 0..*later {
                     if held[&earlier].iter().any(|key| later_keys.contains(key)) {
-                        assert!(started[&earlier] < started[later], "seed {seed}: {earlier} before {later}");
+                        assert!(
+                            started[&earlier] < started[later],
+                            "seed {seed}: {earlier} before {later}"
+                        );
                     }
                 }
             }

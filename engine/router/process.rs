@@ -155,7 +155,8 @@ pub fn transform(channel: &ChannelPlan, identified: &Identified, facts: &Facts) 
             processed.table_misses = outcome.table_misses;
             processed.printed = outcome.printed;
             processed.operations = outcome.operations;
-            let about = About { channel, message, header, identity, frame: &identified.frame, facts };
+            let about =
+                About { channel, message, header, identity, frame: &identified.frame, facts };
             processed.decide(outcome.decision, &about);
         }
     }

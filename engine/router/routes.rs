@@ -51,7 +51,8 @@ impl Subscription {
     pub fn binding_keys(&self) -> Vec<String> {
         let any = [String::from("*")];
         let from = if self.from.is_empty() { &any[..] } else { &self.from[..] };
-        let pairs = from.iter().flat_map(|ods| self.receives.iter().map(move |p| p.binding_key(ods)));
+        let pairs =
+            from.iter().flat_map(|ods| self.receives.iter().map(move |p| p.binding_key(ods)));
         pairs.collect()
     }
 }
@@ -125,6 +126,9 @@ mod tests {
             subscription(&["encounter.*", "*"], &["RXX", "RYY"], false).binding_keys(),
             ["RXX.encounter.*.*", "RXX.*.*.*", "RYY.encounter.*.*", "RYY.*.*.*"]
         );
-        assert_eq!(subscription(&["result.available"], &[], false).binding_keys(), ["*.result.available.*"]);
+        assert_eq!(
+            subscription(&["result.available"], &[], false).binding_keys(),
+            ["*.result.available.*"]
+        );
     }
 }

@@ -84,7 +84,12 @@ enum Answer {
 }
 
 /// Serves one connection until it ends.
-pub async fn serve(stream: TcpStream, peer: SocketAddr, listener: Arc<ListenerPlan>, intake: Arc<Intake>) {
+pub async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    listener: Arc<ListenerPlan>,
+    intake: Arc<Intake>,
+) {
     Event::Connected { listener: &listener.name, peer }.emit();
     // ACKs are small and awaited: never hold one back.
     let nodelay = stream.set_nodelay(true);
@@ -229,11 +234,17 @@ impl Reader {
             application_ack: header.application_ack.map(|condition| condition.as_str().to_owned()),
         };
         let frame_out = acknowledgement::due(header, Outcome::Accept).map(|code| {
-            encode_frame(&acknowledgement::acknowledge(header, code, None, None, &self.stamp(&channel, received)))
+            encode_frame(&acknowledgement::acknowledge(
+                header,
+                code,
+                None,
+                None,
+                &self.stamp(&channel, received),
+            ))
         });
         let ticket = self.intake.journal.append(entry::encode(&head, &[&frame]));
         channel.meters.received.increment(1);
-        channel.meters.last_received.set(received.as_millisecond() as f64 / 1000.0);
+        channel.meters.last_received.set(received.as_duration().as_secs_f64());
         let charge = self.charge.take();
         let answer = Answer::Durable { ticket, frame: frame_out, channel, since, charge };
         self.answers.send(answer).await.map_err(|_| Ended::Write)

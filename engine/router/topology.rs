@@ -28,7 +28,12 @@ impl Topology {
         for exchange in [self.exchange.clone(), self.restricted_exchange()] {
             let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
             channel
-                .exchange_declare(exchange.into(), ExchangeKind::Topic, options, FieldTable::default())
+                .exchange_declare(
+                    exchange.into(),
+                    ExchangeKind::Topic,
+                    options,
+                    FieldTable::default(),
+                )
                 .await?;
         }
         for subscription in &self.routes.subscriptions {

@@ -178,3 +178,66 @@ impl fmt::Debug for Script {
         write!(f, "Script({})", self.path)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hl7::message::{Message, Reading};
+    use record::identity::Identity;
+    use record::source::Source;
+
+    use super::*;
+
+    fn input() -> Input {
+        let bytes: &[u8] = b"MSH|^~\\&|PAS|RXX01|||20260301||ADT^A01|1|P|2.4\r";
+        let message = Message::parse(bytes, &Reading::default()).expect("a message");
+        let source = Source::new("pas-adt", "RXX");
+        let identity = Identity::read(&message, &source).expect("no conflict");
+        Input {
+            message,
+            source: Arc::new(source),
+            identity: Arc::new(identity),
+            previous: None,
+            now: jiff::Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn script(text: &str) -> Script {
+        let scripts = BTreeMap::from([("main.rhai".to_owned(), text.to_owned())]);
+        let sources = Arc::new(Sources { scripts, tables: BTreeMap::new() });
+        Script::compile(&sources, "main.rhai", BTreeMap::new(), Limits::default())
+            .expect("a good script")
+    }
+
+    #[test]
+    fn a_panic_in_a_native_function_costs_one_message() {
+        let mut script = script("fn transform(msg) { filter(\"done\") }");
+        let good = script.ast.clone();
+        script.engine.register_fn("burst", || -> i64 { panic!("by intent") });
+        script.ast = script
+            .engine
+            .compile("fn transform(msg) {\n quality(\"seen\"); burst() }")
+            .expect("a script");
+        let fault = script.run(input()).expect_err("a panic");
+        assert_eq!((fault.code, fault.line), ("script.panic", 1));
+
+        script.ast = good;
+        let outcome = script.run(input()).expect("the next message is well");
+        assert!(outcome.quality.is_empty());
+    }
+
+    #[test]
+    fn a_script_is_shared_between_threads() {
+        fn shared<T: Send + Sync>(_: &T) {}
+        let script = script("fn transform(msg) { filter(\"done\") }");
+        shared(&script);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        assert!(script.run(input()).is_ok());
+                    }
+                });
+            }
+        });
+    }
+}

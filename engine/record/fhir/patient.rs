@@ -11,9 +11,9 @@ use crate::fhir::datatypes::{address, human_name, identifier, organisation, tele
 use crate::fhir::names::{AS_SENT, FHIR, NHS_NUMBER, UK_CODES, UK_CORE};
 use crate::fhir::practice::general_practitioner;
 use crate::identity::Identity;
+use crate::precision::Precision;
 use crate::source::Source;
 use crate::text::stated;
-use crate::precision::Precision;
 use crate::time::Moment;
 
 /// National codes of ethnic category and marital status (NHS Data Dictionary).
