@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use crate::harness::amqp::TestBroker;
 use crate::harness::repository;
 use crate::harness::setup::Setup;
-use crate::straight_through::settled;
+use crate::rabbitmq::sample_with_broker;
+use crate::straight_through::{admission, settled};
 
 /// Words of the samples that identify an invented person.
 fn identifying(messages: &[Vec<u8>]) -> Vec<String> {
@@ -23,6 +25,26 @@ fn identifying(messages: &[Vec<u8>]) -> Vec<String> {
     words.sort();
     words.dedup();
     words
+}
+
+#[test]
+fn an_event_that_comes_back_from_the_broker_is_not_logged() {
+    let broker = TestBroker::shared();
+    let (exchange, queue) = (broker.name("events"), broker.name("portal"));
+    broker.name("events.restricted");
+    let setup = sample_with_broker(broker.url(), &exchange, &queue);
+    let engine = setup.variable("TIELINE_LOG", "trace").start();
+    let mut sender = engine.connect("pas-adt");
+    sender.ask(admission("C1", "1000001").text());
+    settled(&engine);
+    broker.unbind(&queue, &exchange, "*.*.*.*");
+    sender.ask(admission("C2", "1000001").text());
+    settled(&engine);
+    let written = engine.written();
+    assert!(written.contains("unroutable"), "{written}");
+    // Neither as text nor as the bytes of `9990000018`.
+    assert!(!written.contains("9990000018"));
+    assert!(!written.contains("57, 57, 57, 48, 48, 48, 48, 48, 49, 56"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A broker that confirms an event no queue took: visible as unroutable, retried, never lost.
 
 use crate::harness::amqp::TestBroker;
+use crate::harness::message::Adt;
 use crate::harness::{SOON, until};
 use crate::rabbitmq::sample_with_broker;
 use crate::straight_through::{admission, settled};
@@ -50,4 +51,47 @@ fn a_deleted_queue_and_a_deleted_exchange_come_back() {
     sender.ask(admission("C3", "1000001").text());
     settled(&engine);
     assert_eq!(broker.take_all(&queue, 1, SOON).len(), 1);
+}
+
+/// A returned event names no delivery: with many under way, none may get the receipt of another.
+#[test]
+fn of_many_under_way_each_gets_its_own_verdict() {
+    let broker = TestBroker::shared();
+    let exchange = broker.name("events");
+    broker.name("events.restricted");
+    let (admissions, discharges) = (broker.name("admissions"), broker.name("discharges"));
+    let subscribers = format!(
+        "subscribers={{one: {{receives: [encounter.admitted], queue: {admissions}}}, \
+         two: {{receives: [encounter.discharged], queue: {discharges}}}}}"
+    );
+    let engine = sample_with_broker(broker.url(), &exchange, "unused").set(&subscribers).start();
+    let mut sender = engine.connect("pas-adt");
+    sender.ask(admission("FIRST", "1999999").text());
+    settled(&engine);
+    broker.unbind(&discharges, &exchange, "*.encounter.discharged.*");
+    let mut expected = Vec::new();
+    for number in 0..300 {
+        let control_id = format!("C{number:04}");
+        let trigger = if number % 2 == 0 { "A01" } else { "A03" };
+        let patient = format!("1{number:06}");
+        sender.send(Adt { trigger, ..admission(&control_id, &patient) }.text());
+        if number % 2 == 1 {
+            expected.push(control_id);
+        }
+    }
+    for _ in 0..300 {
+        sender.ack();
+    }
+    settled(&engine);
+    let taken = broker.take_all(&discharges, expected.len(), SOON);
+    let mut ids: Vec<String> = taken
+        .iter()
+        .map(|delivery| {
+            let event: serde_json::Value = serde_json::from_slice(&delivery.data).unwrap();
+            event["correlationid"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    ids.sort();
+    assert_eq!(ids, expected, "every discharge reached its subscriber, once");
+    assert_eq!(broker.take_all(&admissions, 151, SOON).len(), 151);
 }

@@ -29,6 +29,9 @@ use crate::traffic_plan::{Length, Plan, Statistics, Watcher};
 /// Patients of the benchmark; their messages are ordered one by one.
 const PATIENTS: usize = 2000;
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the backlog of a measurement may take.
+const DRAINED_BY: Duration = Duration::from_mins(10);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 const BLOCK: usize = 1024;
 const DISK_BLOCKS: u64 = 4096;
 
@@ -55,13 +58,13 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Exit> {
     let messages = messages()?;
     let lone = runtime.block_on(traffic::run(plan(&engine, &messages, 1, args.time), quiet()))?;
     figures.extend(sent("1 connection", &lone));
-    engine.drain()?;
+    runtime.block_on(engine.drain())?;
     let many = plan(&engine, &messages, args.connections, args.time);
     let began = Instant::now();
     let many = runtime.block_on(traffic::run(many, quiet()))?;
     figures.extend(sent("many connections", &many));
     figures.push(figure("memory, loaded", engine.memory()?, "MiB"));
-    let published = engine.drain()?;
+    let published = runtime.block_on(engine.drain())?;
     let seconds = began.elapsed().as_secs_f64();
     figures.push(figure("end to end", count(many.acknowledged_in_all()) / seconds, "messages/s"));
     figures.push(figure("memory, after", engine.memory()?, "MiB"));
@@ -228,9 +231,15 @@ impl Running {
     }
 
     /// Waits until nothing is pending; gives back how many messages were published in all.
-    fn drain(&self) -> Result<u64> {
+    async fn drain(&self) -> Result<u64> {
         let token = std::fs::read_to_string(self.data.join(console::token::FILE))?;
+        let deadline = Instant::now() + DRAINED_BY;
         loop {
+            // Rarely, because asking takes from the processors that are measured.
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            if Instant::now() > deadline {
+                bail!("messages are still pending after {DRAINED_BY:?}");
+            }
             let status: Value = ureq::get(format!("http://{}/api/v1/status", self.console))
                 .header("Authorization", format!("Bearer {}", token.trim()))
                 .call()?

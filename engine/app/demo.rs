@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
 use hl7::header::Header;
 use router::config::load::{self, Loaded};
 use router::config::overrides::Overrides;
@@ -72,8 +73,7 @@ async fn once(running: &Running, samples: &[Sample]) -> Result<Exit> {
     }
     settled(&engine).await?;
     let mut output = Output::standard();
-    let (events, _) = engine.events(Cursor::START, usize::MAX);
-    for event in &events {
+    for event in &all_events(&engine, Cursor::START).0 {
         output.bytes_line(event)?;
     }
     let played = compare(&engine, samples, answers)?;
@@ -97,7 +97,7 @@ async fn visit(running: &Running, loaded: &Loaded, samples: &[Sample]) -> Result
     for sample in samples {
         let answer = play(&engine, &mut senders, sample).await?;
         settled(&engine).await?;
-        let (events, behind) = engine.events(cursor, usize::MAX);
+        let (events, behind) = all_events(&engine, cursor);
         cursor = behind;
         let row = row_of(&engine, sample);
         demo_view::show(&mut output, sample, &answer, row.as_ref(), &events)?;
@@ -120,7 +120,7 @@ async fn visit(running: &Running, loaded: &Loaded, samples: &[Sample]) -> Result
 async fn follow(engine: &Handle, output: &mut Output, mut cursor: Cursor) -> Result<Exit> {
     let mut changes = engine.changes();
     loop {
-        let (events, behind) = engine.events(cursor, 256);
+        let (events, behind) = all_events(engine, cursor);
         cursor = behind;
         demo_view::show_events(output, &events)?;
         tokio::select! {
@@ -171,6 +171,19 @@ async fn settled(engine: &Handle) -> Result<()> {
     Ok(())
 }
 
+/// Every event after the cursor: an answer ends early when events are large.
+fn all_events(engine: &Handle, mut cursor: Cursor) -> (Vec<Bytes>, Cursor) {
+    let mut all = Vec::new();
+    loop {
+        let (events, behind) = engine.events(cursor, usize::MAX);
+        cursor = behind;
+        if events.is_empty() {
+            return (all, cursor);
+        }
+        all.extend(events);
+    }
+}
+
 fn control_id(sample: &Sample) -> Option<String> {
     Header::from_frame(&sample.message).ok().map(|header| header.control_id_text())
 }
@@ -183,7 +196,7 @@ fn row_of(engine: &Handle, sample: &Sample) -> Option<Row> {
 
 /// What became of each sample, beside what was expected.
 fn compare(engine: &Handle, samples: &[Sample], answers: Vec<String>) -> Result<Vec<Played>> {
-    let (events, _) = engine.events(Cursor::START, usize::MAX);
+    let (events, _) = all_events(engine, Cursor::START);
     let mut types: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for event in &events {
         let event = demo_view::Envelope::read(event).context("an event that is not JSON")?;

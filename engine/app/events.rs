@@ -52,7 +52,8 @@ fn history(
         }
         let moved = behind.is_some() && behind != cursor;
         cursor = behind.or(cursor);
-        if count < limit || printer.left == 0 || !moved {
+        // A page is shorter than asked for when its events are large.
+        if count == 0 || printer.left == 0 || !moved {
             return Ok(cursor);
         }
     }

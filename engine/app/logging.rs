@@ -4,7 +4,10 @@ use std::io::{self, IsTerminal};
 use std::panic;
 
 use anyhow::{Context, Result};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::environment;
 
@@ -27,14 +30,26 @@ pub(crate) fn start(default: Default) -> Result<()> {
     let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or(fallback))
         .context("the log filter of TIELINE_LOG or RUST_LOG cannot be read")?;
 
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = fmt::layer().with_writer(io::stderr);
+    let ours = filter_fn(|about| is_ours(about.target()));
+    let registry = tracing_subscriber::registry().with(filter);
     if io::stderr().is_terminal() && !environment::under_systemd() {
-        builder.with_ansi(environment::wants_colour()).with_target(false).init();
+        let lines = lines.with_ansi(environment::wants_colour()).with_target(false);
+        registry.with(lines.with_filter(ours)).init();
     } else {
-        builder.json().flatten_event(true).with_current_span(false).init();
+        let lines = lines.json().flatten_event(true).with_current_span(false);
+        registry.with(lines.with_filter(ours)).init();
     }
     report_panics_without_their_text();
     Ok(())
+}
+
+/// Only our own crates may write to the log, whatever the filter asks for: a library may log what it
+/// carries (the AMQP client logs whole events that came back), and that is patients' data.
+fn is_ours(target: &str) -> bool {
+    const OURS: [&str; 7] =
+        ["tieline", "router", "console", "journal", "transform", "record", "hl7"];
+    OURS.contains(&target.split("::").next().unwrap_or_default())
 }
 
 /// A panic's text may quote a value, and a value may be a patient's: only its place is told.
@@ -43,4 +58,15 @@ fn report_panics_without_their_text() {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, "internal error: a task ended unexpectedly");
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_do_not_write_to_the_log() {
+        assert!(is_ours("router::event") && is_ours("tieline"));
+        assert!(!is_ours("lapin::returned_messages") && !is_ours("routers") && !is_ours(""));
+    }
 }

@@ -1,7 +1,9 @@
 //! `tieline run`: the engine, in the foreground, until SIGTERM.
 
 use std::collections::BTreeMap;
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,6 +32,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let Some((loaded, last_good)) = configuration(args)? else { return Ok(Exit::Wrong) };
     runtime()?.block_on(async {
         let running = Running::start(&loaded).await?;
+        Event::Activated { version: &loaded.version, last_good }.emit();
         if !last_good && let Err(error) = activate::activate(&loaded.data, &loaded) {
             running.stop("not activated").await;
             return Err(error).context("the configuration cannot be copied to the data folder");
@@ -63,7 +66,7 @@ fn configuration(args: &RunArgs) -> Result<Option<(Loaded, bool)>> {
     if !args.or_last_good {
         return Ok(None);
     }
-    let data = args.configuration.data.clone().unwrap_or_else(|| {
+    let data = args.configuration.data.clone().or(failure.data).unwrap_or_else(|| {
         let folder = args.configuration.config.parent().map(PathBuf::from).unwrap_or_default();
         folder.join(USUAL_DATA)
     });
@@ -169,8 +172,9 @@ impl Running {
     }
 }
 
+/// What is stored below it are patients' messages: for this user's eyes only.
 fn make_folder(data: &Path) -> Result<()> {
-    std::fs::create_dir_all(data).with_context(|| {
+    DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| {
         format!(
             "the data folder {} cannot be made: choose another engine.data or --data",
             data.display()

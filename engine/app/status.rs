@@ -49,9 +49,11 @@ fn screen(status: &Value, now: Timestamp, paint: Paint) -> String {
             word(journal, "volumes"),
         ),
         format!(
-            "messages  {} pending, the oldest for {} s; {} in memory\n",
+            "messages  {} pending{}, {} in memory\n",
             word(&status["total"], "pending"),
-            word(status, "oldest_pending"),
+            status["oldest_pending"]
+                .as_i64()
+                .map_or_else(String::new, |seconds| format!(" (the oldest for {seconds} s)")),
             word(status, "in_flight"),
         ),
     ];

@@ -128,10 +128,17 @@ fn follow(engine: Handle, cursor: Cursor, limit: Option<usize>) -> Response {
     ([(header::CONTENT_TYPE, NDJSON)], Body::from_stream(chunks)).into_response()
 }
 
+/// Refused frames of one answer, the newest.
+const REFUSED: usize = 100;
+/// Bytes of a refused frame that are shown.
+const SHOWN: usize = 4096;
+
 /// The ring of refused frames: facts, and the first bytes as text for a person to look at.
 async fn refused(State(engine): State<Handle>) -> impl IntoResponse {
-    let rows: Vec<_> = engine
-        .refused()
+    let mut frames = engine.refused();
+    frames.sort_by_key(|(_, frame)| frame.received);
+    frames.drain(..frames.len().saturating_sub(REFUSED));
+    let rows: Vec<_> = frames
         .into_iter()
         .map(|(listener, frame)| {
             serde_json::json!({
@@ -140,7 +147,7 @@ async fn refused(State(engine): State<Handle>) -> impl IntoResponse {
                 "peer": frame.peer,
                 "reason": frame.reason,
                 "size": frame.size,
-                "text": String::from_utf8_lossy(&frame.bytes),
+                "text": String::from_utf8_lossy(&frame.bytes[..frame.bytes.len().min(SHOWN)]),
             })
         })
         .collect();

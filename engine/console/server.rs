@@ -65,7 +65,7 @@ fn text(metrics: &PrometheusHandle) -> impl IntoResponse + use<> {
 
 async fn readyz(State(engine): State<Handle>) -> Response {
     match engine.ready() {
-        Ok(()) => "ok\n".into_response(),
+        Ok(how) => format!("{how}\n").into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
     }
 }

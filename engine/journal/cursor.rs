@@ -9,8 +9,9 @@ use std::{io, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
+    entries::Entries,
     entry::Position,
-    format::{BatchHeader, Entries, UNIT},
+    format::{BatchHeader, UNIT},
     report::Corruption,
     volume::{Volume, Volumes},
     walk::{Step, Walk},

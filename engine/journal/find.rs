@@ -9,8 +9,9 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
+    entries::{ENTRY_HEADER, Entries, EntryHeader},
     entry::{Entry, Kind, MessageId, Position},
-    format::{ENTRY_HEADER, Entries, EntryHeader, HEADER, UNIT, units},
+    format::{HEADER, UNIT, units},
     reader::ReadError,
     report::Corruption,
     store::Store,

@@ -14,9 +14,9 @@ use crate::{
     checkpoint::{Checkpoint, CheckpointError, Kept, checkpoint_number},
     cursor::{Bound, Cursor, Turn},
     disk::{Disk, Lock},
+    entries::Draft,
     entry::{Entry, Kind, MessageId, Position},
     find,
-    format::Draft,
     queue::{AppendError, Job, Ticket, Whose},
     reader::{ReadError, Reader},
     recovery::{OpenError, Recovery, recover},
@@ -212,7 +212,11 @@ impl Journal {
         Ok(match cursor.turn(Bound::Durable(frontier.durable))? {
             Turn::Batch { header, .. } => header.number,
             Turn::Lost { damage, .. } => damage.batches.start,
-            Turn::Gone { .. } | Turn::End { .. } => frontier.next_batch,
+            // Everything before the oldest volume is covered; its first batch is the next one.
+            Turn::Gone { first } => {
+                store.volumes.get(first.volume).map_or(frontier.next_batch, |v| v.first_batch)
+            }
+            Turn::End { .. } => frontier.next_batch,
         })
     }
 

@@ -12,8 +12,8 @@ use std::{
 };
 
 use crate::{
+    entries::Draft,
     entry::{MessageId, Position},
-    format::Draft,
 };
 
 /// Why an entry was not appended.

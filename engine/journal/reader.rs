@@ -6,8 +6,9 @@ use tokio::sync::watch;
 
 use crate::{
     cursor::{Bound, Cursor, Turn},
+    entries::{Entries, Found},
     entry::{Entry, Position},
-    format::{Entries, Found, units},
+    format::units,
     report::Corruption,
     volume::Volumes,
 };

@@ -4,8 +4,9 @@ use std::{io, sync::Arc, time::SystemTime};
 
 use crate::{
     cursor::{Bound, Cursor, Turn},
+    entries::{Draft, Entries, Found},
     entry::{MessageId, Position},
-    format::{Draft, Entries, Found, units},
+    format::units,
     queue::{AppendError, Job, Whose},
     report::Retained,
     settings::milliseconds,

@@ -289,8 +289,8 @@ impl Space {
         self.reserve.div_ceil(self.volume_size).max(1)
     }
 
-    /// A pause between two steps of filling: as long as the step took, so that at most half the
-    /// disk's time goes into zeros, unless somebody waits for them.
+    /// A pause between two steps of filling: three times as long as the step took, so that at most a
+    /// quarter of the disk's time goes into zeros, unless somebody waits for them.
     fn pacer(&self) -> impl FnMut() -> bool {
         let mut since = Instant::now();
         move || {
@@ -299,7 +299,7 @@ impl Space {
             let calm = |pool: &mut Pool| pool.wanted.is_none() && !pool.stop && !pool.held;
             let (pool, _) = self
                 .changed
-                .wait_timeout_while(pool, took.min(Duration::from_millis(50)), calm)
+                .wait_timeout_while(pool, (took * 3).min(Duration::from_millis(50)), calm)
                 .unwrap_or_else(PoisonError::into_inner);
             since = Instant::now();
             !pool.stop && !pool.held

@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use crate::{
     disk::DiskFile,
-    format::{BatchHeader, Entries, HEADER, UNIT, checksum, units},
+    entries::Entries,
+    format::{BatchHeader, HEADER, UNIT, checksum, units},
 };
 
 /// Bytes read at once when batches are small.

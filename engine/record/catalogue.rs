@@ -76,7 +76,7 @@ const CANCELLATION: &[&str] = &["EVN-2", "MSH-7"];
 const ENCOUNTER_DATA: &[&str] = &["Patient", "Encounter"];
 const RESULT_DATA: &[&str] = &["Patient", "DiagnosticReport"];
 
-const CATALOGUE: [EventType; 13] = [
+const CATALOGUE: [EventType; 15] = [
     EventType {
         name: "patient.registered",
         description: "A person became known to the source.",
@@ -103,13 +103,13 @@ const CATALOGUE: [EventType; 13] = [
     },
     EventType {
         name: "encounter.discharged",
-        description: "A patient left hospital or ended a visit.",
+        description: "A patient left hospital.",
         times: &["PV1-45", "EVN-6", "EVN-2", "MSH-7"],
         resources: ENCOUNTER_DATA,
     },
     EventType {
         name: "encounter.admission-cancelled",
-        description: "An admission or arrival was recorded in error, or did not take place.",
+        description: "An admission was recorded in error, or did not take place.",
         times: CANCELLATION,
         resources: ENCOUNTER_DATA,
     },
@@ -129,6 +129,18 @@ const CATALOGUE: [EventType; 13] = [
         name: "outpatient.arrived",
         description: "A patient arrived for an outpatient attendance.",
         times: &["PV1-44", "EVN-6", "EVN-2", "MSH-7"],
+        resources: ENCOUNTER_DATA,
+    },
+    EventType {
+        name: "outpatient.attended",
+        description: "An outpatient attendance ended: the patient was seen.",
+        times: &["PV1-45", "EVN-6", "EVN-2", "MSH-7"],
+        resources: ENCOUNTER_DATA,
+    },
+    EventType {
+        name: "outpatient.arrival-cancelled",
+        description: "An outpatient arrival was recorded in error, or did not take place.",
+        times: CANCELLATION,
         resources: ENCOUNTER_DATA,
     },
     EventType {
@@ -174,6 +186,14 @@ mod tests {
             }
         }
         assert!(lookup("encounter.teleported").is_none());
+    }
+
+    #[test]
+    fn the_end_of_a_visit_is_no_discharge_from_hospital() {
+        let times = |name: &str| lookup(name).expect(name).times;
+        assert_eq!(times("outpatient.attended"), times("encounter.discharged"));
+        let cancelled = times("encounter.admission-cancelled");
+        assert_eq!(times("outpatient.arrival-cancelled"), cancelled);
     }
 
     #[test]

@@ -17,7 +17,8 @@ pub struct Stated {
     pub verdict: Result<NhsNumber, NhsNumberError>,
 }
 
-/// Whether a repetition of PID-3 claims to be an NHS Number of the source.
+/// Whether an identifier (data type CX) claims to be an NHS Number of the source. A masked or
+/// mistyped one does too: it is no NHS Number, and nothing else either.
 pub fn claims_nhs_number(identifier: &Repetition<'_>, rules: &NhsNumberRules) -> bool {
     let authority = stated(identifier.text(4, 1)).unwrap_or_default();
     let kind = stated(identifier.text(5, 1)).unwrap_or_default();
@@ -27,10 +28,19 @@ pub fn claims_nhs_number(identifier: &Repetition<'_>, rules: &NhsNumberRules) ->
     if holds(&rules.authorities, &authority) {
         return true;
     }
-    // Marked by its type alone, a value with letters is another kind of number: `NI` is also the
-    // type of National Insurance numbers.
+    // `NI` is also the type of National Insurance numbers, which their letters tell apart.
     let value = stated(identifier.text(1, 1)).unwrap_or_default();
-    holds(&rules.types, &kind) && !value.bytes().any(|byte| byte.is_ascii_alphabetic())
+    holds(&rules.types, &kind) && !is_national_insurance(&value)
+}
+
+/// Two letters, six digits, and mostly one letter more: `QQ 12 34 56 C`.
+fn is_national_insurance(text: &str) -> bool {
+    let letters: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    matches!(letters.len(), 8 | 9)
+        && letters.iter().enumerate().all(|(position, byte)| match position {
+            2..=7 => byte.is_ascii_digit(),
+            _ => byte.is_ascii_alphabetic(),
+        })
 }
 
 fn holds(list: &[String], text: &str) -> bool {
@@ -63,11 +73,39 @@ fn pid3(occurrence: u32, index: usize) -> Option<Location> {
     Some(at)
 }
 
-/// A fallback place may hold anything, so that only ten digits are a claim.
-pub(crate) fn fallback(message: &Message, at: Location) -> Option<Stated> {
-    let value = stated(message.text(&at))?;
-    match NhsNumber::parse(&value) {
-        Err(NhsNumberError::Format) => None,
-        verdict => Some(Stated { at, verdict }),
-    }
+/// The claims of a fallback place, in every segment of that name.
+///
+/// Such a place may hold anything. Where the identifier says by its authority or type what it is,
+/// that counts; where it says neither, only ten digits are a claim.
+pub(crate) fn fallback(message: &Message, at: Location, rules: &NhsNumberRules) -> Vec<Stated> {
+    let places = every(message, at).filter_map(|(at, identifier)| {
+        let component = at.component.unwrap_or(1) as usize;
+        let value = stated(identifier.text(component, at.subcomponent.unwrap_or(1) as usize))?;
+        let verdict = NhsNumber::parse(&value);
+        let counts = if component == 1 && is_labelled(&identifier) {
+            claims_nhs_number(&identifier, rules)
+        } else {
+            verdict != Err(NhsNumberError::Format)
+        };
+        counts.then_some(Stated { at, verdict })
+    });
+    places.collect()
+}
+
+/// What stands at a fallback place, in every segment of its name.
+pub(crate) fn every(
+    message: &Message,
+    at: Location,
+) -> impl Iterator<Item = (Location, Repetition<'_>)> {
+    let named = message.segments().filter(move |segment| segment.name() == at.segment.as_str());
+    named.enumerate().filter_map(move |(index, segment)| {
+        let field = segment.field(at.field? as usize)?;
+        let found = field.repetition(at.repetition as usize)?;
+        Some((Location { occurrence: occurrence(index), ..at }, found))
+    })
+}
+
+/// Whether an identifier says whose it is (CX-4) or what kind (CX-5).
+pub(crate) fn is_labelled(identifier: &Repetition<'_>) -> bool {
+    stated(identifier.text(4, 1)).or_else(|| stated(identifier.text(5, 1))).is_some()
 }

@@ -70,6 +70,10 @@ fn split_offset(text: &str) -> Option<(&str, Option<Offset>)> {
     if let Some(rest) = text.strip_suffix('Z') {
         return Some((rest, Some(Offset::UTC)));
     }
+    // A sign that stands alone at the end is what one community system writes after every date.
+    if let Some(rest) = text.strip_suffix(['+', '-']) {
+        return Some((rest, None));
+    }
     let Some(at) = text.rfind(['+', '-']) else { return Some((text, None)) };
     let (rest, offset) = text.split_at(at);
     let digits = match offset.len() {

@@ -2,7 +2,9 @@
 //!
 //! Attributes that CloudEvents does not define are extensions: lower-case letters and digits, at
 //! most twenty. Two of them say how to apply `data`: `cleared` and `replaced` are `FHIRPath`s separated
-//! by one blank, absent when empty; `data` itself is a plain FHIR Bundle.
+//! by one blank, absent when empty; `data` itself is a plain FHIR Bundle. `keyrepeated` says that the
+//! keys of a result hold within its message only: it reports one number and test, or one observation
+//! without sub-id, more than once.
 //!
 //! `partitionkey`, the internal patient id, is left out until the identity index issues such ids: a
 //! hash of an identifier in its place would be one that can be guessed.
@@ -10,12 +12,13 @@
 use hl7::header::Header;
 use hl7::message::Message;
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::catalogue::EventType;
 use crate::fhir::report::summary;
 use crate::identity::Identity;
+use crate::result::is_shared;
 use crate::sensitivity::Sensitivity;
 use crate::site;
 use crate::source::Source;
@@ -103,7 +106,7 @@ pub fn event(input: EventInput<'_>) -> Event {
     let routing_key = routing_key(&input, sensitivity);
     let keyed = input.identity.nhs_number.is_some();
     let time = input.timing.time.clone();
-    let mut out = Attributes(Map::new());
+    let mut out = Attributes(Map::with_capacity(32));
     out.text("specversion", "1.0");
     out.text("id", &id.to_string());
     out.text("source", &input.source.uri());
@@ -115,9 +118,10 @@ pub fn event(input: EventInput<'_>) -> Event {
     whom_and_where(&mut out, &input, sensitivity);
     when(&mut out, &input);
     lineage(&mut out, &input);
-    if let Some((preliminary, key)) = summary(&input.data) {
-        out.text("resultkey", &key);
-        out.0.insert("preliminary".to_owned(), json!(preliminary));
+    if let Some(report) = summary(&input.data) {
+        out.text("resultkey", &report.key);
+        out.0.insert("preliminary".to_owned(), Value::Bool(report.preliminary));
+        out.flag("keyrepeated", report.counted || is_shared(input.message, &report.key));
     }
     out.paths("cleared", input.cleared);
     out.paths("replaced", input.replaced);
@@ -184,7 +188,7 @@ fn lineage(out: &mut Attributes, input: &EventInput<'_>) {
     out.text("sequence", &format!("{:020}.{:05}", input.message_id, input.position));
     out.text("correlationid", &input.header.control_id_text());
     out.text("configversion", input.configversion);
-    out.0.insert("revision".to_owned(), json!(input.revision));
+    out.0.insert("revision".to_owned(), Value::from(input.revision));
     out.option("replaces", input.replaces.map(|id| id.to_string()));
     out.option("traceparent", input.traceparent.map(str::to_owned));
 }
@@ -224,12 +228,14 @@ impl Attributes {
 mod tests {
     use hl7::message::Reading;
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
     use crate::catalogue::lookup;
     use crate::fhir::bundle::bundle;
     use crate::fhir::encounter::encounter;
     use crate::fhir::patient::patient;
+    use crate::fhir::report::report;
     use crate::source::LocalAuthority;
     use crate::timing::event_time;
 
@@ -347,6 +353,52 @@ mod tests {
         for secret in ["9990000018", "1234567", "TEST"] {
             assert!(!shown.contains(secret), "{shown}");
         }
+    }
+
+    fn result(body: &str) -> Value {
+        let text = format!("MSH|^~\\&|LIMS|RXX01|TIE|RXX|20240110||ORU^R01|1|P|2.5.1\r{body}")
+            .into_bytes();
+        let message = Message::parse(text, &Reading::default()).expect("a message");
+        let header = Header::read(&message).expect("a header");
+        let source = source();
+        let identity = Identity::read(&message, &source).expect("no conflict");
+        let event_type = lookup("result.available").expect("in the catalogue");
+        let recorded = "2024-07-27T13:22:05Z".parse().expect("a timestamp");
+        let timing = event_time(event_type, &message, None, &source, None, recorded);
+        let group = &message.groups(&["ORC", "OBR"])[0];
+        let data = bundle(report(&message, group, &source).expect("a report")).resource;
+        let made = event(EventInput {
+            event_type,
+            message: &message,
+            header: &header,
+            source: &source,
+            identity: &identity,
+            local: None,
+            message_id: 42,
+            position: 1,
+            nth_of_type: 1,
+            data,
+            cleared: &[],
+            replaced: &[],
+            timing: &timing,
+            recorded,
+            configversion: "c0ffee",
+            revision: 0,
+            replaces: None,
+            content_hash: b"",
+            traceparent: None,
+        });
+        serde_json::from_slice(&made.body).expect("JSON")
+    }
+
+    #[test]
+    fn an_event_says_where_its_keys_hold_for_one_message_only() {
+        let once = "OBR|1||F9|WS^Wound swab\rOBX|1|ST|GERM|1|x||||||F";
+        assert!(result(once).get("keyrepeated").is_none());
+        let lines = "OBR|1||F9|WS^Wound swab\rOBX|1|ST|GERM||x||||||F\rOBX|2|ST|GERM||y||||||F";
+        assert_eq!(result(lines)["keyrepeated"], true);
+        let reports = format!("{once}\rOBR|2||F9|WS^Wound swab");
+        assert_eq!(result(&reports)["keyrepeated"], true);
     }
 
     proptest! {

@@ -10,6 +10,7 @@ pub mod decimal;
 pub mod encounter;
 pub mod location;
 pub mod names;
+mod object;
 pub mod observation;
 pub mod patient;
 pub mod practice;

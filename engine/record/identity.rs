@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use hl7::message::Message;
-use hl7::segment::{Repetition, Segment};
+use hl7::segment::Segment;
 
 use crate::claim::{Stated, candidates, fallback, occurrence};
+use crate::local::{LocalId, local_ids};
 use crate::nhs_number::{NhsNumber, Status};
-use crate::source::{IfStatusAbsent, LocalAuthority, NhsNumberRules, Source};
-use crate::text::stated;
+use crate::source::{IfStatusAbsent, NhsNumberRules, Source};
 use crate::verification::{Statuses, statuses};
 
 /// The identifiers of one message and what they are worth.
@@ -18,8 +18,11 @@ pub struct Identity {
     /// The NHS Number, only if it may key an event: valid, trusted for the source, not of the test
     /// range unless the source sends test data.
     pub nhs_number: Option<NhsNumber>,
-    /// The valid NHS Number that was stated, whether it may key or not.
+    /// The valid NHS Number that was stated and may be shown, whether it may key or not. One whose
+    /// verification is contradicted or deleted is not shown: it may be another person's.
     pub valid: Option<NhsNumber>,
+    /// The valid NHS Number that was stated, whatever is said of its verification: it orders.
+    pub found: Option<NhsNumber>,
     /// The verification status that was stated.
     pub status: Option<Status>,
     /// Every place that claimed to hold an NHS Number, in message order.
@@ -30,17 +33,6 @@ pub struct Identity {
     pub best_local: Option<LocalId>,
     /// Data-quality findings, to be counted.
     pub quality: Vec<&'static str>,
-}
-
-/// An identifier that the source issued; shown as in HL7, `n^^^RXX01^MR`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LocalId {
-    /// Assigning authority, CX-4.1.
-    pub authority: String,
-    /// Identifier type, CX-5.
-    pub kind: String,
-    /// The identifier itself, CX-1.
-    pub value: String,
 }
 
 /// A message whose identifiers contradict each other: a person has to decide.
@@ -79,7 +71,7 @@ impl OrderKey {
 /// else none.
 pub fn order_keys(identity: &Identity) -> Vec<OrderKey> {
     let local = identity.best_local.as_ref().map(|local| format!("local:{local}"));
-    let key = local.or_else(|| identity.valid.map(|number| format!("nhs:{number}")));
+    let key = local.or_else(|| identity.found.map(|number| format!("nhs:{number}")));
     key.map(OrderKey).into_iter().collect()
 }
 
@@ -99,10 +91,9 @@ impl Identity {
             identity.stated.extend(found);
         }
         for at in &source.nhs_number.fallbacks {
-            if let Some(found) = fallback(message, *at) {
-                numbers.extend(found.verdict.ok());
-                identity.stated.push(found);
-            }
+            let found = fallback(message, *at, &source.nhs_number);
+            numbers.extend(found.iter().filter_map(|stated| stated.verdict.ok()));
+            identity.stated.extend(found);
         }
         if numbers.len() > 1 {
             return Err(IdentityConflict::TwoNumbers);
@@ -110,49 +101,41 @@ impl Identity {
         if persons.windows(2).any(|pair| !same_patient(&pair[0], &pair[1])) {
             return Err(IdentityConflict::TwoPatients);
         }
-        identity.valid = numbers.into_iter().next();
+        identity.found = numbers.into_iter().next();
         if let Some(pid) = persons.first() {
-            identity.read_local(pid, source);
+            (identity.local, identity.best_local) = local_ids(pid, &source.local);
         }
-        let statuses = statuses(message, persons.first(), source);
-        identity.decide(&statuses, &source.nhs_number);
+        let statuses = statuses(message, &persons, source);
+        identity.decide(statuses, &source.nhs_number);
         Ok(identity)
     }
 
-    fn read_local(&mut self, pid: &Segment<'_>, source: &Source) {
-        let Some(field) = pid.field(3) else { return };
-        for repetition in field.repetitions() {
-            if let Some(local) = local_id(&repetition, &source.local) {
-                self.local.push(local);
-            }
-        }
-        let rank = |local: &LocalId| {
-            let of = |kind: &LocalAuthority| {
-                kind.authority == local.authority && kind.kind == local.kind
-            };
-            let position = source.local.iter().position(of).unwrap_or(usize::MAX);
-            (!source.local.iter().any(|kind| kind.default && of(kind)), position)
-        };
-        self.best_local = self.local.iter().min_by_key(|local| rank(local)).cloned();
+    /// Whether nothing in the message names its patient in a way that others could use.
+    pub fn is_nobody(&self) -> bool {
+        self.nhs_number.is_none() && self.local.is_empty()
     }
 
-    fn decide(&mut self, statuses: &Statuses, rules: &NhsNumberRules) {
+    fn decide(&mut self, statuses: Statuses, rules: &NhsNumberRules) {
         self.status = statuses.one();
         for stated in &self.stated {
             if let Err(error) = stated.verdict {
                 self.quality.push(error.quality());
             }
         }
-        let Some(number) = self.valid else {
+        let Some(number) = self.found else {
             if self.stated.is_empty() {
                 self.quality.push("nhs-number.absent");
             }
             return;
         };
+        if !number.is_test() && !number.range().issued {
+            self.quality.push("nhs-number.range");
+        }
+        self.valid = Some(number).filter(|_| !matches!(statuses, Statuses::Unclear));
         let obstacle = match statuses {
             _ if number.is_test() && !rules.test_data => Some("nhs-number.test-range"),
             Statuses::None if rules.if_status_absent == IfStatusAbsent::Key => None,
-            Statuses::One(status) if rules.trust.contains(status) => None,
+            Statuses::One(status) if rules.trust.contains(&status) => None,
             Statuses::Unclear => Some("nhs-number.status-unclear"),
             Statuses::None | Statuses::One(_) => Some("nhs-number.untrusted"),
         };
@@ -175,34 +158,6 @@ impl Identity {
 fn same_patient(one: &Segment<'_>, other: &Segment<'_>) -> bool {
     let identifiers = |pid: &Segment<'_>| pid.field(3).map(|field| field.raw().to_vec());
     identifiers(one) == identifiers(other)
-}
-
-/// The identifier as one of the source's own; a bare one is of the default authority.
-fn local_id(identifier: &Repetition<'_>, kinds: &[LocalAuthority]) -> Option<LocalId> {
-    let value = stated(identifier.text(1, 1))?;
-    let authority = stated(identifier.text(4, 1));
-    let kind = stated(identifier.text(5, 1));
-    let fits = |local: &&LocalAuthority| {
-        let by_authority = match &authority {
-            Some(authority) => local.authority.eq_ignore_ascii_case(authority),
-            None => local.default,
-        };
-        by_authority && kind.as_ref().is_none_or(|kind| local.kind.eq_ignore_ascii_case(kind))
-    };
-    let found = kinds.iter().find(fits)?;
-    Some(LocalId { authority: found.authority.clone(), kind: found.kind.clone(), value })
-}
-
-impl fmt::Display for LocalId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}^^^{}^{}", self.value, self.authority, self.kind)
-    }
-}
-
-impl fmt::Debug for LocalId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LocalId(***^^^{}^{})", self.authority, self.kind)
-    }
 }
 
 impl fmt::Debug for OrderKey {
@@ -228,6 +183,7 @@ mod tests {
     use hl7::message::Reading;
 
     use super::*;
+    use crate::source::LocalAuthority;
 
     const HEAD: &str = "MSH|^~\\&|PAS|RXX01|TIE|RXX|20240110||ADT^A31|1|P|2.4\r";
 
@@ -267,6 +223,9 @@ mod tests {
             "9990000018^^^2.16.840.1.113883.2.1.4.1",
             "9990000018^^^^NH~V1^^^^PAS",
             "9990000018^06^^^NI~N123^^^^PI",
+            "9990000018^^^NHSNBR^NHSNMBR",
+            "9990000018^^^NHSNBR",
+            "9990000018^^^^NHSNMBR",
             "1234567^^^RXX01^MR~9990000018^^^NHS&1.2.3&ISO^NH",
         ] {
             let identity = read(identifiers, "NSTS01");
@@ -288,38 +247,73 @@ mod tests {
         for (reliability, finding) in [
             ("NSTS02", "nhs-number.untrusted"),
             ("", "nhs-number.untrusted"),
-            ("\"\"", "nhs-number.untrusted"),
+            ("\"\"", "nhs-number.status-unclear"),
+            ("\"\"~\"\"~\"\"", "nhs-number.status-unclear"),
+            ("NSTS01~\"\"", "nhs-number.status-unclear"),
             ("NSTS01~NSTS04", "nhs-number.status-unclear"),
             ("NSTS99", "nhs-number.status-unclear"),
         ] {
             let identity = read("9990000018^^^NHS^NH", reliability);
             assert_eq!(identity.nhs_number, None, "{reliability}");
-            assert!(identity.valid.is_some());
+            // What is unclear is not shown either; it still keeps the patient's messages in order.
+            assert_eq!(
+                identity.valid.is_some(),
+                finding == "nhs-number.untrusted",
+                "{reliability}"
+            );
+            assert_eq!(order_keys(&identity)[0].as_str(), "nhs:9990000018");
             assert_eq!(identity.quality, [finding]);
         }
         let mut lenient = source();
         lenient.nhs_number.if_status_absent = IfStatusAbsent::Key;
         let identity = read_with(&pid("9990000018^^^NHS^NH", ""), &lenient).expect("no conflict");
         assert!(identity.nhs_number.is_some());
-        let identity = read_with(&pid("9990000018^^^NHS^NH", "05"), &lenient).expect("no conflict");
-        assert!(identity.nhs_number.is_none());
+        for reliability in ["05", "\"\""] {
+            let body = pid("9990000018^^^NHS^NH", reliability);
+            let identity = read_with(&body, &lenient).expect("no conflict");
+            assert!(identity.nhs_number.is_none(), "{reliability}");
+        }
     }
 
     #[test]
     fn the_status_may_stand_in_older_places() {
         let mut welsh = source();
         welsh.nhs_number.status_in_check_digit = true;
+        let welsh_with = |fallback: &str| {
+            let mut source = welsh.clone();
+            source.nhs_number.fallbacks = vec![fallback.parse().expect("a location")];
+            source
+        };
+        let legacy = |code: &str| format!("\rZU1{}{code}", "|".repeat(27));
         let read = |reliability: &str, rest: &str| {
             let body = format!("{}{rest}", pid("9990000018^06^^^NI", reliability));
             read_with(&body, &welsh).expect("no conflict").status.map(Status::code)
         };
-        let legacy = format!("\rZU1{}01", "|".repeat(27));
         assert_eq!(read("", ""), Some("06"));
-        assert_eq!(read("NSTS01", ""), Some("01"));
-        assert_eq!(read("", &legacy), Some("06"));
-        let body = format!("{}{legacy}", pid("9990000018^^^NHS^NH", ""));
+        assert_eq!(read("NSTS06", &legacy("06")), Some("06"));
+        let body = format!("{}{}", pid("9990000018^^^NHS^NH", ""), legacy("01"));
         let identity = read_with(&body, &source()).expect("no conflict");
         assert_eq!(identity.status, Some(Status::VERIFIED));
+        let body = "PID|1|^NSTS03^^NHS^NHS|9990000018^^^NHS^NH";
+        let identity = read_with(body, &welsh_with("PID-2")).expect("no conflict");
+        assert_eq!(identity.status.map(Status::code), Some("03"));
+    }
+
+    #[test]
+    fn places_that_contradict_each_other_verify_nothing() {
+        let mut welsh = source();
+        welsh.nhs_number.status_in_check_digit = true;
+        let legacy = format!("\rZU1{}05", "|".repeat(27));
+        for body in [
+            pid("9990000018^05^^^NI", "NSTS01"),
+            format!("{}{legacy}", pid("9990000018^^^NHS^NH", "NSTS01")),
+            format!("{}{legacy}", pid("9990000018^01^^^NI", "")),
+            format!("PID|1||9990000018^^^NHS^NH\r{}", pid("9990000018^^^NHS^NH", "NSTS01~NSTS02")),
+        ] {
+            let identity = read_with(&body, &welsh).expect("no conflict");
+            assert_eq!((identity.nhs_number, identity.valid, identity.status), (None, None, None));
+            assert_eq!(identity.quality, ["nhs-number.status-unclear"], "{body}");
+        }
     }
 
     #[test]
@@ -329,6 +323,8 @@ mod tests {
             ("9990000019^^^NHS^NH", "nhs-number.check-digit"),
             ("9999999999^^^NHS^NH", "nhs-number.placeholder"),
             ("UNKNOWN^^^NHS^NH", "nhs-number.format"),
+            ("xxxxxx0018^^^^NH", "nhs-number.format"),
+            ("xxxxxx0018^^^^NI", "nhs-number.format"),
         ] {
             let identity = read(identifiers, "NSTS01");
             assert_eq!(identity.valid, None, "{identifiers}");
@@ -340,8 +336,20 @@ mod tests {
     fn test_numbers_key_only_where_test_data_is_expected() {
         let mut live = source();
         live.nhs_number.test_data = false;
-        let identity = read_with(&pid("9990000018^^^NHS^NH", "01"), &live).expect("no conflict");
-        assert_eq!((identity.nhs_number, identity.quality), (None, vec!["nhs-number.test-range"]));
+        for number in ["9990000018", "9000000009", "9912003888"] {
+            let body = pid(&format!("{number}^^^NHS^NH"), "01");
+            let identity = read_with(&body, &live).expect("no conflict");
+            assert_eq!(identity.nhs_number, None, "{number}");
+            assert_eq!(identity.quality, ["nhs-number.test-range"], "{number}");
+            assert!(read_with(&body, &source()).expect("no conflict").nhs_number.is_some());
+        }
+    }
+
+    #[test]
+    fn a_number_of_a_range_that_is_not_issued_in_england_is_counted_and_keys() {
+        let identity = read("3200000007^^^NHS^NH", "01");
+        assert!(identity.nhs_number.is_some());
+        assert_eq!(identity.quality, ["nhs-number.range"]);
     }
 
     #[test]
@@ -371,18 +379,76 @@ mod tests {
         assert!(read("9990000018").nhs_number.is_some());
         assert_eq!(read("AB123456C").quality, ["nhs-number.absent"]);
         assert_eq!(read("9999999999").quality, ["nhs-number.placeholder"]);
+        assert!(read("9990000018^^^^NH").nhs_number.is_some());
+        assert_eq!(read("xxxxxx0018^^^NHS^NH").quality, ["nhs-number.format"]);
+        // What says that it is another number is one, whatever its check digit.
+        for other in ["9990000018^^^RXX01^PI", "9990000018^^^CHI^NH", "9990000018^^^^MR"] {
+            let identity = read(other);
+            assert_eq!((identity.found, identity.stated.len()), (None, 0), "{other}");
+            assert_eq!(identity.quality, ["nhs-number.absent"]);
+        }
     }
 
     #[test]
-    fn the_default_authority_takes_bare_identifiers_and_orders_best() {
-        let identity = read("P1^^^RXX02^PI~1234567~X9^^^OTHER^ZZ", "");
-        let shown: Vec<String> = identity.local.iter().map(ToString::to_string).collect();
-        assert_eq!(shown, ["P1^^^RXX02^PI", "1234567^^^RXX01^MR"]);
-        let best = identity.best_local.clone().expect("a local identifier");
-        assert_eq!(best.to_string(), "1234567^^^RXX01^MR");
+    fn fallback_places_are_read_in_every_pid_segment() {
+        let mut social = source();
+        social.nhs_number.fallbacks = vec!["PID-19".parse().expect("a location")];
+        let person = |number: &str| format!("PID|1||1^^^RXX01^MR{}{number}", "|".repeat(16));
+        let read = |one: &str, other: &str| {
+            read_with(&format!("{}\r{}", person(one), person(other)), &social)
+        };
+        assert_eq!(read("9990000018", "9990000026"), Err(IdentityConflict::TwoNumbers));
+        let identity = read("", "9990000018").expect("no conflict");
+        assert_eq!(identity.stated[0].at.to_string(), "PID(2)-19");
+        assert!(identity.found.is_some());
+    }
+
+    #[test]
+    fn the_default_authority_takes_identifiers_without_one() {
+        for (identifiers, local, best) in [
+            ("1234567", "1234567^^^RXX01^MR", "1234567^^^RXX01^MR"),
+            ("1234567^^^^MR", "1234567^^^RXX01^MR", "1234567^^^RXX01^MR"),
+            ("1234567^^^^XX", "", ""),
+            // Beside a labelled one a bare one may be any number.
+            ("998877~1234567^^^RXX01^MR", "1234567^^^RXX01^MR", "1234567^^^RXX01^MR"),
+            ("998877~1234567^^^^MR", "1234567^^^RXX01^MR", "1234567^^^RXX01^MR"),
+            ("P1^^^RXX02^PI~1234567~X9^^^OTHER^ZZ", "P1^^^RXX02^PI", "P1^^^RXX02^PI"),
+            // The authority says more than the type, and the default authority is the better one.
+            (
+                "998877^^^^MR~1234567^^^RXX01^MR",
+                "998877^^^RXX01^MR 1234567^^^RXX01^MR",
+                "1234567^^^RXX01^MR",
+            ),
+            (
+                "P1^^^RXX02^PI~1234567^^^RXX01^MR",
+                "P1^^^RXX02^PI 1234567^^^RXX01^MR",
+                "1234567^^^RXX01^MR",
+            ),
+        ] {
+            let identity = read(identifiers, "");
+            let shown: Vec<String> = identity.local.iter().map(ToString::to_string).collect();
+            assert_eq!(shown.join(" "), local, "{identifiers}");
+            let best_found = identity.best_local.map(|local| local.to_string());
+            assert_eq!(best_found.unwrap_or_default(), best, "{identifiers}");
+        }
+    }
+
+    #[test]
+    fn the_best_identifier_keeps_the_order() {
+        let identity = read("9990000018^^^NHS^NH~1234567^^^RXX01^MR", "NSTS01");
         assert_eq!(order_keys(&identity)[0].as_str(), "local:1234567^^^RXX01^MR");
         assert_eq!(order_keys(&read("9990000018^^^NHS^NH", ""))[0].as_str(), "nhs:9990000018");
         assert!(order_keys(&read("", "")).is_empty());
+    }
+
+    #[test]
+    fn a_message_that_nobody_could_place_is_about_nobody() {
+        for identifiers in ["", "\"\"", "4410233^^^RZZ01^MR", "9990000019^^^NHS^NH"] {
+            assert!(read(identifiers, "NSTS01").is_nobody(), "{identifiers}");
+        }
+        assert!(read("9990000018^^^NHS^NH", "NSTS02").is_nobody());
+        assert!(!read("9990000018^^^NHS^NH", "NSTS01").is_nobody());
+        assert!(!read("1234567^^^RXX01^MR", "").is_nobody());
     }
 
     #[test]

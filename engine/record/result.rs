@@ -5,7 +5,7 @@ use hl7::message::Message;
 use hl7::segment::Segment;
 
 use crate::catalogue::{EventType, lookup};
-use crate::text::stated;
+use crate::text::{stated, whole_of};
 
 /// What happened to a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,9 @@ impl NoKey {
 ///
 /// The number is the filler's (OBR-3, else ORC-3); without one the placer's (OBR-2, else ORC-2),
 /// marked as such, since both may count alike. The test is OBR-4. Where one message has several
-/// reports of the same number and test, the second and later ones are counted: `|FBC#2`.
+/// reports of the same number and test, the second and later ones are counted: `|FBC#2`. Such
+/// reports are told apart only by their order, which a laboratory may change in the next version:
+/// see [`is_shared`].
 pub fn result_key(message: &Message, group: &Group<'_>) -> Result<String, NoKey> {
     let key = base_key(message, group)?;
     let place =
@@ -93,11 +95,26 @@ pub fn result_key(message: &Message, group: &Group<'_>) -> Result<String, NoKey>
     Ok(if same == 0 { key } else { format!("{key}#{}", same + 1) })
 }
 
+/// Whether a key says which report is meant only within this message: another report of the message
+/// has the same number and test.
+pub fn is_shared(message: &Message, key: &str) -> bool {
+    let base = key.split('#').next().unwrap_or(key);
+    let groups = message.groups(&["ORC", "OBR"]);
+    let reports = groups.iter().filter(|group| group.segment("OBR", 1).is_some());
+    let same = reports.filter(|group| base_key(message, group).is_ok_and(|other| other == base));
+    same.count() > 1
+}
+
+/// Whether a key had to be counted to be told from an earlier one of the same message.
+pub fn is_counted(key: &str) -> bool {
+    key.contains('#')
+}
+
 fn base_key(message: &Message, group: &Group<'_>) -> Result<String, NoKey> {
     let obr = group.segment("OBR", 1);
     let orc = group.segment("ORC", 1);
     let number = |segment: &Option<Segment<'_>>, field: usize| {
-        segment.as_ref().and_then(|segment| stated(segment.text(field, 1)))
+        segment.as_ref().and_then(|segment| whole_of(segment, field, 1))
     };
     let filler = number(&obr, 3).or_else(|| number(&orc, 3));
     let placer = || {
@@ -117,7 +134,7 @@ fn base_key(message: &Message, group: &Group<'_>) -> Result<String, NoKey> {
 pub fn observation_keys(report: &str, observations: &[Segment<'_>]) -> Vec<String> {
     let mut seen = std::collections::HashMap::new();
     let keys = observations.iter().map(|obx| {
-        let sub = stated(obx.text(4, 1)).unwrap_or_default();
+        let sub = whole_of(obx, 4, 1).unwrap_or_default();
         format!("{report}|{}|{}", part(&name_of(obx, 3)), part(&sub))
     });
     keys.map(|key| {
@@ -129,7 +146,7 @@ pub fn observation_keys(report: &str, observations: &[Segment<'_>]) -> Vec<Strin
 
 /// A coded field by its code, else its alternate code, else its text.
 fn name_of(segment: &Segment<'_>, field: usize) -> String {
-    [1, 4, 2].into_iter().find_map(|at| stated(segment.text(field, at))).unwrap_or_default()
+    [1, 4, 2].into_iter().find_map(|at| whole_of(segment, field, at)).unwrap_or_default()
 }
 
 /// A text in which the separators of a key are written as their hexadecimal codes.
@@ -202,6 +219,9 @@ mod tests {
         assert_eq!(keys("OBR|1|P1||FBC"), [Ok("LIMS/RXX01|placer:P1|FBC".to_owned())]);
         assert_eq!(keys("OBR|1|||FBC"), [Err(NoKey)]);
         assert_eq!(keys("OBR|1||F\\F\\1|^Swab"), [Ok("LIMS/RXX01|F%7C1|Swab".to_owned())]);
+        let ampersands = keys("OBR|1||F1|B&K^Bone & kidney\rOBR|2||F1|B&L^Bone & liver");
+        assert_eq!(ampersands[0], Ok("LIMS/RXX01|F1|B&K".to_owned()));
+        assert_eq!(ampersands[1], Ok("LIMS/RXX01|F1|B&L".to_owned()));
     }
 
     #[test]
@@ -210,6 +230,10 @@ mod tests {
         assert_eq!(keys[0], Ok("LIMS/RXX01|F1|MC".to_owned()));
         assert_eq!(keys[1], Ok("LIMS/RXX01|F1|MC#2".to_owned()));
         assert_eq!(keys[2], Ok("LIMS/RXX01|F2|MC".to_owned()));
+        let twice = message("OBR|1||F1|MC\rOBR|2||F1|MC\rOBR|3||F1|UE");
+        let shared = |key: &str| is_shared(&twice, &format!("LIMS/RXX01|F1|{key}"));
+        assert_eq!((shared("MC"), shared("MC#2"), shared("UE")), (true, true, false));
+        assert!(is_counted("LIMS/RXX01|F1|MC#2") && !is_counted("LIMS/RXX01|F%231|MC"));
         let message = message("ORC|RE\rOBR|1||F1|MC");
         let by_request = &message.groups(&["OBR"])[0];
         assert_eq!(result_key(&message, by_request), Ok("LIMS/RXX01|F1|MC".to_owned()));
@@ -223,6 +247,12 @@ mod tests {
         let observations: Vec<_> = message.segments().filter(|s| s.name() == "OBX").collect();
         let keys = observation_keys("R", &observations);
         assert_eq!(keys, ["R|ORG|1", "R|ORG|2", "R|NOTE|", "R|NOTE|#2"]);
+        let message = self::message(
+            "OBR|1||F1|MC\rOBX|1|ST|O&P|1&IMP|x\rOBX|2|ST|O&P|1&REC|y\rOBX|3|ST|O&V||z",
+        );
+        let observations: Vec<_> = message.segments().filter(|s| s.name() == "OBX").collect();
+        let keys = observation_keys("R", &observations);
+        assert_eq!(keys, ["R|O&P|1&IMP", "R|O&P|1&REC", "R|O&V|"]);
     }
 
     proptest! {

@@ -19,7 +19,7 @@ pub fn practice(message: &Message) -> Option<String> {
     named_practice(&pd1).or_else(|| {
         let field = pd1.field(4)?;
         let mut codes = field.repetitions().filter_map(|doctor| stated(doctor.text(1, 1)));
-        codes.find(|code| is_practice_code(code))
+        codes.find(|code| is_practice_among_doctors(code))
     })
 }
 
@@ -34,6 +34,13 @@ fn named_practice(pd1: &Segment<'_>) -> Option<String> {
 /// and digits in the newer form.
 pub fn is_practice_code(code: &str) -> bool {
     code.len() == 6 && is_ods_code(code) && code.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a code among those of doctors (PD1-4) is a practice's: only a letter and five digits is,
+/// since systems have codes of six characters for their own clinicians.
+pub fn is_practice_among_doctors(code: &str) -> bool {
+    let digits = code.strip_prefix(|first: char| first.is_ascii_uppercase());
+    digits.is_some_and(|rest| rest.len() == 5 && rest.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// `site.unknown` if MSH-4 or PV1-3.4 names an organisation that is not one of the channel's.
@@ -97,5 +104,6 @@ mod tests {
         assert_eq!(code("PD1|||THE SURGERY^^Y06601|G5612908").as_deref(), Some("Y06601"));
         assert_eq!(code("PD1|||^^UNK|G5612908~Y06601").as_deref(), Some("Y06601"));
         assert_eq!(code("PD1||||G5612908"), None);
+        assert_eq!(code("PD1||||CL1107^OKAFOR^JUNE"), None);
     }
 }

@@ -78,7 +78,7 @@ pub struct NhsNumberRules {
     pub if_status_absent: IfStatusAbsent,
     /// The status stands in CX-2 of the identifier, where HL7 has the check digit.
     pub status_in_check_digit: bool,
-    /// The source sends test data: numbers of the 999 range may key.
+    /// The source sends test data: numbers of the test range, which begin with 9, may key.
     pub test_data: bool,
 }
 
@@ -86,8 +86,14 @@ impl Default for NhsNumberRules {
     fn default() -> Self {
         let texts = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
         NhsNumberRules {
-            authorities: texts(&["NHS", "NHS Number", "NHSNMBR", "2.16.840.1.113883.2.1.4.1"]),
-            types: texts(&["NH", "NHS", "NI"]),
+            authorities: texts(&[
+                "NHS",
+                "NHS Number",
+                "NHSNMBR",
+                "NHSNBR",
+                "2.16.840.1.113883.2.1.4.1",
+            ]),
+            types: texts(&["NH", "NHS", "NHSNMBR", "NI"]),
             other_authorities: texts(&["CHI", "HSNI"]),
             fallbacks: Vec::new(),
             trust: vec![Status::VERIFIED],

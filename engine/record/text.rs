@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use hl7::escape::render;
 use hl7::message::Message;
+use hl7::segment::{Repetition, Segment};
 use hl7::value::Value;
 
 /// The text of a value without surrounding blanks; absent, HL7 null and blank are nothing.
@@ -11,6 +12,29 @@ pub fn stated(value: Value<Cow<'_, str>>) -> Option<String> {
     let text = value.into_option()?;
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// The text of a whole component, its subcomponents joined by `&`: senders leave `&` unescaped in
+/// names and texts that have no subcomponents by the standard (`U&E`). Subcomponents that are empty
+/// at the end say nothing.
+pub fn whole(of: &Repetition<'_>, component: usize) -> Option<String> {
+    let found = of.component(component).filter(|found| !found.is_null() && !of.is_null())?;
+    let mut out = String::new();
+    let mut skipped = 0;
+    for (index, subcomponent) in found.subcomponents().enumerate() {
+        skipped += usize::from(index > 0);
+        if let Some(text) = subcomponent.text().into_option() {
+            out.extend(std::iter::repeat_n('&', std::mem::take(&mut skipped)));
+            out.push_str(&text);
+        }
+    }
+    let text = out.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// As [`whole`], of the first repetition of a field.
+pub fn whole_of(segment: &Segment<'_>, field: usize, component: usize) -> Option<String> {
+    whole(&segment.field(field)?.repetition(1)?, component)
 }
 
 /// The text without control characters, which CloudEvents attributes must not hold
@@ -29,4 +53,23 @@ pub fn is_ods_code(text: &str) -> bool {
 /// formatting becomes line breaks.
 pub fn rendered(message: &Message, raw: &[u8]) -> String {
     message.charset().decode(&render(raw, &message.delimiters())).text.into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use hl7::message::Reading;
+
+    use super::*;
+
+    #[test]
+    fn a_component_is_whole_although_its_ampersand_is_not_escaped() {
+        let text = "MSH|^~\\&|LIMS\rOBR|B&K^Bone & kidney^A\\T\\B^ & ^&X^C&&^\"\"";
+        let message = Message::parse(text.as_bytes(), &Reading::default()).expect("a message");
+        let obr = message.segment("OBR", 1).expect("an OBR");
+        let texts: Vec<_> = (1..=8).map(|at| whole_of(&obr, 1, at)).collect();
+        let texts: Vec<_> = texts.iter().map(Option::as_deref).collect();
+        let expected = [Some("B&K"), Some("Bone & kidney"), Some("A&B"), Some("&"), Some("&X")];
+        assert_eq!(texts[..5], expected);
+        assert_eq!(texts[5..], [Some("C"), None, None]);
+    }
 }

@@ -241,6 +241,8 @@ mod tests {
             ("196512", "1965-12"),
             ("19651213", "1965-12-13"),
             ("19651213+0000", "1965-12-13"),
+            ("19651213+", "1965-12-13"),
+            ("196512-", "1965-12"),
             ("1965-12-13", "1965-12-13"),
         ] {
             let moment = Moment::read(text, &far).expect(text);
@@ -272,8 +274,16 @@ mod tests {
         for text in ["19991301", "20240230", "2024010124", "202401011260", "00000000"] {
             assert_eq!(Moment::read(text, &london()), Err(TimeError::OutOfRange), "{text}");
         }
-        for text in ["yesterday", "2024010", "RESURREC", "20240101+", "2024-1-1", "1999-0500", "é"]
-        {
+        for text in [
+            "yesterday",
+            "2024010",
+            "RESURREC",
+            "20240101++",
+            "2024-01-",
+            "2024-1-1",
+            "1999-0500",
+            "é",
+        ] {
             assert_eq!(Moment::read(text, &london()), Err(TimeError::Format), "{text}");
         }
         assert_eq!(Moment::read(" ", &london()), Err(TimeError::Empty));

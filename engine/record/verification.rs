@@ -2,60 +2,74 @@
 
 use hl7::location::Location;
 use hl7::message::Message;
-use hl7::segment::Segment;
+use hl7::segment::{Repetition, Segment};
 
-use crate::claim::claims_nhs_number;
+use crate::claim::{claims_nhs_number, every};
 use crate::nhs_number::Status;
 use crate::source::Source;
 use crate::text::stated;
 
 /// What a message says of the verification of its NHS Number.
+#[derive(Clone, Copy)]
 pub(crate) enum Statuses {
     None,
     One(Status),
-    /// An unknown code, or two that differ: worth no trust.
+    /// An unknown code, two that differ, or one that was deleted: worth no trust.
     Unclear,
 }
 
 impl Statuses {
-    pub(crate) fn one(&self) -> Option<Status> {
+    pub(crate) fn one(self) -> Option<Status> {
         match self {
-            Statuses::One(status) => Some(*status),
+            Statuses::One(status) => Some(status),
             Statuses::None | Statuses::Unclear => None,
         }
     }
 
     /// `None` when no text means to be a status.
-    fn of(texts: impl Iterator<Item = String>) -> Option<Statuses> {
-        let found: Vec<_> = texts
-            .filter(|text| Status::looks_like_one(text))
-            .map(|text| Status::normalise(&text))
-            .collect();
-        let first = *found.first()?;
-        let agree = found.iter().all(|status| *status == first);
-        Some(first.filter(|_| agree).map_or(Statuses::Unclear, Statuses::One))
+    fn of(texts: impl Iterator<Item = String>) -> Statuses {
+        let mut found =
+            texts.filter(|text| Status::looks_like_one(text)).map(|text| Status::normalise(&text));
+        let Some(first) = found.next() else { return Statuses::None };
+        let agree = found.all(|status| status == first);
+        first.filter(|_| agree).map_or(Statuses::Unclear, Statuses::One)
     }
 }
 
-/// PID-32 in any repetition, else CX-2 of the identifier where the profile says so, else the
-/// legacy field ZU1-27: the first place that states one.
-pub(crate) fn statuses(message: &Message, pid: Option<&Segment<'_>>, source: &Source) -> Statuses {
-    let texts = |number: usize, marked: bool| -> Vec<String> {
-        let Some(field) = pid.and_then(|pid| pid.field(number)) else { return Vec::new() };
-        let chosen = field
-            .repetitions()
-            .filter(|repetition| !marked || claims_nhs_number(repetition, &source.nhs_number));
-        let component = if marked { 2 } else { 1 };
-        chosen.filter_map(|repetition| stated(repetition.text(component, 1))).collect()
+/// PID-32 in any repetition, CX-2 of the identifier where the profile says so, and the legacy field
+/// ZU1-27. All of them are asked: places that contradict each other are worth no more than none.
+pub(crate) fn statuses(message: &Message, persons: &[Segment<'_>], source: &Source) -> Statuses {
+    let reliability = || persons.iter().filter_map(|pid| pid.field(32));
+    // The null deletes the status that is held; the number was verified and is so no longer.
+    let mut codes = reliability().flat_map(|field| field.repetitions());
+    if codes.any(|code| code.text(1, 1).is_null()) {
+        return Statuses::Unclear;
+    }
+    let mut texts: Vec<String> = reliability()
+        .flat_map(|field| field.repetitions())
+        .filter_map(|code| stated(code.text(1, 1)))
+        .collect();
+    if source.nhs_number.status_in_check_digit {
+        texts.extend(beside_numbers(message, persons, source));
+    }
+    if let Ok(legacy) = "ZU1-27".parse::<Location>() {
+        texts.extend(stated(message.text(&legacy)));
+    }
+    Statuses::of(texts.into_iter())
+}
+
+/// CX-2 of every identifier that claims to be an NHS Number.
+fn beside_numbers(message: &Message, persons: &[Segment<'_>], source: &Source) -> Vec<String> {
+    let rules = &source.nhs_number;
+    let status = |identifier: &Repetition<'_>| {
+        let claims = claims_nhs_number(identifier, rules);
+        claims.then(|| stated(identifier.text(2, 1))).flatten()
     };
-    let reliability = Statuses::of(texts(32, false).into_iter());
-    let check_digit = || {
-        let configured = source.nhs_number.status_in_check_digit;
-        configured.then(|| Statuses::of(texts(3, true).into_iter())).flatten()
-    };
-    let legacy = || {
-        let at: Location = "ZU1-27".parse().ok()?;
-        Statuses::of(stated(message.text(&at)).into_iter())
-    };
-    reliability.or_else(check_digit).or_else(legacy).unwrap_or(Statuses::None)
+    let listed = persons.iter().filter_map(|pid| pid.field(3));
+    let mut found: Vec<String> =
+        listed.flat_map(|field| field.repetitions()).filter_map(|id| status(&id)).collect();
+    for at in &rules.fallbacks {
+        found.extend(every(message, *at).filter_map(|(_, id)| status(&id)));
+    }
+    found
 }

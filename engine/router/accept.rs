@@ -80,23 +80,23 @@ pub enum Decision<'p> {
     Refuse(Refusal),
 }
 
-/// The first channel whose rules match; of those that know the sender, one that names the type goes
-/// before one that merely tolerates it.
+/// The first channel whose rules match; one that names the type goes before one that merely
+/// tolerates it. When none matches, the rule that left none is what is told.
 pub fn decide<'p>(header: &Header, channels: &'p [Arc<ChannelPlan>]) -> Decision<'p> {
     let (application, facility) = (&header.sending_application, &header.sending_facility);
-    let known: Vec<_> =
+    let mut left: Vec<_> =
         channels.iter().filter(|c| c.accept.sender_allowed(application, facility)).collect();
-    if known.is_empty() {
+    if left.is_empty() {
         return Decision::Refuse(Refusal::sender());
     }
-    let named =
-        known.iter().find(|c| c.accept.type_expected(&header.message_code, &header.trigger));
-    let tolerant = known.iter().find(|c| c.accept.unknown_type == UnknownType::Accept);
-    let Some(channel) = named.or(tolerant) else {
-        return Decision::Refuse(Refusal::message_type());
-    };
-    if !channel.accept.processing_allowed(&header.processing_id) {
+    left.retain(|channel| channel.accept.processing_allowed(&header.processing_id));
+    if left.is_empty() {
         return Decision::Refuse(Refusal::processing());
     }
-    Decision::Accept(channel)
+    let named = left.iter().find(|c| c.accept.type_expected(&header.message_code, &header.trigger));
+    let tolerant = left.iter().find(|c| c.accept.unknown_type == UnknownType::Accept);
+    named.or(tolerant).map_or_else(
+        || Decision::Refuse(Refusal::message_type()),
+        |channel| Decision::Accept(channel),
+    )
 }

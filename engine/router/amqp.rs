@@ -3,6 +3,10 @@
 //! One supervisor task owns the connection. It is ours and not lapin's auto-recovery: the journal is
 //! the truth, and whatever has no receipt is sent again on the next connection. A receipt is
 //! *confirmed and not returned*: `Confirmation::Ack(Some(_))` is an unroutable message.
+//!
+//! Each channel carries one unconfirmed event at a time, and the window is a pool of channels. A
+//! returned message names no delivery, and lapin gives it to whichever confirm of its channel comes
+//! next: with two events under way on one channel, the wrong one would get the receipt.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,40 +17,36 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{BasicProperties, Confirmation, Connection, ConnectionProperties};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ConnectionStatus,
+};
 use metrics::gauge;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
+use crate::broker_plan::{Address, BrokerPlan};
 use crate::event::Event;
+use crate::lifeline::Lifeline;
 use crate::publish::{BrokerHealth, Outgoing, PublishError, Publisher, Receipt};
 use crate::routes::RoutingKey;
-use crate::topology::Topology;
+use crate::topology::{Difference, Topology};
 
-/// Unconfirmed events over all patients (one patient has at most one).
-const WINDOW: usize = 256;
+/// Unconfirmed events over all patients (one patient has at most one), each on its own channel.
+const WINDOW: usize = 128;
+/// The topology is declared again at most this often on account of unroutable events.
+const REDECLARE: Duration = Duration::from_millis(500);
 /// How long a connection attempt with its topology may take.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// How often the topology is declared again: mandatory proves one route, not every subscriber.
 const TOPOLOGY_CHECK: Duration = Duration::from_secs(30);
+/// How soon a queue that differs is looked at again while events wait for it.
+const MENDED: Duration = Duration::from_secs(5);
+/// What the status page says after a negative confirm.
+const REFUSING: &str =
+    "the broker refuses events (nack): a queue may be full; it must not reject-publish";
 const DELIVERY_PERSISTENT: u8 = 2;
-
-/// Where the broker is; the full address holds the password and is never shown.
-#[derive(Clone)]
-pub struct Address {
-    /// `amqp://user:password@host:port/vhost`, secrets resolved.
-    pub url: String,
-    /// The same without user and password.
-    pub shown: String,
-}
-
-impl std::fmt::Debug for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.shown)
-    }
-}
 
 /// The publisher's handle; the supervisor runs until the token is cancelled.
 #[derive(Debug)]
@@ -63,25 +63,44 @@ struct Request {
     unroutable: bool,
 }
 
-#[derive(Debug)]
 struct Health {
     address: String,
     connected: AtomicBool,
     unconfirmed: AtomicU64,
     unroutable: AtomicU64,
     trouble: Mutex<Option<String>>,
+    /// Of the connection there is; says whether the broker blocks it.
+    status: Mutex<Option<ConnectionStatus>>,
+}
+
+impl std::fmt::Debug for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Health")
+    }
+}
+
+impl Health {
+    fn trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    fn watch(&self, status: Option<ConnectionStatus>) {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
+    fn words(&self) -> Option<String> {
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        if status.as_ref().is_some_and(ConnectionStatus::blocked) {
+            return Some("the broker takes nothing: low on memory or disk".to_owned());
+        }
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Amqp {
-    /// Starts the supervisor on the running runtime.
-    /// `confirm` is how long the broker may take to confirm an event before the connection counts as
-    /// dead.
-    pub fn start(
-        address: Address,
-        topology: Topology,
-        confirm: Duration,
-        stop: CancellationToken,
-    ) -> Self {
+    /// Starts the supervisor on the running runtime; it ends when `stop` is cancelled.
+    pub(crate) fn start(plan: &BrokerPlan, stop: CancellationToken, lifeline: Lifeline) -> Self {
+        let BrokerPlan { address, topology, confirm } = plan.clone();
         let (sender, requests) = mpsc::channel(WINDOW);
         let health = Arc::new(Health {
             address: address.shown.clone(),
@@ -89,6 +108,7 @@ impl Amqp {
             unconfirmed: AtomicU64::new(0),
             unroutable: AtomicU64::new(0),
             trouble: Mutex::new(None),
+            status: Mutex::new(None),
         });
         let supervisor = Supervisor {
             address,
@@ -99,10 +119,14 @@ impl Amqp {
             unconfirmed: BTreeMap::new(),
             retries: BTreeMap::new(),
             next_token: 0,
+            differences: Vec::new(),
             health: health.clone(),
             stop,
         };
-        tokio::spawn(supervisor.run());
+        tokio::spawn(async move {
+            let _lifeline = lifeline;
+            supervisor.run().await;
+        });
         Self { requests: sender, health }
     }
 }
@@ -116,14 +140,13 @@ impl Publisher for Amqp {
     }
 
     fn health(&self) -> BrokerHealth {
-        let trouble = self.health.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
         BrokerHealth {
             kind: "amqp",
             address: Some(self.health.address.clone()),
             connected: self.health.connected.load(Ordering::Relaxed),
             unconfirmed: self.health.unconfirmed.load(Ordering::Relaxed),
             unroutable: self.health.unroutable.load(Ordering::Relaxed),
-            trouble,
+            trouble: self.health.words(),
         }
     }
 }
@@ -140,11 +163,13 @@ struct Supervisor {
     /// Returned or refused by the broker, by the time of the next attempt.
     retries: BTreeMap<(Instant, u64), Request>,
     next_token: u64,
+    /// Subscribers whose queue the broker holds differently.
+    differences: Vec<Difference>,
     health: Arc<Health>,
     stop: CancellationToken,
 }
 
-type Confirms = FuturesUnordered<BoxFuture<'static, (u64, Verdict)>>;
+type Confirms = FuturesUnordered<BoxFuture<'static, (u64, Channel, Verdict)>>;
 
 enum Verdict {
     Receipt,
@@ -173,7 +198,7 @@ impl Supervisor {
             let wait = backoff.wait();
             let retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             Event::BrokerDown { address: &self.address.shown, detail: &detail, retry_ms }.emit();
-            *self.health.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(detail);
+            self.health.trouble(Some(detail));
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(wait) => {}
@@ -189,71 +214,110 @@ impl Supervisor {
             self.unsent.push_front(request);
         }
         self.health.connected.store(false, Ordering::Relaxed);
+        self.health.watch(None);
         gauge!("tieline_broker_connected").set(0.0);
     }
 
     /// One connection from its first byte to its last.
     async fn connection(&mut self, backoff: &mut Backoff) -> Ended {
         let opened = tokio::time::timeout(DEADLINE, self.open()).await;
-        let (connection, channel) = match opened {
-            Ok(Ok(opened)) => opened,
+        let connection = match opened {
+            Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return Ended::Lost(self.told(&error)),
-            Err(_) => return Ended::Lost(format!("no answer within {} s", DEADLINE.as_secs())),
+            Err(_) => return Ended::Lost(format!("no answer within {DEADLINE:?}")),
         };
         backoff.reset();
         self.health.connected.store(true, Ordering::Relaxed);
-        *self.health.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.health.watch(Some(connection.status().clone()));
         gauge!("tieline_broker_connected").set(1.0);
         Event::BrokerUp { address: &self.address.shown }.emit();
-        self.serve(&connection, &channel).await
+        Ended::Lost(self.serve(&connection).await)
     }
 
-    async fn open(&self) -> lapin::Result<(Connection, lapin::Channel)> {
+    async fn open(&mut self) -> lapin::Result<Connection> {
         let properties = ConnectionProperties::default().with_connection_name("tieline".into());
         let connection = Connection::connect(&self.address.url, properties).await?;
-        self.topology.declare(&connection).await?;
-        let channel = connection.create_channel().await?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        Ok((connection, channel))
+        self.declare(&connection).await?;
+        Ok(connection)
     }
 
-    async fn serve(&mut self, connection: &Connection, channel: &lapin::Channel) -> Ended {
+    /// Publishes until the connection is lost; gives back why it was.
+    async fn serve(&mut self, connection: &Connection) -> String {
         let mut confirms = Confirms::new();
-        let mut check = tokio::time::interval_at(Instant::now() + TOPOLOGY_CHECK, TOPOLOGY_CHECK);
+        let mut idle: Vec<Channel> = Vec::new();
+        let mut declared = Instant::now();
+        let mut check = tokio::time::interval_at(declared + TOPOLOGY_CHECK, TOPOLOGY_CHECK);
         loop {
             self.health.unconfirmed.store(self.unconfirmed.len() as u64, Ordering::Relaxed);
             let room = self.unconfirmed.len() < WINDOW;
-            let retry_at = self.retries.first_key_value().map(|((at, _), _)| *at);
-            let done = tokio::select! {
-                Some((token, verdict)) = confirms.next() => {
+            let retry_at = self.retries.first_key_value().map(|((at, _), _)| *at).filter(|_| room);
+            let request = tokio::select! {
+                Some((token, channel, verdict)) = confirms.next() => {
+                    idle.push(channel);
                     match self.confirmed(token, verdict) {
-                        Ok(Standing::Stands) => Ok(()),
-                        Ok(Standing::Lacking) => self.redeclare(connection).await,
-                        Err(detail) => Err(detail),
+                        Ok(Standing::Lacking) if declared.elapsed() >= REDECLARE => {
+                            declared = Instant::now();
+                            if let Err(detail) = self.redeclare(connection).await {
+                                return detail;
+                            }
+                        }
+                        Ok(_) => {}
+                        Err(detail) => return detail,
                     }
+                    None
                 }
-                () = due(retry_at) => match self.retries.pop_first() {
-                    Some((_, request)) => self.send(channel, request, &mut confirms).await,
-                    None => Ok(()),
-                },
-                _ = check.tick() => self.redeclare(connection).await,
-                Some(request) = next(&mut self.unsent, &mut self.requests), if room => {
-                    self.send(channel, request, &mut confirms).await
+                () = due(retry_at) => self.retries.pop_first().map(|(_, request)| request),
+                _ = check.tick() => {
+                    if let Err(detail) = self.redeclare(connection).await {
+                        return detail;
+                    }
+                    None
                 }
+                Some(request) = next(&mut self.unsent, &mut self.requests), if room => Some(request),
             };
-            if let Err(detail) = done {
-                return Ended::Lost(detail);
+            if let Some(request) = request {
+                if self.would_miss_a_subscriber(&request.event) {
+                    self.unroutable(request);
+                    // Somebody may have mended it meanwhile.
+                    if declared.elapsed() >= MENDED {
+                        declared = Instant::now();
+                        if let Err(detail) = self.redeclare(connection).await {
+                            return detail;
+                        }
+                    }
+                    continue;
+                }
+                let channel = idle.pop();
+                let deadline = self.confirm;
+                let sent = tokio::time::timeout(deadline, self.send(connection, channel, request));
+                match sent.await {
+                    Ok(Ok(confirm)) => confirms.push(confirm),
+                    Ok(Err(error)) => return self.told(&error),
+                    Err(_) => return format!("the broker takes nothing within {deadline:?}"),
+                }
             }
         }
     }
 
     async fn send(
         &mut self,
-        channel: &lapin::Channel,
+        connection: &Connection,
+        channel: Option<Channel>,
         request: Request,
-        confirms: &mut Confirms,
-    ) -> Result<(), String> {
-        let event = &request.event;
+    ) -> lapin::Result<BoxFuture<'static, (u64, Channel, Verdict)>> {
+        let event = request.event.clone();
+        let token = self.next_token;
+        self.next_token += 1;
+        // From here on it has no receipt, whatever happens below.
+        self.unconfirmed.insert(token, request);
+        let channel = match channel {
+            Some(channel) => channel,
+            None => {
+                let channel = connection.create_channel().await?;
+                channel.confirm_select(ConfirmSelectOptions::default()).await?;
+                channel
+            }
+        };
         let restricted = RoutingKey::parse(&event.routing_key).is_restricted();
         let exchange = if restricted {
             self.topology.restricted_exchange()
@@ -264,19 +328,15 @@ impl Supervisor {
             .with_message_id(event.id.as_str().into())
             .with_type(event.event_type.as_str().into())
             .with_content_type("application/cloudevents+json".into())
+            .with_timestamp(event.timestamp)
             .with_app_id("tieline".into())
             .with_delivery_mode(DELIVERY_PERSISTENT);
         let options = BasicPublishOptions { mandatory: true, ..Default::default() };
         let key = event.routing_key.as_str().into();
-        let body = event.body.clone();
-        let token = self.next_token;
-        self.next_token += 1;
-        self.unconfirmed.insert(token, request);
-        let published =
-            channel.basic_publish(exchange.into(), key, options, &body, properties).await;
-        let confirm = published.map_err(|error| self.told(&error))?;
+        let confirm =
+            channel.basic_publish(exchange.into(), key, options, &event.body, properties).await?;
         let deadline = self.confirm;
-        confirms.push(Box::pin(async move {
+        Ok(Box::pin(async move {
             let verdict = match tokio::time::timeout(deadline, confirm).await {
                 Ok(Ok(Confirmation::Ack(None))) => Verdict::Receipt,
                 Ok(Ok(Confirmation::Ack(Some(_)))) => Verdict::Unroutable,
@@ -287,9 +347,8 @@ impl Supervisor {
                 Ok(Err(error)) => Verdict::Lost(error.to_string()),
                 Err(_) => Verdict::Lost(format!("no confirm within {deadline:?}")),
             };
-            (token, verdict)
-        }));
-        Ok(())
+            (token, channel, verdict)
+        }))
     }
 
     fn confirmed(&mut self, token: u64, verdict: Verdict) -> Result<Standing, String> {
@@ -299,28 +358,37 @@ impl Supervisor {
         let Some(mut request) = self.unconfirmed.remove(&token) else {
             return Ok(Standing::Stands);
         };
-        let standing = match verdict {
+        match verdict {
             Verdict::Receipt => {
                 self.mark_unroutable(&mut request, false);
                 // Nobody waits any more when the engine stops; the journal still has the event.
                 request.receipt.send(Receipt).ok();
-                return Ok(Standing::Stands);
+                Ok(Standing::Stands)
             }
             Verdict::Unroutable => {
-                let (event_type, routing_key) =
-                    (&request.event.event_type, &request.event.routing_key);
-                Event::Unroutable { event_type, routing_key }.emit();
-                self.mark_unroutable(&mut request, true);
-                Standing::Lacking
+                self.unroutable(request);
+                Ok(Standing::Lacking)
             }
             Verdict::Refused | Verdict::Lost(_) => {
                 Event::PublishRetried { reason: "nack" }.emit();
-                Standing::Stands
+                self.health.trouble(Some(REFUSING.to_owned()));
+                self.retry(request);
+                Ok(Standing::Stands)
             }
-        };
+        }
+    }
+
+    fn unroutable(&mut self, mut request: Request) {
+        let (event_type, routing_key) = (&request.event.event_type, &request.event.routing_key);
+        Event::Unroutable { event_type, routing_key }.emit();
+        self.mark_unroutable(&mut request, true);
+        self.retry(request);
+    }
+
+    fn retry(&mut self, mut request: Request) {
         let at = Instant::now() + request.backoff.wait();
-        self.retries.insert((at, token), request);
-        Ok(standing)
+        self.next_token += 1;
+        self.retries.insert((at, self.next_token), request);
     }
 
     fn mark_unroutable(&self, request: &mut Request, unroutable: bool) {
@@ -337,17 +405,36 @@ impl Supervisor {
         }
     }
 
-    async fn redeclare(&self, connection: &Connection) -> Result<(), String> {
-        self.topology.declare(connection).await.map_err(|error| self.told(&error))
+    async fn redeclare(&mut self, connection: &Connection) -> Result<(), String> {
+        match tokio::time::timeout(DEADLINE, self.declare(connection)).await {
+            Ok(declared) => declared.map_err(|error| self.told(&error)),
+            Err(_) => Err(format!("the topology is not declared within {DEADLINE:?}")),
+        }
     }
 
-    /// An error in words; a difference in the topology is told apart, for it needs a person.
-    fn told(&self, error: &lapin::Error) -> String {
-        let detail = error.to_string().replace(&self.address.url, &self.address.shown);
-        if detail.contains("PRECONDITION") || detail.contains("inequivalent") {
-            Event::TopologyDiffers { detail: &detail }.emit();
+    /// Declares what the broker must hold. A queue that it holds differently is told and left alone:
+    /// events that its subscriber should get wait as unroutable, all others go on.
+    async fn declare(&mut self, connection: &Connection) -> lapin::Result<()> {
+        let differences = self.topology.declare(connection).await?;
+        for Difference { detail, .. } in
+            differences.iter().filter(|d| !self.differences.contains(d))
+        {
+            Event::TopologyDiffers { detail }.emit();
         }
-        detail
+        self.differences = differences;
+        self.health.trouble(self.differences.first().map(|difference| difference.detail.clone()));
+        Ok(())
+    }
+
+    /// Whether a subscriber that should get the event could not: mandatory proves one route only.
+    fn would_miss_a_subscriber(&self, event: &Outgoing) -> bool {
+        let key = RoutingKey::parse(&event.routing_key);
+        self.differences.iter().any(|difference| difference.subscription.wants(&key))
+    }
+
+    /// An error in words, without the password.
+    fn told(&self, error: &lapin::Error) -> String {
+        error.to_string().replace(&self.address.url, &self.address.shown)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 use journal::entry::Position;
 use journal::journal::Journal;
-use journal::reader::Reader;
+use journal::reader::{ReadError, Reader};
 use journal::report::Recovered;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -60,8 +60,11 @@ impl Kept {
                     }
                 }
                 Ok(None) => return Ok(false),
-                // A damaged part, which recovery has reported by name.
-                Err(_) => {}
+                // The next call goes on behind it.
+                Err(ReadError::Corrupt(damage)) => Event::damage(&damage).emit(),
+                Err(ReadError::Dropped { .. } | ReadError::NoEntry(_)) => {}
+                // The next call tries the same place again: whoever asked waits or gives up.
+                Err(ReadError::Disk(source)) => return Err(BooksError::Disk(source)),
             }
         }
         Ok(true)
@@ -82,6 +85,9 @@ pub enum BooksError {
     /// The checkpoint is not what this version writes.
     #[error("the checkpoint in the data folder cannot be read: written by a newer version?")]
     Snapshot,
+    /// The disk answers with an error.
+    #[error("the journal cannot be read")]
+    Disk(#[source] std::io::Error),
     /// An entry is not what this version writes.
     #[error("journal entry {at} cannot be read")]
     Entry {
@@ -119,8 +125,8 @@ impl Books {
     /// The ledger as of the last durable entry. Blocks while it reads what is new.
     pub fn ledger(&self) -> Ledger {
         let mut kept = self.kept();
-        // What cannot be read here is told by `follow`, which meets it first or next.
-        while let Ok(true) = kept.advance(STEP) {}
+        // What cannot be read is told by `follow`, which meets it too.
+        while matches!(kept.advance(STEP), Ok(true)) {}
         kept.ledger.clone()
     }
 
@@ -160,10 +166,20 @@ impl Books {
                         return;
                     }
                 }
+                Err(BooksError::Disk(error)) => {
+                    Event::DiskUnreadable { error: &error }.emit();
+                    if !Self::wait(runtime, stop, &mut durable) {
+                        return;
+                    }
+                }
                 Err(error) => tracing::error!(%error, "an entry is missing from the ledger"),
             }
-            if fresh >= CHECKPOINT_ENTRIES || (fresh > 0 && last.elapsed() >= CHECKPOINT_TIME) {
+            let timely = last.elapsed() >= CHECKPOINT_TIME;
+            if fresh >= CHECKPOINT_ENTRIES || (fresh > 0 && timely) {
                 self.checkpoint(delivery());
+            }
+            // By the clock too: on a full disk nothing new comes, and only this makes room.
+            if fresh >= CHECKPOINT_ENTRIES || timely {
                 self.retain();
                 last = Instant::now();
             }

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::amqp::Amqp;
 use crate::books::{Books, BooksError};
 use crate::budget::Budget;
+use crate::config;
 use crate::config::load::Loaded;
 use crate::config::secret::RevealError;
 use crate::delivery::Delivery;
@@ -26,14 +27,21 @@ use crate::embedded::Embedded;
 use crate::event::Event;
 use crate::handle::{Handle, ListenerFacts};
 use crate::intake::{Intake, Stamps};
+use crate::lifeline::{Ended, Lifeline};
 use crate::listener::Listener;
 use crate::plan::{ListenerPlan, Plan};
 use crate::publish::Publisher;
+use crate::sampler;
 
 /// How long sessions may take to send what they owe when the engine stops.
 const SESSION_GRACE: Duration = Duration::from_secs(10);
 /// How long delivery may take to finish what is in flight; the rest goes on after the next start.
 const DELIVERY_GRACE: Duration = Duration::from_secs(10);
+
+/// All events of one message together; more parks it.
+const LARGEST_OUTCOME: u64 = 64 * 1024 * 1024;
+/// What an entry's head may take beside the frame.
+const HEAD: u64 = 64 * 1024;
 
 /// A running engine. Dropping it without [`Engine::stop`] is a crash, which loses nothing.
 #[derive(Debug)]
@@ -46,6 +54,8 @@ pub struct Engine {
     sessions: TaskTracker,
     delivering: TaskTracker,
     threads: Vec<std::thread::JoinHandle<()>>,
+    /// Names a part that ended before its time.
+    ended: Ended,
 }
 
 /// Why the engine does not start. Nothing was acknowledged.
@@ -99,16 +109,17 @@ impl Engine {
         let (journal, recovered) = open_journal(loaded, &folder).await?;
         let sockets = bind(&plan, &journal).await?;
         let stop = CancellationToken::new();
+        let ended = Ended::new(None);
+        let found = Found { journal, recovered, folder };
         let engine = match &plan.broker {
-            None => Self::assemble(&plan, journal, &recovered, folder, sockets, Embedded, stop),
+            None => Self::assemble(&plan, found, sockets, Embedded, stop, ended),
             Some(broker) => {
-                let (address, topology) = (broker.address.clone(), broker.topology.clone());
-                let publisher = Amqp::start(address, topology, broker.confirm, stop.clone());
-                Self::assemble(&plan, journal, &recovered, folder, sockets, publisher, stop)
+                let lifeline = Lifeline::new("publisher", &stop, &ended);
+                let publisher = Amqp::start(broker, stop.clone(), lifeline);
+                Self::assemble(&plan, found, sockets, publisher, stop, ended)
             }
         }?;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Event::Activated { version: &plan.version, last_good: false }.emit();
         Event::Ready { channels: plan.channels.len(), listeners: plan.listeners.len(), took_ms }
             .emit();
         Ok(engine)
@@ -116,19 +127,20 @@ impl Engine {
 
     fn assemble<P: Publisher>(
         plan: &Arc<Plan>,
-        journal: Journal,
-        recovered: &Recovered,
-        folder: PathBuf,
+        found: Found,
         sockets: Bound,
         publisher: P,
         delivery_stop: CancellationToken,
+        ended: Ended,
     ) -> Result<Self, StartError> {
         let began = Instant::now();
-        let (books, from, entries) = Books::recover(journal.clone(), recovered)
+        let Found { journal, recovered, folder } = found;
+        let (books, from, entries) = Books::recover(journal.clone(), &recovered)
             .map_err(|source| StartError::Books { folder, source })?;
         let books = Arc::new(books);
         let ledger = books.ledger();
-        tell_recovery(recovered, entries, ledger.total().pending, began);
+        tell_recovery(&recovered, entries, ledger.total().pending, began);
+        let damage = recovered.report.corrupt.len();
         let publisher = Arc::new(publisher);
         let delivering = TaskTracker::new();
         let delivery = Delivery::start(
@@ -143,12 +155,16 @@ impl Engine {
         let books_stop = CancellationToken::new();
         let reading = {
             let delivery = delivery.clone();
-            thread("delivery", move || delivery.read(from, &ledger.open))?
+            let lifeline = Lifeline::new("delivery", &delivery_stop, &ended);
+            thread("delivery", lifeline, move || delivery.read(from, &ledger.open))?
         };
         let keeping = {
             let (books, runtime) = (books.clone(), Runtime::current());
             let (stop, delivery) = (books_stop.clone(), delivery.clone());
-            thread("books", move || books.follow(&runtime, &stop, &|| delivery.low_water()))?
+            let lifeline = Lifeline::new("books", &books_stop, &ended);
+            thread("books", lifeline, move || {
+                books.follow(&runtime, &stop, &|| delivery.low_water());
+            })?
         };
         let sessions = TaskTracker::new();
         let intake_stop = sockets.intake.stop.clone();
@@ -161,7 +177,10 @@ impl Engine {
         }
         let moving = Box::new(move || (delivery.in_flight(), delivery.oldest()));
         let health = Box::new(move || publisher.health());
-        let handle = Handle::new(plan.clone(), journal.clone(), books, listeners, moving, health);
+        let handle =
+            Handle::new(plan.clone(), journal.clone(), books, listeners, moving, health, damage);
+        tokio::spawn(sampler::sample(handle.clone(), books_stop.clone()));
+        tokio::spawn(sampler::tell_intake(handle.clone(), books_stop.clone()));
         Ok(Self {
             handle,
             journal,
@@ -171,6 +190,7 @@ impl Engine {
             sessions,
             delivering,
             threads: vec![reading, keeping],
+            ended,
         })
     }
 
@@ -179,13 +199,21 @@ impl Engine {
         self.handle.clone()
     }
 
-    /// Resolves when the journal can write no more: the process must stop.
+    /// Resolves when the engine cannot go on: the journal can write no more, or a part has ended.
     pub async fn failed(&self) -> String {
         let mut failed = self.journal.failed();
-        let failure = failed.wait_for(Option::is_some).await;
-        let line = failure.ok().and_then(|failure| failure.as_ref().map(ToString::to_string));
-        Event::JournalFailed.emit();
-        line.unwrap_or_else(|| "the journal is closed".to_owned())
+        let mut ended = self.ended.subscribe();
+        tokio::select! {
+            failure = failed.wait_for(Option::is_some) => {
+                Event::JournalFailed.emit();
+                let failure = failure.ok().and_then(|failure| failure.clone());
+                failure.map_or_else(|| "the journal is closed".to_owned(), |f| f.to_string())
+            }
+            part = ended.wait_for(Option::is_some) => {
+                let part = part.ok().and_then(|part| *part).unwrap_or("engine");
+                format!("its part \"{part}\" ended unexpectedly")
+            }
+        }
     }
 
     /// Takes no more, answers what is owed, finishes what is in flight, closes the journal.
@@ -195,7 +223,10 @@ impl Engine {
         // What does not end in time is cut: its sender has no answer and sends again.
         drop(tokio::time::timeout(SESSION_GRACE, self.sessions.wait()).await);
         self.delivering.close();
-        drop(tokio::time::timeout(DELIVERY_GRACE, self.idle()).await);
+        // Without its broker nothing more gets done.
+        if self.handle.broker_connected() {
+            drop(tokio::time::timeout(DELIVERY_GRACE, self.idle()).await);
+        }
         self.delivery_stop.cancel();
         drop(tokio::time::timeout(DELIVERY_GRACE, self.delivering.wait()).await);
         self.books_stop.cancel();
@@ -223,16 +254,19 @@ impl Engine {
 
 fn thread(
     name: &str,
+    lifeline: Lifeline,
     run: impl FnOnce() + Send + 'static,
 ) -> Result<std::thread::JoinHandle<()>, StartError> {
+    let run = move || {
+        let _lifeline = lifeline;
+        run();
+    };
     std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
 }
 
 fn tell_recovery(recovered: &Recovered, entries: u64, pending: u64, began: Instant) {
     for corruption in &recovered.report.corrupt {
-        let offset = corruption.bytes.start;
-        let bytes = corruption.bytes.end.saturating_sub(offset);
-        Event::Corruption { volume: corruption.volume, offset, bytes }.emit();
+        Event::damage(corruption).emit();
     }
     if entries > 0 || pending > 0 {
         let torn = recovered.report.torn.is_some();
@@ -248,6 +282,7 @@ async fn open_journal(
     let config = &loaded.config.engine.journal;
     let mut settings = Settings::new(folder);
     settings.volume_size = config.volume.bytes();
+    settings.max_entry = largest_entry(loaded);
     settings.retain = Retention {
         age: config.retain.age.as_ref().map(|age| age.0),
         size: config.retain.size.as_ref().map(|size| size.bytes()),
@@ -256,6 +291,22 @@ async fn open_journal(
     let opened = tokio::task::spawn_blocking(move || Journal::open(disk, settings)).await;
     let opened = opened.expect("opening the journal does not panic");
     opened.map_err(|source| StartError::Journal { folder: folder.to_owned(), source })
+}
+
+/// The largest frame with its head, or the largest outcome that is reasonable.
+fn largest_entry(loaded: &Loaded) -> usize {
+    let frames = loaded.config.channels.iter().map(|(_, channel)| match &channel.listener {
+        config::channel::Listener::Mllp(mllp) => mllp.max_frame.bytes(),
+    });
+    let largest = frames.max().unwrap_or_default().max(LARGEST_OUTCOME) + HEAD;
+    usize::try_from(largest).unwrap_or(usize::MAX)
+}
+
+/// What the journal's folder held.
+struct Found {
+    journal: Journal,
+    recovered: Recovered,
+    folder: PathBuf,
 }
 
 struct Bound {

@@ -65,7 +65,7 @@ pub struct Accepted {
 }
 
 /// Head of an `outcome` entry: what the message became; the payload is the events' bytes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Outcome {
     /// Channel, repeated so that a listing need not look at two entries.
     pub channel: String,
@@ -87,7 +87,7 @@ pub struct Outcome {
     /// The NHS Number that keys the events, when one may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nhs_number: Option<String>,
-    /// Local identifiers as `authority|type|value`.
+    /// Local identifiers as they stand in PID-3: `1234567^^^RXX01^MR`.
     #[serde(default)]
     pub local_ids: Vec<String>,
     /// Data-quality findings and their counts.
@@ -97,6 +97,17 @@ pub struct Outcome {
     pub configversion: String,
     /// The events in their order.
     pub events: Vec<StoredEvent>,
+}
+
+/// An outcome names a patient: what is shown of it says only what became of the message.
+impl std::fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outcome")
+            .field("state", &self.state)
+            .field("reason", &self.reason)
+            .field("events", &self.events.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// One event of an outcome.
@@ -136,7 +147,7 @@ pub enum EntryError {
     },
     /// The head is not the JSON that was written; a newer version may have written it.
     #[error("entry head cannot be read: written by a newer version?")]
-    Head(#[source] serde_json::Error),
+    Head,
 }
 
 /// Joins a head and its payload into one body.
@@ -159,7 +170,7 @@ pub fn decode<H: DeserializeOwned>(body: &Bytes) -> Result<(H, Bytes), EntryErro
     let prefix: [u8; 4] = body.get(..4).and_then(|b| b.try_into().ok()).ok_or_else(short)?;
     let end = usize::try_from(u32::from_le_bytes(prefix)).map_err(|_| short())? + 4;
     let head = body.get(4..end).ok_or_else(short)?;
-    let head = serde_json::from_slice(head).map_err(EntryError::Head)?;
+    let head = serde_json::from_slice(head).map_err(|_| EntryError::Head)?;
     Ok((head, body.slice(end..)))
 }
 

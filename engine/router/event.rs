@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use journal::report::Corruption;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 use tracing::{debug, error, info, warn};
 
@@ -21,6 +22,14 @@ pub enum Event<'a> {
     Recovered { entries: u64, pending: u64, torn: bool, took_ms: u64 },
     /// A part of the journal fails its checksum although it was once durable.
     Corruption { volume: u64, offset: u64, bytes: u64 },
+    /// What was accepted cannot be recorded further; it waits for room.
+    RecordWaits,
+    /// An entry of the journal is damaged; its message is held and not run again.
+    OutcomeUnreadable { message: u64 },
+    /// The disk answers a read with an error.
+    DiskUnreadable { error: &'a std::io::Error },
+    /// A part of the engine ended that must not.
+    PartEnded { part: &'static str },
     /// Configuration version in force.
     Activated { version: &'a str, last_good: bool },
     /// A listener accepts connections.
@@ -31,22 +40,16 @@ pub enum Event<'a> {
     Disconnected { listener: &'a str, peer: SocketAddr, why: &'static str },
     /// A connection was turned away because the listener holds its maximum.
     ConnectionRefused { listener: &'a str, peer: SocketAddr, maximum: usize },
-    /// A message is durable and will be acknowledged.
-    Accepted { channel: &'a str },
     /// A frame got a negative answer; its bytes are in the ring of refused frames.
-    Refused { listener: &'a str, reason: &'static str },
+    Refused { listener: &'a str, reason: &'static str, tell: bool },
     /// A frame that is itself an acknowledgement; it is not answered.
     StrayAcknowledgement { listener: &'a str },
     /// Bytes outside any frame.
     Junk { listener: &'a str, bytes: usize },
-    /// A positive or negative answer went out.
-    Acknowledged { channel: &'a str, code: &'static str },
     /// Nothing can be stored: intake waits, nothing is answered.
     IntakeClosed,
     /// Intake goes on.
     IntakeOpen,
-    /// A message reached a state of the ledger.
-    Settled { channel: &'a str, state: &'static str, reason: &'a str },
     /// A message was parked; somebody must look at it.
     Parked { channel: &'a str, message: u64, reason: &'a str },
     /// A data-quality finding; counted, never more than its code.
@@ -74,6 +77,12 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
+    /// Damage that a reader met.
+    pub fn damage(damage: &Corruption) -> Self {
+        let bytes = damage.bytes.end.saturating_sub(damage.bytes.start);
+        Self::Corruption { volume: damage.volume, offset: damage.bytes.start, bytes }
+    }
+
     /// Counts and tells.
     pub fn emit(self) {
         match self {
@@ -92,6 +101,22 @@ impl Event<'_> {
                     bytes,
                     "journal bytes fail their checksum; they are kept and skipped: restore this volume from a backup or ask the senders to resend"
                 );
+            }
+            Self::RecordWaits => {
+                counter!("tieline_records_waiting_total").increment(1);
+                error!(
+                    "disk is full: outcomes wait for room; free space on the data folder's disk"
+                );
+            }
+            Self::OutcomeUnreadable { message } => error!(
+                message,
+                "the journal's entry of this message is damaged: it is held and not delivered; restore the volume from a backup"
+            ),
+            Self::DiskUnreadable { error } => {
+                error!(%error, "the journal cannot be read; trying again");
+            }
+            Self::PartEnded { part } => {
+                error!(part, "a part of the engine ended unexpectedly; stopping to start afresh");
             }
             Self::Activated { version, last_good } => {
                 info!(version, last_good, "configuration activated");
@@ -129,17 +154,12 @@ impl Event<'_> {
                     .increment(1);
                 warn!(listener, %peer, maximum, "connection refused: the listener holds its maximum; raise listener.mllp.connections if this peer is expected");
             }
-            Self::Accepted { channel } => {
-                counter!("tieline_messages_received_total", "channel" => channel.to_owned())
-                    .increment(1);
-            }
-            Self::Refused { listener, reason } => {
+            Self::Refused { listener, reason, tell } => {
                 counter!("tieline_messages_refused_total", "listener" => listener.to_owned(), "reason" => reason)
                     .increment(1);
-                warn!(
-                    listener,
-                    reason, "frame refused; its bytes are kept in the ring of refused frames"
-                );
+                if tell {
+                    warn!(listener, reason, "frames refused; their bytes are kept for a look");
+                }
             }
             Self::StrayAcknowledgement { listener } => {
                 counter!("tieline_stray_acknowledgements_total", "listener" => listener.to_owned())
@@ -150,10 +170,6 @@ impl Event<'_> {
                 counter!("tieline_junk_bytes_total", "listener" => listener.to_owned())
                     .increment(bytes as u64);
                 debug!(listener, bytes, "bytes outside any frame");
-            }
-            Self::Acknowledged { channel, code } => {
-                counter!("tieline_acknowledgements_total", "channel" => channel.to_owned(), "code" => code)
-                    .increment(1);
             }
             Self::IntakeClosed => {
                 counter!("tieline_intake_closed_total").increment(1);
@@ -168,10 +184,6 @@ impl Event<'_> {
 
     fn emit_delivery(self) {
         match self {
-            Self::Settled { channel, state, reason } => {
-                counter!("tieline_messages_settled_total", "channel" => channel.to_owned(), "state" => state, "reason" => reason.to_owned())
-                    .increment(1);
-            }
             Self::Parked { channel, message, reason } => {
                 counter!("tieline_messages_settled_total", "channel" => channel.to_owned(), "state" => "parked", "reason" => reason.to_owned())
                     .increment(1);
@@ -243,12 +255,16 @@ pub fn describe() {
         ("tieline_broker_failures_total", "Broker connections lost or refused."),
         ("tieline_journal_corruptions_total", "Durable journal parts that fail their checksum."),
         ("tieline_intake_closed_total", "Times that intake stopped because the disk was full."),
-        ("tieline_script_faults_total", "Scripts that failed, by channel and code."),
+        (
+            "tieline_records_waiting_total",
+            "Attempts to record an outcome or a state that found the disk full.",
+        ),
     ];
     for (name, text) in counters {
         describe_counter!(name, text);
     }
     describe_gauge!("tieline_messages", "Messages in a state that may still move, by channel.");
+    describe_gauge!("tieline_journal_bytes", Unit::Bytes, "Journal volumes on disk.");
     describe_gauge!("tieline_connections", "Open connections, by listener.");
     describe_gauge!("tieline_unroutable_events", "Events waiting because no queue took them.");
     describe_gauge!("tieline_broker_connected", "1 while the broker is connected.");

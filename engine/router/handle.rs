@@ -36,6 +36,8 @@ struct Inner {
     delivery: Ask<(usize, Option<i64>)>,
     health: Ask<BrokerHealth>,
     started: Timestamp,
+    /// Damaged parts of the journal that recovery met.
+    damage: usize,
 }
 
 impl std::fmt::Debug for Handle {
@@ -119,6 +121,8 @@ pub struct JournalStatus {
     pub bytes: u64,
     /// Whether new messages can be stored.
     pub intake_open: bool,
+    /// Damaged parts that the last start met.
+    pub damage: usize,
 }
 
 impl Handle {
@@ -129,10 +133,20 @@ impl Handle {
         listeners: Vec<ListenerFacts>,
         delivery: Ask<(usize, Option<i64>)>,
         health: Ask<BrokerHealth>,
+        damage: usize,
     ) -> Self {
         let started = Timestamp::now();
         Self {
-            inner: Arc::new(Inner { plan, journal, books, listeners, delivery, health, started }),
+            inner: Arc::new(Inner {
+                plan,
+                journal,
+                books,
+                listeners,
+                delivery,
+                health,
+                started,
+                damage,
+            }),
         }
     }
 
@@ -175,15 +189,28 @@ impl Handle {
             .collect()
     }
 
-    /// Whether messages can be taken and stored now, and if not, why.
-    pub fn ready(&self) -> Result<(), String> {
+    /// Whether events can leave now.
+    pub fn broker_connected(&self) -> bool {
+        (self.inner.health)().connected
+    }
+
+    /// Whether the journal has room for messages; changes as that does.
+    pub fn intake_open(&self) -> watch::Receiver<bool> {
+        self.inner.journal.intake_open()
+    }
+
+    /// Whether messages can be taken and stored now: `ok`, `degraded: ...`, or why not.
+    pub fn ready(&self) -> Result<String, String> {
         if let Some(failure) = &*self.inner.journal.failed().borrow() {
             return Err(failure.to_string());
         }
         if !*self.inner.journal.intake_open().borrow() {
             return Err("disk is full: intake is closed".to_owned());
         }
-        Ok(())
+        Ok(match self.inner.damage {
+            0 => "ok".to_owned(),
+            count => format!("degraded: {count} damaged parts of the journal"),
+        })
     }
 
     /// One screen.
@@ -210,6 +237,7 @@ impl Handle {
                 volumes: volumes.len(),
                 bytes: volumes.iter().map(|volume| volume.size).sum(),
                 intake_open,
+                damage: inner.damage,
             },
             attention: Vec::new(),
         };
@@ -266,6 +294,12 @@ fn attention(status: &Status) -> Vec<String> {
     }
     if !status.journal.intake_open {
         all.push("disk is full: nothing is acknowledged".to_owned());
+    }
+    if status.journal.damage > 0 {
+        all.push(format!("{} damaged parts of the journal: see the log", status.journal.damage));
+    }
+    if let Some(trouble) = &status.broker.trouble {
+        all.push(format!("broker: {trouble}"));
     }
     if !status.total.balance() {
         all.push("the ledger does not balance".to_owned());

@@ -69,7 +69,7 @@ pub struct Ledger {
     pub channels: BTreeMap<String, Sums>,
     /// Outcomes recorded and not settled: what delivery takes up again after a crash.
     pub open: BTreeMap<u64, Open>,
-    /// Newest message seen; a copy carried forward has a lower one and counts nothing.
+    /// Newest message seen.
     pub newest: u64,
 }
 
@@ -77,7 +77,7 @@ impl Ledger {
     /// Takes one entry into the books; gives back the head of a message that is new to them.
     pub fn apply(&mut self, entry: &Entry) -> Result<Option<Accepted>, EntryError> {
         match entry.kind {
-            Kind::Accepted => return self.accepted(entry.id, &entry.body),
+            Kind::Accepted => return self.accepted(entry),
             Kind::Outcome => self.outcome(entry)?,
             Kind::State => self.state(entry.id, &entry.body)?,
             _ => {}
@@ -85,16 +85,13 @@ impl Ledger {
         Ok(None)
     }
 
-    fn accepted(
-        &mut self,
-        id: MessageId,
-        body: &bytes::Bytes,
-    ) -> Result<Option<Accepted>, EntryError> {
-        if id.0 <= self.newest {
+    fn accepted(&mut self, entry: &Entry) -> Result<Option<Accepted>, EntryError> {
+        // A reader hands out a carried copy only to who never got the original.
+        if entry.id.0 <= self.newest && !entry.carried {
             return Ok(None);
         }
-        let (head, _): (Accepted, _) = entry::decode(body)?;
-        self.newest = id.0;
+        let (head, _): (Accepted, _) = entry::decode(&entry.body)?;
+        self.newest = self.newest.max(entry.id.0);
         let sums = self.sums(&head.channel);
         sums.received += 1;
         sums.pending += 1;
@@ -162,5 +159,113 @@ impl Ledger {
             total.last_received = total.last_received.max(sums.last_received);
         }
         total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use journal::entry::Position;
+
+    use super::*;
+
+    fn entry<H: Serialize>(kind: Kind, id: u64, head: &H) -> Entry {
+        let position = Position { volume: 1, batch: 1, entry: 1 };
+        let body = entry::encode(head, &[]);
+        Entry {
+            kind,
+            id: MessageId(id),
+            settles: false,
+            carried: false,
+            position,
+            after: position,
+            written: 0,
+            body,
+        }
+    }
+
+    fn accepted(id: u64) -> Entry {
+        let head = Accepted {
+            channel: "c".into(),
+            peer: String::new(),
+            received: 5,
+            control_id: String::new(),
+            message_type: String::new(),
+            application_ack: None,
+        };
+        entry(Kind::Accepted, id, &head)
+    }
+
+    fn outcome(id: u64, state: State) -> Entry {
+        let head = Outcome {
+            channel: "c".into(),
+            received: 5,
+            control_id: String::new(),
+            message_type: String::new(),
+            state,
+            reason: None,
+            detail: None,
+            nhs_number: None,
+            local_ids: Vec::new(),
+            quality: BTreeMap::new(),
+            configversion: String::new(),
+            events: Vec::new(),
+        };
+        entry(Kind::Outcome, id, &head)
+    }
+
+    fn settled(id: u64, state: State) -> Entry {
+        entry(Kind::State, id, &StateChange { channel: "c".into(), state, routes: 0 })
+    }
+
+    fn fold(entries: &[Entry]) -> Sums {
+        let mut ledger = Ledger::default();
+        for entry in entries {
+            ledger.apply(entry).unwrap();
+            assert!(ledger.total().balance(), "the sums hold at every moment");
+        }
+        ledger.total()
+    }
+
+    #[test]
+    fn every_message_is_in_exactly_one_state_at_every_moment() {
+        let sums = fold(&[
+            accepted(1),
+            accepted(2),
+            outcome(1, State::Published),
+            accepted(3),
+            outcome(2, State::Parked),
+            settled(1, State::Published),
+            outcome(3, State::Filtered),
+            settled(3, State::Filtered),
+            accepted(4),
+        ]);
+        let expected = (4, 1, 1, 1, 1);
+        let found = (sums.received, sums.pending, sums.parked, sums.published, sums.filtered);
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn copies_and_repetitions_count_nothing() {
+        let twice = [
+            accepted(1),
+            outcome(1, State::Parked),
+            accepted(1),
+            outcome(1, State::Parked),
+            accepted(2),
+            outcome(2, State::Published),
+            settled(2, State::Published),
+            settled(2, State::Published),
+        ];
+        let sums = fold(&twice);
+        assert_eq!((sums.received, sums.parked, sums.published), (2, 1, 1));
+    }
+
+    #[test]
+    fn a_ledger_survives_its_snapshot() {
+        let mut ledger = Ledger::default();
+        ledger.apply(&accepted(1)).unwrap();
+        ledger.apply(&outcome(1, State::Parked)).unwrap();
+        let text = serde_json::to_string(&ledger).unwrap();
+        assert_eq!(serde_json::from_str::<Ledger>(&text).unwrap(), ledger);
     }
 }

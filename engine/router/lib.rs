@@ -26,11 +26,15 @@ pub mod refused;
 
 pub mod entry;
 pub mod delivery;
+pub mod work;
+mod places;
+mod settle;
 pub mod process;
 pub mod order;
 pub mod routes;
 pub mod publish;
 pub mod embedded;
+pub mod broker_plan;
 pub mod amqp;
 pub mod topology;
 pub mod backoff;
@@ -42,5 +46,7 @@ pub mod query;
 
 pub mod engine;
 pub mod handle;
+mod lifeline;
+mod sampler;
 pub mod event;
 pub mod meters;

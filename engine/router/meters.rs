@@ -28,7 +28,7 @@ impl Meters {
         let settled = |state: &'static str| counter!("tieline_messages_settled_total", "channel" => name.clone(), "state" => state, "reason" => "");
         Self {
             received: counter!("tieline_messages_received_total", "channel" => name.clone()),
-            acknowledged: counter!("tieline_acknowledgements_total", "channel" => name.clone(), "code" => "accept"),
+            acknowledged: counter!("tieline_acknowledgements_total", "channel" => name.clone()),
             acknowledge_seconds: histogram!("tieline_acknowledge_duration_seconds", "channel" => name.clone()),
             delivery_seconds: histogram!("tieline_delivery_duration_seconds", "channel" => name.clone()),
             last_received: gauge!("tieline_last_received_timestamp_seconds", "channel" => name.clone()),

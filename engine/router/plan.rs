@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use record::source::Source;
 use transform::script::Script;
 
-use crate::amqp::Address;
+use crate::broker_plan::BrokerPlan;
 use crate::config::assemble;
 use crate::config::channel::Accept;
 use crate::config::load::Loaded;
@@ -78,15 +79,12 @@ pub struct ListenerPlan {
     pub refused: RefusedRing,
 }
 
-/// RabbitMQ.
-#[derive(Clone, Debug)]
-pub struct BrokerPlan {
-    /// Where it is.
-    pub address: Address,
-    /// What it must hold.
-    pub topology: Topology,
-    /// How long it may take to confirm an event.
-    pub confirm: Duration,
+impl ListenerPlan {
+    /// The clock of answers that belong to no channel: its first channel's.
+    pub fn zone(&self) -> &TimeZone {
+        const UTC: &TimeZone = &TimeZone::UTC;
+        self.channels.first().map_or(UTC, |channel| &channel.source.zone)
+    }
 }
 
 impl Plan {

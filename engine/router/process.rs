@@ -33,7 +33,6 @@ pub struct Facts {
 }
 
 /// A message whose patient is known as far as it can be.
-#[derive(Debug)]
 pub struct Identified {
     /// Bytes as received.
     pub frame: Bytes,
@@ -47,16 +46,17 @@ pub struct Identified {
     pub parked: Option<&'static str>,
 }
 
+/// Frame and keys name a patient: what is shown says only how far it got.
+impl std::fmt::Debug for Identified {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identified").field("parked", &self.parked).finish_non_exhaustive()
+    }
+}
+
 impl Identified {
-    /// A message whose channel is no longer in channels.yaml.
-    pub fn of_no_channel(frame: Bytes) -> Self {
-        Self {
-            frame,
-            message: None,
-            identity: None,
-            keys: Vec::new(),
-            parked: Some("channel.unknown"),
-        }
+    /// A message that no script may see, and that waits for nothing.
+    pub fn parked(frame: Bytes, reason: &'static str) -> Self {
+        Self { frame, message: None, identity: None, keys: Vec::new(), parked: Some(reason) }
     }
 }
 
@@ -101,16 +101,26 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes) -> Identified {
     let Ok(header) = Header::read(&message) else {
         return parked(frame, None, "structure");
     };
+    if !channel.accept.type_expected(&header.message_code, &header.trigger) {
+        return parked(frame, Some((message, header)), "trigger.unknown");
+    }
     if message.is_header_only() {
         return parked(frame, Some((message, header)), "structure");
     }
     match Identity::read(&message, &channel.source) {
         Err(conflict) => parked(frame, Some((message, header)), conflict.code()),
         Ok(identity) => {
-            let keys = identity::order_keys(&identity);
-            let keys = keys.iter().map(|key| OrderKey::from(key.as_str())).collect();
+            // A message without PID is left to the script, which may have no use for its kind.
+            let nobody = identity.is_nobody() && message.segment("PID", 1).is_some();
             let reason = site::unknown(&message, &channel.source)
-                .or_else(|| sensitivity::unsupported(&message));
+                .or_else(|| sensitivity::unsupported(&message))
+                .or(nobody.then_some("identity.none"));
+            let mut keys = identity::order_keys(&identity);
+            if reason == Some("identity.none") {
+                // It waits for nobody and holds nobody up.
+                keys.clear();
+            }
+            let keys = keys.iter().map(|key| OrderKey::from(key.as_str())).collect();
             let message = Some((message, header));
             Identified { frame, message, identity: Some(Arc::new(identity)), keys, parked: reason }
         }

@@ -12,6 +12,8 @@ pub struct Outgoing {
     pub event_type: String,
     /// `<ods>.<entity>.<verb>.<sensitivity>`.
     pub routing_key: String,
+    /// When its message was received, seconds since 1970 in UTC.
+    pub timestamp: u64,
     /// The final bytes; equal at every attempt.
     pub body: Bytes,
 }

@@ -10,12 +10,18 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use journal::entry::{Entry, Kind, Position};
 use journal::journal::Journal;
+use journal::reader::ReadError;
 use serde::Serialize;
 
 use crate::entry::{self, Accepted, Outcome, State, StateChange};
 
+/// Messages without a final state that a listing holds at once; the oldest beyond are left out.
+const MOST_OPEN: usize = 200_000;
+/// Bytes of events after which an answer ends.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+
 /// One message as `tieline messages` lists it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Row {
     /// Message id.
     pub id: u64,
@@ -42,6 +48,16 @@ pub struct Row {
     pub events: usize,
     /// Always absent in this version: duplicates are not yet recognised.
     pub duplicate_of: Option<u64>,
+}
+
+/// A row names a patient: what is shown of it says only which message it is.
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Row")
+            .field("id", &self.id)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Which messages to list.
@@ -73,9 +89,12 @@ pub fn messages(journal: &Journal, filter: &Filter) -> Vec<Row> {
     loop {
         let entry = match reader.next() {
             Ok(Some(entry)) => entry,
-            Ok(None) => break,
+            Ok(None) | Err(ReadError::Disk(_)) => break,
             Err(_) => continue,
         };
+        while open.len() > MOST_OPEN {
+            open.pop_first();
+        }
         if let Some(row) = take(&mut open, &entry)
             && filter.matches(&row.0, row.1)
         {
@@ -188,16 +207,17 @@ impl FromStr for Cursor {
 #[error("a cursor is what an earlier answer gave, as in 1.40.64+0")]
 pub struct CursorError;
 
-/// Up to `limit` events after `cursor` in publishing order, and the cursor behind them.
-/// Fewer than `limit` means that there are no more now.
+/// Up to `limit` events after `cursor` in publishing order, and the cursor behind them. Fewer come
+/// when there are no more now, or when they are large; none means that there are no more now.
 pub fn events(journal: &Journal, cursor: Cursor, limit: usize) -> (Vec<Bytes>, Cursor) {
     let mut found = Vec::new();
     let mut now = cursor;
     let mut reader = journal.reader(cursor.position);
-    while found.len() < limit {
+    let mut bytes = 0;
+    while found.len() < limit && bytes < MOST_BYTES {
         let entry = match reader.next() {
             Ok(Some(entry)) => entry,
-            Ok(None) => break,
+            Ok(None) | Err(ReadError::Disk(_)) => break,
             Err(_) => continue,
         };
         if entry.kind != Kind::Outcome || entry.carried {
@@ -210,6 +230,7 @@ pub fn events(journal: &Journal, cursor: Cursor, limit: usize) -> (Vec<Bytes>, C
         let fresh: Vec<Bytes> =
             all.into_iter().skip(skip).take(room).map(|(_, body)| body).collect();
         now = Cursor { position: entry.position, taken: skip + fresh.len() };
+        bytes += fresh.iter().map(Bytes::len).sum::<usize>();
         found.extend(fresh);
     }
     (found, now)

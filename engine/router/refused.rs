@@ -7,6 +7,8 @@ use bytes::Bytes;
 
 /// How many bytes of refused frames a listener keeps.
 const RING_BYTES: usize = 64 * 1024 * 1024;
+/// What a frame costs besides its bytes; an empty frame is not free.
+const OVERHEAD: usize = 512;
 
 /// One refused frame.
 #[derive(Clone)]
@@ -43,19 +45,24 @@ struct Inner {
     frames: VecDeque<RefusedFrame>,
     bytes: usize,
     total: u64,
+    /// The second in which a refusal was last told of.
+    told: Option<i64>,
 }
 
 impl RefusedRing {
-    /// Keeps a frame, dropping the oldest ones beyond the limit.
-    pub fn keep(&self, frame: RefusedFrame) {
+    /// Keeps a frame, dropping the oldest ones beyond the limit. Says whether the log may tell of
+    /// it: once a second, whatever a peer does.
+    pub fn keep(&self, frame: RefusedFrame) -> bool {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.total += 1;
-        inner.bytes += frame.bytes.len();
+        inner.bytes += frame.bytes.len() + OVERHEAD;
+        let second = frame.received.div_euclid(1000);
         inner.frames.push_back(frame);
         while inner.bytes > RING_BYTES {
             let Some(oldest) = inner.frames.pop_front() else { break };
-            inner.bytes -= oldest.bytes.len();
+            inner.bytes -= oldest.bytes.len() + OVERHEAD;
         }
+        inner.told.replace(second) != Some(second)
     }
 
     /// How many were refused since start.
@@ -88,5 +95,23 @@ mod tests {
         }
         assert_eq!(ring.total(), 5);
         assert_eq!(ring.frames().len(), 3);
+    }
+
+    #[test]
+    fn empty_frames_are_not_free_and_the_log_hears_of_one_a_second() {
+        let ring = RefusedRing::default();
+        let told = (0..300_000)
+            .filter(|number| {
+                ring.keep(RefusedFrame {
+                    received: number / 100,
+                    peer: String::new(),
+                    reason: "unreadable",
+                    size: 0,
+                    bytes: Bytes::new(),
+                })
+            })
+            .count();
+        assert!(ring.frames().len() <= RING_BYTES / OVERHEAD);
+        assert_eq!(told, 3);
     }
 }

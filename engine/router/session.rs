@@ -4,6 +4,7 @@
 //! answers in the order of the frames, each in one write. Between them stands a bounded queue: a
 //! client that never reads its answers stops its own reading, nobody else's.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ const ALLOWANCE: usize = 64 * 1024;
 const READ: usize = 16 * 1024;
 /// How long the CR behind FS may be late before FS alone ends the frame.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How long a peer may be silent in the middle of a frame.
+const MID_FRAME: Duration = Duration::from_secs(30);
 /// How much of an oversize frame is kept.
 const KEEP_OVERSIZE: usize = 64 * 1024;
 /// How long intake may be closed before a waiting connection is closed without an answer.
@@ -75,6 +78,7 @@ enum Answer {
         ticket: Ticket,
         frame: Option<Vec<u8>>,
         channel: Arc<ChannelPlan>,
+        received: Timestamp,
         since: Instant,
         /// Held until the frame is durable, then given back.
         charge: Charge,
@@ -104,9 +108,10 @@ pub async fn serve(
         intake,
         decoder: FrameDecoder::new(limits),
         charge: Charge::default(),
+        frame_since: None,
         answers,
     };
-    let read = if nodelay.is_ok() { reader.run().await } else { Ended::Error };
+    let Err(read) = if nodelay.is_ok() { reader.run().await } else { Err(Ended::Error) };
     // The reader's end of the queue is gone: the writer sends what is due and closes.
     let why = match writing.await {
         Ok(None) => read,
@@ -123,25 +128,26 @@ struct Reader {
     intake: Arc<Intake>,
     decoder: FrameDecoder,
     charge: Charge,
+    /// When the frame in the making began.
+    frame_since: Option<Instant>,
     answers: mpsc::Sender<Answer>,
 }
 
 impl Reader {
-    async fn run(mut self) -> Ended {
+    /// Until the connection ends, which is the only way out.
+    async fn run(mut self) -> Result<Infallible, Ended> {
         loop {
             while let Some(decoded) = self.decoder.next_frame() {
-                if let Err(ended) = self.decoded(decoded).await {
-                    return ended;
-                }
+                self.frame_since = None;
+                self.decoded(decoded).await?;
             }
-            let above = self.decoder.buffered().saturating_sub(ALLOWANCE);
-            self.intake.budget.raise(&mut self.charge, above).await;
+            self.charge_buffered().await?;
             // A peer that leaves out the CR behind FS now waits: only the pause tells.
             let may_have_ended = self.decoder.may_have_ended();
-            let limit = if may_have_ended { PAUSE } else { self.listener.idle };
+            let limit = self.silence_allowed(may_have_ended);
             let ready = tokio::select! {
-                () = self.intake.stop.cancelled() => return Ended::Stopping,
-                () = self.answers.closed() => return Ended::Write,
+                () = self.intake.stop.cancelled() => return Err(Ended::Stopping),
+                () = self.answers.closed() => return Err(Ended::Write),
                 ready = timeout(limit, self.stream.readable()) => ready,
             };
             match ready {
@@ -149,18 +155,54 @@ impl Reader {
                     self.decoder.end_without_return();
                     continue;
                 }
-                Err(_) => return Ended::Idle,
-                Ok(Err(_)) => return Ended::Error,
+                Err(_) if self.decoder.in_frame() => return Err(Ended::HalfFrame),
+                Err(_) => return Err(Ended::Idle),
+                Ok(Err(_)) => return Err(Ended::Error),
                 Ok(Ok(())) => {}
             }
             match self.read() {
-                Ok(0) if self.decoder.in_frame() => return Ended::HalfFrame,
-                Ok(0) => return Ended::Peer,
+                Ok(0) if self.decoder.in_frame() => return Err(Ended::HalfFrame),
+                Ok(0) => return Err(Ended::Peer),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Ended::Error,
+                Err(_) => return Err(Ended::Error),
             }
         }
+    }
+
+    /// What a frame in the making holds above the allowance is charged, and given back when it is
+    /// held no more.
+    async fn charge_buffered(&mut self) -> Result<(), Ended> {
+        let above = self.decoder.buffered().saturating_sub(ALLOWANCE);
+        if above == 0 {
+            drop(self.charge.take());
+            return Ok(());
+        }
+        self.raise(above).await
+    }
+
+    /// Waits for room in the budget, unless the connection has to end meanwhile.
+    async fn raise(&mut self, bytes: usize) -> Result<(), Ended> {
+        tokio::select! {
+            () = self.intake.stop.cancelled() => Err(Ended::Stopping),
+            () = self.answers.closed() => Err(Ended::Write),
+            () = self.intake.budget.raise(&mut self.charge, bytes) => Ok(()),
+        }
+    }
+
+    /// How long the peer may say nothing. Within a frame that is shorter, and a frame as a whole has
+    /// the idle time to end: a stalled peer holds memory that others wait for.
+    fn silence_allowed(&mut self, may_have_ended: bool) -> Duration {
+        if may_have_ended {
+            return PAUSE;
+        }
+        if !self.decoder.in_frame() {
+            self.frame_since = None;
+            return self.listener.idle;
+        }
+        let since = *self.frame_since.get_or_insert_with(Instant::now);
+        let left = self.listener.idle.saturating_sub(since.elapsed());
+        left.min(MID_FRAME)
     }
 
     /// Not async, so that the chunk lives on the stack and two thousand idle connections hold none.
@@ -193,6 +235,7 @@ impl Reader {
         let since = Instant::now();
         if header::is_acknowledgement(&frame) {
             Event::StrayAcknowledgement { listener: &self.listener.name }.emit();
+            drop(self.charge.take());
             return Ok(());
         }
         let Ok(header) = Header::from_frame(&frame) else {
@@ -223,7 +266,11 @@ impl Reader {
         since: Instant,
     ) -> Result<(), Ended> {
         self.room().await?;
-        self.intake.budget.raise(&mut self.charge, frame.len()).await;
+        // One small frame a connection is free, so that a spent budget stops nobody's heartbeat.
+        let alone = self.answers.capacity() == ANSWERS;
+        if frame.len() > ALLOWANCE || !alone {
+            self.raise(frame.len()).await?;
+        }
         let received = Timestamp::now();
         let head = Accepted {
             channel: channel.name.clone(),
@@ -243,10 +290,8 @@ impl Reader {
             ))
         });
         let ticket = self.intake.journal.append(entry::encode(&head, &[&frame]));
-        channel.meters.received.increment(1);
-        channel.meters.last_received.set(received.as_duration().as_secs_f64());
         let charge = self.charge.take();
-        let answer = Answer::Durable { ticket, frame: frame_out, channel, since, charge };
+        let answer = Answer::Durable { ticket, frame: frame_out, channel, received, since, charge };
         self.answers.send(answer).await.map_err(|_| Ended::Write)
     }
 
@@ -274,12 +319,12 @@ impl Reader {
         let code = acknowledgement::due(header, Outcome::Reject)?;
         let error =
             AckError { location: refusal.location, code: refusal.code, message: refusal.text };
-        let stamp = self.intake.stamps.next(Timestamp::now(), &jiff::tz::TimeZone::UTC);
+        let stamp = self.intake.stamps.next(Timestamp::now(), self.listener.zone());
         Some(acknowledgement::acknowledge(header, code, Some(refusal.text), Some(&error), &stamp))
     }
 
     fn unreadable(&self, frame: &[u8], text: &str) -> Vec<u8> {
-        let stamp = self.intake.stamps.next(Timestamp::now(), &jiff::tz::TimeZone::UTC);
+        let stamp = self.intake.stamps.next(Timestamp::now(), self.listener.zone());
         acknowledgement::refuse_unreadable(frame, text, &stamp)
     }
 
@@ -290,14 +335,14 @@ impl Reader {
         refusal: &Refusal,
         answer: Option<Vec<u8>>,
     ) -> Result<(), Ended> {
-        Event::Refused { listener: &self.listener.name, reason: refusal.reason }.emit();
-        self.listener.refused.keep(RefusedFrame {
+        let tell = self.listener.refused.keep(RefusedFrame {
             received: Timestamp::now().as_millisecond(),
             peer: self.peer.to_string(),
             reason: refusal.reason,
             size,
             bytes,
         });
+        Event::Refused { listener: &self.listener.name, reason: refusal.reason, tell }.emit();
         drop(self.charge.take());
         let Some(answer) = answer else { return Ok(()) };
         self.answers.send(Answer::Now(encode_frame(&answer))).await.map_err(|_| Ended::Write)
@@ -313,12 +358,14 @@ async fn write_answers(
     while let Some(answer) = queue.recv().await {
         let (frame, told) = match answer {
             Answer::Now(frame) => (Some(frame), None),
-            Answer::Durable { ticket, frame, channel, since, charge } => {
+            Answer::Durable { ticket, frame, channel, received, since, charge } => {
                 if ticket.await.is_err() {
                     // Nothing may be said: the sender's timeout makes it send again.
                     return Some(Ended::NotStored);
                 }
                 drop(charge);
+                channel.meters.received.increment(1);
+                channel.meters.last_received.set(received.as_duration().as_secs_f64());
                 (frame, Some((channel, since)))
             }
         };

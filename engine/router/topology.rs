@@ -1,8 +1,9 @@
 //! What the broker must hold: exchanges, one queue per subscriber, their bindings.
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::protocol::AMQPErrorKind;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{Connection, ExchangeKind};
+use lapin::{Connection, ErrorKind, ExchangeKind};
 
 use crate::routes::{Routes, Subscription};
 
@@ -21,25 +22,30 @@ impl Topology {
         format!("{}.restricted", self.exchange)
     }
 
-    /// Declares everything; harmless when it stands already. Uses a channel of its own, since a
-    /// difference between what is asked and what is there closes the channel.
-    pub async fn declare(&self, connection: &Connection) -> lapin::Result<()> {
+    /// Declares everything; harmless when it stands already. Gives back the subscribers whose queue
+    /// the broker holds differently: a person must decide between the two.
+    ///
+    /// Each queue has a channel of its own, since a difference closes the channel.
+    pub async fn declare(&self, connection: &Connection) -> lapin::Result<Vec<Difference>> {
         let channel = connection.create_channel().await?;
         for exchange in [self.exchange.clone(), self.restricted_exchange()] {
             let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
-            channel
-                .exchange_declare(
-                    exchange.into(),
-                    ExchangeKind::Topic,
-                    options,
-                    FieldTable::default(),
-                )
-                .await?;
+            let none = FieldTable::default();
+            channel.exchange_declare(exchange.into(), ExchangeKind::Topic, options, none).await?;
         }
+        channel.close(200, "done".into()).await?;
+        let mut differences = Vec::new();
         for subscription in &self.routes.subscriptions {
-            self.declare_subscriber(&channel, subscription).await?;
+            let channel = connection.create_channel().await?;
+            match self.declare_subscriber(&channel, subscription).await {
+                Ok(()) => channel.close(200, "done".into()).await?,
+                Err(error) => {
+                    let detail = refusal(&error).ok_or(error)?;
+                    differences.push(Difference { subscription: subscription.clone(), detail });
+                }
+            }
         }
-        channel.close(200, "done".into()).await
+        Ok(differences)
     }
 
     /// A durable quorum queue with a single active consumer, so that order survives a second
@@ -55,19 +61,38 @@ impl Topology {
         arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
         let queue = ShortString::from(subscription.queue.as_str());
         channel.queue_declare(queue.clone(), options, arguments).await?;
-        let mut exchanges = vec![self.exchange.clone()];
-        if subscription.restricted {
-            exchanges.push(self.restricted_exchange());
-        }
-        for exchange in exchanges {
-            for key in subscription.binding_keys() {
-                let bind = QueueBindOptions::default();
-                let source = ShortString::from(exchange.as_str());
-                channel
-                    .queue_bind(queue.clone(), source, key.into(), bind, FieldTable::default())
-                    .await?;
+        let restricted = ShortString::from(self.restricted_exchange());
+        for key in subscription.binding_keys() {
+            let key = ShortString::from(key);
+            let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+            let exchange = ShortString::from(self.exchange.as_str());
+            channel.queue_bind(queue.clone(), exchange, key.clone(), options, none.clone()).await?;
+            if subscription.restricted {
+                channel.queue_bind(queue.clone(), restricted.clone(), key, options, none).await?;
+            } else {
+                // It may have been entitled once; removing what is not there is no error.
+                channel.queue_unbind(queue.clone(), restricted.clone(), key, none).await?;
             }
         }
         Ok(())
+    }
+}
+
+/// A subscriber whose queue is not what channels.yaml asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Whose.
+    pub subscription: Subscription,
+    /// The broker's own words, which name the queue and the difference.
+    pub detail: String,
+}
+
+/// The broker's words when it refused one part and the connection lives.
+fn refusal(error: &lapin::Error) -> Option<String> {
+    match error.kind() {
+        ErrorKind::ProtocolError(refusal) if matches!(refusal.kind(), AMQPErrorKind::Soft(_)) => {
+            Some(refusal.get_message().to_string())
+        }
+        _ => None,
     }
 }

@@ -45,6 +45,11 @@ impl<'t> Path<'t> {
         Ok(Self { steps })
     }
 
+    /// Whether it leads into that element of the resource.
+    pub(crate) fn begins_with(&self, element: &str) -> bool {
+        matches!(self.steps.first(), Some(Step::Member(name)) if *name == element)
+    }
+
     /// What stands there.
     pub(crate) fn read<'v>(&self, value: &'v Value) -> Option<&'v Value> {
         self.steps.iter().try_fold(value, |value, step| match step {

@@ -12,6 +12,7 @@ use hl7::location::Location;
 use hl7::message::Message;
 use record::fhir::built::{Built, Unmappable};
 use rhai::{Array, Dynamic, EvalAltResult, Map};
+use serde_json::Value;
 
 use crate::fault::{Detail, Stop};
 use crate::json;
@@ -60,6 +61,8 @@ pub(crate) struct Run {
     trap: Trap,
     /// The Patient of the message as it stood after that many edits.
     patient: Option<(u64, Built)>,
+    /// `identifier` of the Patient of the message. No edit changes it: identifiers are read-only.
+    identifiers: OnceCell<Option<Value>>,
     identity: OnceCell<Dynamic>,
     previous: OnceCell<Dynamic>,
     time: OnceCell<Dynamic>,
@@ -182,6 +185,7 @@ impl Run {
             room_to_print: limits::PRINTED,
             trap: Trap::None,
             patient: None,
+            identifiers: OnceCell::new(),
             identity: OnceCell::new(),
             previous: OnceCell::new(),
             time: OnceCell::new(),
@@ -229,6 +233,19 @@ impl Run {
         Ok(patient)
     }
 
+    /// Whether a Patient has the identifiers of the patient the message is about.
+    pub(crate) fn is_about_its_patient(&self, built: &Built) -> bool {
+        let ours = self.identifiers.get_or_init(|| {
+            if let Some((_, patient)) = &self.patient {
+                return patient.resource.get("identifier").cloned();
+            }
+            let Input { message, source, identity, .. } = &*self.input;
+            let patient = record::fhir::patient::patient(message, source, identity).ok()?;
+            patient.resource.get("identifier").cloned()
+        });
+        built.resource.get("identifier") == ours.as_ref()
+    }
+
     /// Counts a data-quality finding.
     pub(crate) fn count(&mut self, code: &str) {
         *self.quality.entry(code.to_owned()).or_default() += 1;
@@ -260,7 +277,7 @@ impl Run {
     fn identity_map(&self) -> Dynamic {
         let identity = &self.input.identity;
         let text = |text: &str| -> Dynamic { text.into() };
-        let local = |id: &record::identity::LocalId| -> Dynamic {
+        let local = |id: &record::local::LocalId| -> Dynamic {
             Map::from([
                 ("authority".into(), text(&id.authority)),
                 ("kind".into(), text(&id.kind)),

@@ -1,5 +1,7 @@
 //! What a journal does about room, time and trouble while it runs.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
 use std::{
     path::Path,
     sync::{
@@ -14,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use journal::{
     checkpoint::CheckpointError,
-    disk::RealDisk,
+    disk::{Disk, RealDisk},
     entry::{Kind, MessageId, Position},
     faulty::FaultyDisk,
     journal::Journal,
@@ -107,18 +109,31 @@ fn retention_gives_a_full_disk_room() {
     for id in all {
         journal.record(Kind::State, id, Bytes::new(), true).wait().unwrap();
     }
-    let filled = disk.used();
-    // The second checkpoint finds no room but that of a spare.
     for _ in 0..2 {
         let end = *journal.durable().borrow();
-        journal.checkpoint(Bytes::from(vec![1; 900]), end).unwrap();
+        journal.checkpoint(Bytes::new(), end).unwrap();
     }
-    // Room for the checkpoints themselves, so that three volumes fit again.
-    disk.set_capacity(Some(filled + 8000));
     let retained = journal.retain(SystemTime::now()).unwrap();
     assert!(retained.volumes > 0 && retained.carried == 0, "{retained:?}");
     until(|| *journal.intake_open().borrow());
     journal.append(filler()).wait().unwrap();
+}
+
+#[test]
+fn a_checkpoint_that_finds_no_room_takes_that_of_a_spare() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = faulty();
+    let journal = open(&disk, settings(folder.path()));
+    journal.append(filler()).wait().unwrap();
+    until(|| spares(&journal) == 2);
+    disk.set_capacity(Some(disk.used()));
+    let end = *journal.durable().borrow();
+    journal.checkpoint(Bytes::from(vec![1; 3000]), end).unwrap();
+    assert_eq!(spares(&journal), 1);
+    journal.close();
+    let settings = settings(folder.path());
+    let recovered = Journal::open(Arc::new(disk), settings).unwrap().1;
+    assert_eq!(recovered.checkpoint, Some(Bytes::from(vec![1; 3000])));
 }
 
 #[test]
@@ -301,6 +316,49 @@ fn age_alone_drops_what_is_old_settled_and_covered() {
     assert!(journal.find(MessageId(1)).unwrap().is_none());
     let first = Position { volume: 1, batch: 1, entry: 0 };
     assert!(matches!(journal.reader(first).next(), Err(ReadError::Dropped { .. })));
+}
+
+/// Wherever the power goes while volumes are dropped: what is unsettled is there, once.
+#[test]
+fn retention_cut_short_loses_nothing_and_carries_nothing_twice() {
+    for operations in 0..12 {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = faulty();
+        let journal = open(&disk, settings(folder.path()));
+        for id in 1..12 {
+            journal.append(filler()).wait().unwrap();
+            journal.record(Kind::State, MessageId(id), Bytes::new(), id % 5 != 0).wait().unwrap();
+        }
+        until(|| spares(&journal) == 2);
+        for _ in 0..2 {
+            let end = *journal.durable().borrow();
+            journal.checkpoint(Bytes::new(), end).unwrap();
+        }
+        disk.power_off_after(operations);
+        journal.retain(SystemTime::now()).ok();
+        let disk = disk.crash().unwrap();
+        drop(journal);
+
+        let journal = open(&disk, settings(folder.path()));
+        journal.retain(SystemTime::now()).unwrap();
+        journal.close();
+        for name in disk.list(folder.path()).unwrap() {
+            if name.starts_with("checkpoint-") {
+                disk.remove(&folder.path().join(name)).unwrap();
+            }
+        }
+        let journal = open(&disk, settings(folder.path()));
+        let open: Vec<MessageId> = journal.unsettled(journal.next_id()).collect();
+        assert_eq!(open, [MessageId(5), MessageId(10)]);
+        let mut reader = journal.reader(Position::START);
+        let mut seen: Vec<_> = std::iter::from_fn(|| reader.next().unwrap())
+            .filter(|entry| open.contains(&entry.id))
+            .map(|entry| (entry.id, entry.kind))
+            .collect();
+        seen.sort_unstable();
+        let both = |id| [(MessageId(id), Kind::Accepted), (MessageId(id), Kind::State)];
+        assert_eq!(seen, [both(5), both(10)].concat(), "cut after {operations}");
+    }
 }
 
 #[test]

@@ -1,30 +1,39 @@
 //! ED and RP: documents and images inside a result, as FHIR Attachment.
 
 use hl7::segment::Repetition;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::text::stated;
+use crate::fhir::object::object;
+use crate::text::{stated, whole};
 
 /// An ED: source, type, subtype, encoding, data. `None` if the data is not what the encoding says:
 /// a document that cannot be opened must not look like one.
 pub(crate) fn encapsulated(ed: &Repetition<'_>) -> Option<Value> {
     let part = |component: usize| stated(ed.text(component, 1));
     let encoding = part(4).unwrap_or_default().to_ascii_uppercase();
-    let data = stated(ed.text(5, 1)).or_else(|| part(5))?;
+    let data = whole(ed, 5)?;
+    // More than the five components of an ED are a text cut at a `^` that was not escaped.
+    if ed.components().skip(5).any(|more| !more.raw().is_empty()) {
+        return None;
+    }
     let base64 = match encoding.as_str() {
         "BASE64" => checked_base64(&data)?,
         "HEX" => base64(&from_hex(&data)?),
         "A" | "" => base64(data.as_bytes()),
         _ => return None,
     };
-    Some(json!({ "contentType": content_type(part(2), part(3)), "data": base64 }))
+    Some(attachment(content_type(part(2), part(3)), "data", base64))
 }
 
 /// An RP: pointer, application, type, subtype.
 pub(crate) fn pointer(rp: &Repetition<'_>) -> Option<Value> {
     let part = |component: usize| stated(rp.text(component, 1));
-    let url = part(1)?;
-    Some(json!({ "contentType": content_type(part(3), part(4)), "url": url }))
+    let url = whole(rp, 1)?;
+    Some(attachment(content_type(part(3), part(4)), "url", url))
+}
+
+fn attachment(content_type: String, key: &str, content: String) -> Value {
+    object([("contentType", Value::String(content_type)), (key, Value::String(content))])
 }
 
 /// The MIME type from table 0191 and 0291: `IM` and `PDF` is what UK laboratories send for a PDF,
@@ -85,7 +94,10 @@ fn base64(bytes: &[u8]) -> String {
 pub(crate) fn without_data(attachment: &Value) -> Value {
     let kept: Map<String, Value> = attachment
         .as_object()
-        .map(|whole| whole.clone().into_iter().filter(|(key, _)| key != "data").collect())
+        .map(|whole| {
+            let kept = whole.iter().filter(|(key, _)| *key != "data");
+            kept.map(|(key, value)| (key.clone(), value.clone())).collect()
+        })
         .unwrap_or_default();
     Value::Object(kept)
 }

@@ -6,9 +6,10 @@ use hl7::location::Location;
 use hl7::message::Message;
 use hl7::segment::Segment;
 use hl7::value::Value as Sent;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::fhir::object::{object, only};
 use crate::text::stated;
 
 /// A resource that states only what the message stated.
@@ -70,10 +71,10 @@ pub(crate) struct Draft {
 impl Draft {
     /// A resource with its type, the id by which others of the bundle refer to it, and a profile.
     pub(crate) fn new(kind: &'static str, id: &str, profile: &str) -> Draft {
-        let mut body = Map::new();
-        body.insert("resourceType".to_owned(), json!(kind));
-        body.insert("id".to_owned(), json!(id));
-        body.insert("meta".to_owned(), json!({ "profile": [profile] }));
+        let mut body = Map::with_capacity(16);
+        body.insert("resourceType".to_owned(), Value::from(kind));
+        body.insert("id".to_owned(), Value::from(id));
+        body.insert("meta".to_owned(), object([("profile", only(Value::from(profile)))]));
         Draft { kind, body, cleared: Vec::new(), replaced: Vec::new(), quality: Vec::new() }
     }
 
@@ -91,7 +92,7 @@ impl Draft {
 
     /// Adds to a list; the list comes into being with its first entry.
     pub(crate) fn push(&mut self, element: &str, value: Value) {
-        let list = self.body.entry(element).or_insert_with(|| json!([]));
+        let list = self.body.entry(element).or_insert_with(|| Value::Array(Vec::new()));
         if let Value::Array(list) = list {
             list.push(value);
         }
@@ -135,8 +136,8 @@ impl Draft {
         if field.is_null() {
             return self.clear(path);
         }
-        let values: Vec<Value> = field.repetitions().filter_map(|each| read(&each)).collect();
-        if values.is_empty() {
+        let mut values = field.repetitions().filter_map(|each| read(&each)).peekable();
+        if values.peek().is_none() {
             return;
         }
         for value in values {
@@ -160,8 +161,18 @@ impl Draft {
 }
 
 /// An extension with one coded value.
-pub(crate) fn coded_extension(url: &str, concept: &Value) -> Value {
-    json!({ "url": url, "valueCodeableConcept": concept })
+pub(crate) fn coded_extension(url: &str, concept: Value) -> Value {
+    object([("url", Value::from(url)), ("valueCodeableConcept", concept)])
+}
+
+/// An extension with the code that a sender wrote.
+pub(crate) fn code_as_sent(url: &str, code: &str) -> Value {
+    object([("url", Value::from(url)), ("valueCode", Value::from(code))])
+}
+
+/// An identifier of a system.
+pub(crate) fn identifier_in(system: &str, value: &str) -> Value {
+    object([("system", Value::from(system)), ("value", Value::from(value))])
 }
 
 const RESOURCES: Uuid = Uuid::from_u128(0x4c1b_8f0e_94a7_5d43_9b0d_51c2_6f0a_7e11);
@@ -182,5 +193,5 @@ pub(crate) fn id(message: &Message, kind: &str, number: usize) -> String {
 
 /// A reference to a resource of the same bundle.
 pub(crate) fn reference(id: &str) -> Value {
-    json!({ "reference": format!("urn:uuid:{id}") })
+    object([("reference", Value::String(format!("urn:uuid:{id}")))])
 }

@@ -1,6 +1,6 @@
 //! The `data` of an event: a Bundle of what a message stated.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::fhir::built::Built;
 
@@ -31,10 +31,13 @@ pub fn bundle(resources: Vec<Built>) -> Built {
         whole.replaced.extend(built.replaced.into_iter().map(located));
         whole.quality.extend(built.quality);
         let url = built.resource["id"].as_str().map(|id| format!("urn:uuid:{id}"));
-        entries.push(match url {
-            Some(url) => json!({ "fullUrl": url, "resource": built.resource }),
-            None => json!({ "resource": built.resource }),
-        });
+        // By hand, because `json!` would copy the whole resource.
+        let mut entry = Map::new();
+        if let Some(url) = url {
+            entry.insert("fullUrl".to_owned(), Value::String(url));
+        }
+        entry.insert("resource".to_owned(), built.resource);
+        entries.push(Value::Object(entry));
     }
     whole.resource["entry"] = Value::Array(entries);
     whole

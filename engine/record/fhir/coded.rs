@@ -1,10 +1,11 @@
 //! Coded values: CE and CWE, and the code systems of UK feeds.
 
 use hl7::segment::Repetition;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::fhir::names::{LOCAL_CODES, TERMINOLOGY};
-use crate::text::stated;
+use crate::fhir::object::{object, only, put};
+use crate::text::whole;
 
 /// Code systems by the names that feeds give them (table 0396 and common others), in capitals.
 const SYSTEMS: [(&str, &str); 14] = [
@@ -41,6 +42,12 @@ pub fn system(name: &str) -> String {
     format!("{LOCAL_CODES}{}", name.trim().chars().map(plain).collect::<String>())
 }
 
+/// Whether a text can be the name of a code system: `L`, `99LAB`, `ISO+` or an OID, but not `9/L`.
+pub(crate) fn is_system_name(text: &str) -> bool {
+    let named = text.bytes().any(|byte| byte.is_ascii_alphabetic()) && !text.contains('/');
+    named || is_oid(text)
+}
+
 fn is_oid(text: &str) -> bool {
     text.contains('.') && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
@@ -49,52 +56,63 @@ fn is_oid(text: &str) -> bool {
 /// as sent; a text that stands alone is the concept's text (CWE-9 before CE-2). Nothing is looked
 /// up and nothing invented.
 pub fn concept(coded: &Repetition<'_>) -> Option<Value> {
-    let part = |component: usize| stated(coded.text(component, 1));
+    let part = |component: usize| whole(coded, component);
     let coding = |code: usize| {
-        let mut coding = Map::new();
         let id = part(code)?;
-        if let Some(name) = part(code + 2) {
-            coding.insert("system".to_owned(), json!(system(&name)));
-        }
-        coding.insert("code".to_owned(), json!(id));
-        if let Some(text) = part(code + 1) {
-            coding.insert("display".to_owned(), json!(text));
-        }
+        let mut coding = Map::with_capacity(3);
+        put(&mut coding, "system", part(code + 2).map(|name| system(&name)));
+        put(&mut coding, "code", Some(id));
+        put(&mut coding, "display", part(code + 1));
         Some(Value::Object(coding))
     };
     let codings: Vec<Value> = [1, 4].into_iter().filter_map(coding).collect();
     let text = part(9).or_else(|| part(2)).or_else(|| part(5));
-    let mut concept = Map::new();
+    let mut concept = Map::with_capacity(2);
     if !codings.is_empty() {
         concept.insert("coding".to_owned(), Value::Array(codings));
     }
-    if let Some(text) = text {
-        concept.insert("text".to_owned(), json!(text));
-    }
+    put(&mut concept, "text", text);
     (!concept.is_empty()).then_some(Value::Object(concept))
 }
 
 /// A concept of one code in one system, with the text that was sent beside it.
 pub fn in_system(system: &str, code: &str, text: Option<&str>) -> Value {
-    let mut coding = Map::new();
-    coding.insert("system".to_owned(), json!(system));
-    coding.insert("code".to_owned(), json!(code));
-    if let Some(text) = text {
-        coding.insert("display".to_owned(), json!(text));
-    }
-    json!({ "coding": [coding] })
+    let mut coding = Map::with_capacity(3);
+    put(&mut coding, "system", Some(system.to_owned()));
+    put(&mut coding, "code", Some(code.to_owned()));
+    put(&mut coding, "display", text.map(str::to_owned));
+    object([("coding", only(Value::Object(coding)))])
+}
+
+/// A concept that is only a text.
+pub(crate) fn in_words(text: &str) -> Value {
+    object([("text", Value::from(text))])
 }
 
 /// A code of a UK Core code system if it is one of `known`; otherwise the code as text, since a code
 /// in the wrong system says something else.
 pub fn uk(system: &str, known: &str, code: &str, text: Option<&str>) -> Value {
     let is_known = known.split(' ').any(|each| each == code);
-    if is_known { in_system(system, code, text) } else { json!({ "text": text.unwrap_or(code) }) }
+    if is_known { in_system(system, code, text) } else { in_words(text.unwrap_or(code)) }
 }
 
 #[cfg(test)]
 mod tests {
+    use hl7::message::{Message, Reading};
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_text_is_not_cut_where_it_says_and() {
+        let text =
+            "MSH|^~\\&|LIMS\rOBX|1|CE|A||^Adenovirus & RSV not detected~MV^Measles & mumps^LIMS";
+        let message = Message::parse(text.as_bytes(), &Reading::default()).expect("a message");
+        let field = message.segment("OBX", 1).and_then(|obx| obx.field(5)).expect("a value");
+        let concepts: Vec<_> = field.repetitions().filter_map(|each| concept(&each)).collect();
+        assert_eq!(concepts[0], json!({ "text": "Adenovirus & RSV not detected" }));
+        assert_eq!(concepts[1]["coding"][0]["display"], "Measles & mumps");
+    }
 
     #[test]
     fn systems_are_known_tables_oids_or_the_senders_own() {

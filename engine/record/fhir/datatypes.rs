@@ -2,11 +2,14 @@
 
 use hl7::segment::Repetition;
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use crate::fhir::built::identifier_in;
+use crate::fhir::coded::{in_system, in_words};
 use crate::fhir::names::{GMC_NUMBER, GMP_NUMBER, ODS_ORGANISATION, ODS_SITE, TERMINOLOGY};
+use crate::fhir::object::{object, put};
 use crate::site::is_practice_code;
-use crate::text::{is_ods_code, stated};
+use crate::text::{is_ods_code, stated, whole};
 use crate::time::Moment;
 
 fn part(of: &Repetition<'_>, component: usize) -> Option<String> {
@@ -16,7 +19,7 @@ fn part(of: &Repetition<'_>, component: usize) -> Option<String> {
 /// An XPN as `HumanName`. XPN-7 in the words of PDS and of table 0200; a word that FHIR has no use
 /// for leaves `use` out.
 pub(crate) fn human_name(name: &Repetition<'_>, zone: &TimeZone) -> Option<Value> {
-    let mut out = Map::new();
+    let mut out = Map::with_capacity(6);
     let kind = part(name, 7).unwrap_or_default().to_ascii_uppercase();
     let usage = match kind.as_str() {
         "L" | "R" => Some("official"),
@@ -40,7 +43,7 @@ pub(crate) fn human_name(name: &Repetition<'_>, zone: &TimeZone) -> Option<Value
 /// An XAD as `Address`: XAD-1 may have the parts of a SAD; XAD-7 in its UK meaning (H home, PST
 /// correspondence, TMP temporary).
 pub(crate) fn address(address: &Repetition<'_>, zone: &TimeZone) -> Option<Value> {
-    let mut out = Map::new();
+    let mut out = Map::with_capacity(8);
     let kind = part(address, 7).unwrap_or_default().to_ascii_uppercase();
     let (usage, form) = match kind.as_str() {
         "H" | "P" => (Some("home"), None),
@@ -53,9 +56,9 @@ pub(crate) fn address(address: &Repetition<'_>, zone: &TimeZone) -> Option<Value
     put(&mut out, "use", usage.map(str::to_owned));
     put(&mut out, "type", form.map(str::to_owned));
     let street = (1..=3).map(|at| stated(address.text(1, at)));
-    list(&mut out, "line", street.chain([part(address, 2)]));
-    put(&mut out, "city", part(address, 3));
-    put(&mut out, "district", part(address, 4));
+    list(&mut out, "line", street.chain([whole(address, 2)]));
+    put(&mut out, "city", whole(address, 3));
+    put(&mut out, "district", whole(address, 4));
     put(&mut out, "postalCode", part(address, 5));
     put(&mut out, "country", part(address, 6));
     let located =
@@ -80,7 +83,9 @@ pub(crate) fn telecom(telecom: &Repetition<'_>, usage: &str) -> Option<Value> {
         (None, None) => return None,
     };
     let mobile = usage == "home" && system == "phone" && equipment == "CP";
-    Some(json!({ "system": system, "value": value, "use": if mobile { "mobile" } else { usage } }))
+    let usage = if mobile { "mobile" } else { usage };
+    let (system, usage) = (Value::from(system), Value::from(usage));
+    Some(object([("system", system), ("value", Value::String(value)), ("use", usage)]))
 }
 
 fn phone_system(equipment: &str) -> &'static str {
@@ -99,12 +104,12 @@ fn dialled(telecom: &Repetition<'_>) -> Option<String> {
 
 /// A CX as `Identifier` of the organisation that CX-4 names, with the type of table 0203.
 pub(crate) fn identifier(id: &Repetition<'_>, zone: &TimeZone) -> Option<Value> {
-    let mut out = Map::new();
+    let mut out = Map::with_capacity(4);
     let value = part(id, 1)?;
     if let Some(kind) = part(id, 5) {
         out.insert("type".to_owned(), identifier_type(&kind));
     }
-    out.insert("value".to_owned(), json!(value));
+    put(&mut out, "value", Some(value));
     if let Some(authority) = part(id, 4) {
         out.insert("assigner".to_owned(), organisation(&authority, None));
     }
@@ -117,32 +122,33 @@ pub(crate) fn identifier_type(kind: &str) -> Value {
     const KNOWN: [&str; 14] =
         ["AN", "CNN", "DN", "EI", "FILL", "MR", "NH", "NI", "PI", "PLAC", "PN", "PT", "VN", "XX"];
     if KNOWN.contains(&kind) {
-        json!({ "coding": [{ "system": format!("{TERMINOLOGY}v2-0203"), "code": kind }] })
+        in_system(&format!("{TERMINOLOGY}v2-0203"), kind, None)
     } else {
-        json!({ "text": kind })
+        in_words(kind)
     }
 }
 
 /// An organisation or site: by ODS code where the text has the form of one (a site code is longer
 /// than the three characters of a trust), else by name.
 pub(crate) fn organisation(code: &str, name: Option<&str>) -> Value {
-    let mut out = Map::new();
-    if is_ods_code(code) {
+    let mut out = Map::with_capacity(2);
+    let coded = is_ods_code(code);
+    if coded {
         let site = code.len() == 5;
         let system = if site { ODS_SITE } else { ODS_ORGANISATION };
-        out.insert("identifier".to_owned(), json!({ "system": system, "value": code }));
+        out.insert("identifier".to_owned(), identifier_in(system, code));
     }
-    let shown = name.or_else(|| (!is_ods_code(code)).then_some(code));
+    let shown = name.or_else(|| (!coded).then_some(code));
     put(&mut out, "display", shown.map(str::to_owned));
     Value::Object(out)
 }
 
 /// A GP practice by its code.
 pub(crate) fn practice(code: Option<&str>, name: Option<&str>) -> Option<Value> {
-    let mut out = Map::new();
-    out.insert("type".to_owned(), json!("Organization"));
+    let mut out = Map::with_capacity(3);
+    out.insert("type".to_owned(), Value::from("Organization"));
     if let Some(code) = code.filter(|code| is_practice_code(code)) {
-        out.insert("identifier".to_owned(), json!({ "system": ODS_ORGANISATION, "value": code }));
+        out.insert("identifier".to_owned(), identifier_in(ODS_ORGANISATION, code));
     }
     put(&mut out, "display", name.map(str::to_owned));
     (out.len() > 1).then_some(Value::Object(out))
@@ -151,8 +157,8 @@ pub(crate) fn practice(code: Option<&str>, name: Option<&str>) -> Option<Value> 
 /// An XCN as a reference to a practitioner: a GP's national code (G and seven digits), a consultant
 /// code (C and the seven digits of the GMC number), or a number of the sender's own.
 pub(crate) fn practitioner(doctor: &Repetition<'_>) -> Option<Value> {
-    let mut out = Map::new();
-    out.insert("type".to_owned(), json!("Practitioner"));
+    let mut out = Map::with_capacity(3);
+    out.insert("type".to_owned(), Value::from("Practitioner"));
     if let Some(code) = part(doctor, 1).filter(|code| !matches!(code.as_str(), "UNK" | "NA")) {
         out.insert("identifier".to_owned(), professional_number(&code));
     }
@@ -165,11 +171,11 @@ pub(crate) fn practitioner(doctor: &Repetition<'_>) -> Option<Value> {
 fn professional_number(code: &str) -> Value {
     let seven = |rest: &str| rest.len() == 7 && rest.bytes().all(|byte| byte.is_ascii_digit());
     if code.strip_prefix('G').is_some_and(seven) {
-        json!({ "system": GMP_NUMBER, "value": code })
+        identifier_in(GMP_NUMBER, code)
     } else if code.strip_prefix('C').is_some_and(seven) {
-        json!({ "system": GMC_NUMBER, "value": code })
+        identifier_in(GMC_NUMBER, code)
     } else {
-        json!({ "value": code })
+        object([("value", Value::from(code))])
     }
 }
 
@@ -192,15 +198,9 @@ fn period(
     }
 }
 
-fn put(out: &mut Map<String, Value>, key: &str, text: Option<String>) {
-    if let Some(text) = text {
-        out.insert(key.to_owned(), Value::String(text));
-    }
-}
-
 fn list(out: &mut Map<String, Value>, key: &str, texts: impl IntoIterator<Item = Option<String>>) {
-    let texts: Vec<String> = texts.into_iter().flatten().collect();
+    let texts: Vec<Value> = texts.into_iter().flatten().map(Value::String).collect();
     if !texts.is_empty() {
-        out.insert(key.to_owned(), json!(texts));
+        out.insert(key.to_owned(), Value::Array(texts));
     }
 }

@@ -5,9 +5,10 @@
 //! number, and where its digits differ from the text (`12.80`, `+5`, `007`) the text goes along in
 //! the extension `as-sent` on the element. What a float cannot hold exactly is not a number here.
 
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Map, Number, Value};
 
 use crate::fhir::names::AS_SENT;
+use crate::fhir::object::{object, only};
 
 /// A decimal number as HL7 writes it (data type NM): a sign, digits, a point, digits.
 #[derive(Clone, PartialEq)]
@@ -42,8 +43,10 @@ impl Decimal {
     pub(crate) fn put(&self, quantity: &mut Map<String, Value>) {
         quantity.insert("value".to_owned(), Value::Number(self.number.clone()));
         if self.number.to_string() != self.text {
-            let as_sent = json!({ "url": AS_SENT, "valueString": self.text });
-            quantity.insert("_value".to_owned(), json!({ "extension": [as_sent] }));
+            let as_sent =
+                [("url", Value::from(AS_SENT)), ("valueString", Value::from(self.text.as_str()))];
+            let extended = object([("extension", only(object(as_sent)))]);
+            quantity.insert("_value".to_owned(), extended);
         }
     }
 }
@@ -78,6 +81,7 @@ fn canonical(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 

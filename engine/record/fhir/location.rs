@@ -1,9 +1,10 @@
 //! PL: where a patient is, by the order of parts that the source uses.
 
 use hl7::segment::Repetition;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::fhir::datatypes::organisation;
+use crate::fhir::object::{object, put};
 use crate::source::PointOfCare;
 use crate::text::{is_ods_code, stated};
 
@@ -37,9 +38,10 @@ pub(crate) fn places(pl: &Repetition<'_>, order: PointOfCare) -> Vec<Placed> {
 }
 
 fn within(code: &str, site: Option<&str>) -> Value {
-    let mut identifier = json!({ "value": code });
+    let mut identifier = Map::with_capacity(2);
+    put(&mut identifier, "value", Some(code.to_owned()));
     if let Some(site) = site.filter(|site| is_ods_code(site)) {
-        identifier["assigner"] = organisation(site, None);
+        identifier.insert("assigner".to_owned(), organisation(site, None));
     }
-    json!({ "identifier": identifier, "display": code })
+    object([("identifier", Value::Object(identifier)), ("display", Value::from(code))])
 }

@@ -16,6 +16,8 @@ pub const RESULT_KEY: &str = "urn:tieline:id:resultkey";
 pub const AS_SENT: &str = "urn:tieline:extension:as-sent";
 /// OBX-11 as it was sent.
 pub const OBSERVATION_STATUS: &str = "urn:tieline:extension:observation-status";
+/// OBR-25 as it was sent.
+pub const REPORT_STATUS: &str = "urn:tieline:extension:report-status";
 /// OBX-4, which tells observations of the same code apart.
 pub const SUB_ID: &str = "urn:tieline:extension:sub-id";
 /// Beginning of the systems of codes that only the sender knows; the sender's name of it follows.

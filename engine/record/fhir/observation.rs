@@ -1,18 +1,24 @@
 //! OBX as UK Core Observation.
 
 use hl7::message::Message;
-use hl7::segment::Segment;
-use serde_json::{Value, json};
+use hl7::segment::{Repetition, Segment};
+use serde_json::Value;
 
 use crate::fhir::attachment::without_data;
-use crate::fhir::built::{Draft, Unmappable, id, reference};
-use crate::fhir::coded::{concept, in_system};
+use crate::fhir::built::{Draft, Unmappable, code_as_sent, id, identifier_in, reference};
+use crate::fhir::coded::{concept, in_system, in_words};
 use crate::fhir::names::{FHIR_R5, OBSERVATION_STATUS, RESULT_KEY, SUB_ID, TERMINOLOGY, UK_CORE};
+use crate::fhir::object::{object, only};
 use crate::fhir::value::{Observed, absent_reason, observed};
 use crate::result::code;
 use crate::source::Source;
-use crate::text::{rendered, stated};
+use crate::text::{rendered, stated, whole, whole_of};
 use crate::time::Moment;
+
+/// Codes of `v3-ObservationInterpretation`, which has those of table 0078 that laboratories use. Not
+/// its retired `H*` and `L*`, "critically high" and "low": as flags of a laboratory they may be less.
+const INTERPRETATIONS: &str = "< > A AA B CAR D DET E EX EXP H HH HU HX I IE IND L LL LU LX N NCL ND \
+    NEG NR NS OBX POS QCF R RR S SDD SYN-R SYN-S TOX U UNE W WR";
 
 /// What the observations of one report have in common.
 pub(crate) struct Context<'m> {
@@ -24,11 +30,11 @@ pub(crate) struct Context<'m> {
     pub(crate) effective: Option<Value>,
 }
 
-/// An observation, and the document it holds: that belongs to the report.
+/// An observation, and the documents it holds: those belong to the report.
 pub(crate) struct Observation {
     pub(crate) draft: Draft,
     pub(crate) id: String,
-    pub(crate) document: Option<Value>,
+    pub(crate) documents: Vec<Value>,
 }
 
 /// Builds the Observation of an OBX under its key.
@@ -41,23 +47,24 @@ pub(crate) fn observation(
     let own_id = id(context.message, "Observation", obx.index());
     let mut draft = Draft::new("Observation", &own_id, &format!("{UK_CORE}{profile}"));
     let status = code(Some(obx), 11);
-    draft.push("identifier", json!({ "system": RESULT_KEY, "value": key }));
+    draft.push("identifier", identifier_in(RESULT_KEY, key));
     set_status(&mut draft, &status);
-    if let Some(sub_id) = stated(obx.text(4, 1)) {
-        draft.extension(json!({ "url": SUB_ID, "valueString": sub_id }));
+    if let Some(sub_id) = whole_of(obx, 4, 1) {
+        let sub_id = Value::String(sub_id);
+        draft.extension(object([("url", Value::from(SUB_ID)), ("valueString", sub_id)]));
     }
     if context.laboratory {
         let system = format!("{TERMINOLOGY}observation-category");
-        draft.set("category", json!([in_system(&system, "laboratory", None)]));
+        draft.set("category", only(in_system(&system, "laboratory", None)));
     }
     let named = obx.field(3).and_then(|field| field.repetition(1));
     let named = named.and_then(|named| concept(&named));
     draft.set("code", named.ok_or_else(|| Unmappable::in_field("result.no-code", obx, 3))?);
     draft.set("subject", reference(&id(context.message, "Patient", 1)));
     effective(&mut draft, context, obx);
-    let document = value(&mut draft, context, obx, &status)?;
+    let documents = value(&mut draft, context, obx, &status)?;
     surroundings(&mut draft, context.message, obx);
-    Ok(Observation { draft, id: own_id, document })
+    Ok(Observation { draft, id: own_id, documents })
 }
 
 /// OBX-11 (table 0085). FHIR has fewer words, so the code goes along as it was sent.
@@ -80,16 +87,16 @@ fn set_status(draft: &mut Draft, status: &str) {
             "unknown"
         }
     };
-    draft.set("status", json!(word));
+    draft.set("status", Value::from(word));
     if !status.is_empty() {
-        draft.extension(json!({ "url": OBSERVATION_STATUS, "valueCode": status }));
+        draft.extension(code_as_sent(OBSERVATION_STATUS, status));
     }
 }
 
 fn effective(draft: &mut Draft, context: &Context<'_>, obx: &Segment<'_>) {
     let own = stated(obx.text(14, 1)).map(|text| Moment::read(&text, &context.source.zone));
     match own {
-        Some(Ok(moment)) => draft.set("effectiveDateTime", json!(moment.fhir())),
+        Some(Ok(moment)) => draft.set("effectiveDateTime", Value::from(moment.fhir())),
         unreadable => {
             if unreadable.is_some() {
                 draft.quality.push("date.unreadable");
@@ -101,25 +108,31 @@ fn effective(draft: &mut Draft, context: &Context<'_>, obx: &Segment<'_>) {
     }
 }
 
-/// Sets the value; gives back a document. One that was withdrawn stays with its observation: it
-/// must not stand among the documents of the report.
+/// Sets the value; gives back its documents. Those that were withdrawn stay with their observation:
+/// they must not stand among the documents of the report.
 fn value(
     draft: &mut Draft,
     context: &Context<'_>,
     obx: &Segment<'_>,
     status: &str,
-) -> Result<Option<Value>, Unmappable> {
+) -> Result<Vec<Value>, Unmappable> {
     match observed(context.message, obx, context.source)? {
         Observed::Value(element, value, quality) => {
             draft.set(element, value);
             draft.quality.extend(quality);
         }
-        Observed::Attachment(document) => {
-            let withdrawn = matches!(status, "D" | "W");
-            let shown = if withdrawn { document.clone() } else { without_data(&document) };
+        Observed::Attachments(documents) => {
             let url = format!("{FHIR_R5}extension-Observation.value");
-            draft.extension(json!({ "url": url, "valueAttachment": shown }));
-            return Ok((!withdrawn).then_some(document));
+            let mut shown = |document: Value| {
+                let url = Value::from(url.as_str());
+                draft.extension(object([("url", url), ("valueAttachment", document)]));
+            };
+            if matches!(status, "D" | "W") {
+                documents.into_iter().for_each(shown);
+                return Ok(Vec::new());
+            }
+            documents.iter().map(without_data).for_each(&mut shown);
+            return Ok(documents);
         }
         Observed::Null => draft.clear("value"),
         Observed::Absent => {
@@ -131,35 +144,60 @@ fn value(
             draft.set("dataAbsentReason", reason.map(absent_reason));
         }
     }
-    Ok(None)
+    Ok(Vec::new())
 }
 
 /// Flags, reference range, performer and comments: what a value must not be read without.
 fn surroundings(draft: &mut Draft, message: &Message, obx: &Segment<'_>) {
-    draft.set_all(obx, 8, ("interpretation", "interpretation"), |flag| {
-        let code = stated(flag.text(1, 1))?;
-        Some(in_system(&format!("{TERMINOLOGY}v3-ObservationInterpretation"), &code, None))
-    });
+    draft.set_all(obx, 8, ("interpretation", "interpretation"), interpretation);
     // An observation is always stated whole, so that only a deletion needs to be named.
     draft.replaced.clear();
-    if let Some(range) = draft.read(obx, 7, "referenceRange") {
-        draft.set("referenceRange", json!([{ "text": range }]));
+    let flags = draft.body.get("interpretation").and_then(Value::as_array);
+    if flags.is_some_and(|flags| flags.iter().any(|flag| flag.get("coding").is_none())) {
+        draft.quality.push("result.flag-unmapped");
     }
+    reference_range(draft, message, obx);
     let performer = [23, 15]
         .into_iter()
-        .find_map(|field| stated(obx.text(field, 1)).or_else(|| stated(obx.text(field, 2))));
+        .find_map(|field| whole_of(obx, field, 1).or_else(|| whole_of(obx, field, 2)));
     if let Some(name) = performer {
-        draft.set("performer", json!([{ "type": "Organization", "display": name }]));
+        let named = [("type", Value::from("Organization")), ("display", Value::String(name))];
+        draft.set("performer", only(object(named)));
     }
-    if let Some(text) = comments(message, obx) {
-        draft.set("note", json!([{ "text": text }]));
+    if let Some(text) = comments(message, obx.notes()) {
+        draft.set("note", only(in_words(&text)));
     }
 }
 
-/// The NTE lines behind a segment as one text; blank lines among them matter for the layout.
-pub(crate) fn comments(message: &Message, segment: &Segment<'_>) -> Option<String> {
+/// OBX-8: a code that the standard has, else what was sent, as text.
+fn interpretation(flag: &Repetition<'_>) -> Option<Value> {
+    let code = whole(flag, 1).or_else(|| whole(flag, 2))?;
+    let known = INTERPRETATIONS.split(' ').any(|each| each == code);
+    let system = || format!("{TERMINOLOGY}v3-ObservationInterpretation");
+    Some(if known { in_system(&system(), &code, None) } else { in_words(&code) })
+}
+
+/// OBX-7, all of it: a range may have a line for each sex, and delimiters that were not escaped.
+fn reference_range(draft: &mut Draft, message: &Message, obx: &Segment<'_>) {
+    let Some(field) = obx.field(7) else { return };
+    if field.is_null() {
+        return draft.clear("referenceRange");
+    }
+    let lines: Vec<String> =
+        field.repetitions().map(|line| rendered(message, line.raw())).collect();
+    let text = lines.join("\n");
+    if !text.trim().is_empty() {
+        draft.set("referenceRange", only(in_words(text.trim())));
+    }
+}
+
+/// NTE lines as one text; blank lines among them matter for the layout.
+pub(crate) fn comments<'m>(
+    message: &Message,
+    notes: impl Iterator<Item = Segment<'m>>,
+) -> Option<String> {
     let mut lines = Vec::new();
-    for note in segment.notes() {
+    for note in notes {
         let Some(field) = note.field(3).filter(|field| !field.is_null()) else {
             lines.push(String::new());
             continue;

@@ -1,16 +1,18 @@
 //! PID and PD1 as UK Core Patient.
 
 use hl7::message::Message;
-use hl7::segment::Segment;
-use serde_json::{Value, json};
+use hl7::segment::{Repetition, Segment};
+use serde_json::{Map, Value};
 
 use crate::claim::claims_nhs_number;
-use crate::fhir::built::{Built, Draft, Unmappable, coded_extension, id};
+use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, coded_extension, id};
 use crate::fhir::coded::{concept, in_system, uk};
 use crate::fhir::datatypes::{address, human_name, identifier, organisation, telecom};
 use crate::fhir::names::{AS_SENT, FHIR, NHS_NUMBER, UK_CODES, UK_CORE};
+use crate::fhir::object::{object, only, put};
 use crate::fhir::practice::general_practitioner;
 use crate::identity::Identity;
+use crate::nhs_number::NhsNumber;
 use crate::precision::Precision;
 use crate::source::Source;
 use crate::text::stated;
@@ -56,7 +58,9 @@ fn identifiers(draft: &mut Draft, pid: &Segment<'_>, source: &Source, identity: 
         return draft.clear("identifier");
     }
     for id in field.repetitions().filter(|id| !claims_nhs_number(id, rules)) {
-        if let Some(id) = identifier(&id, &source.zone) {
+        if is_broken_national_number(&id) {
+            draft.quality.push("nhs-number.unreadable");
+        } else if let Some(id) = identifier(&id, &source.zone) {
             draft.push("identifier", id);
         }
     }
@@ -68,15 +72,25 @@ fn identifiers(draft: &mut Draft, pid: &Segment<'_>, source: &Source, identity: 
     }
 }
 
+/// Whether an identifier is called a national number but cannot be one, such as a masked number: it
+/// must not stand there as one. CHI and H&C numbers have the same form and check digit.
+fn is_broken_national_number(id: &Repetition<'_>) -> bool {
+    let national = stated(id.text(5, 1)).is_some_and(|kind| matches!(kind.as_str(), "NH" | "NHS"));
+    let value = stated(id.text(1, 1));
+    national && value.is_some_and(|value| NhsNumber::parse(&value).is_err())
+}
+
 fn nhs_number(number: &str, identity: &Identity) -> Value {
-    let mut out = json!({ "system": NHS_NUMBER, "value": number });
+    let mut out = Map::with_capacity(3);
+    put(&mut out, "system", Some(NHS_NUMBER.to_owned()));
+    put(&mut out, "value", Some(number.to_owned()));
     if let Some(status) = identity.status {
         let system = format!("{UK_CODES}UKCore-NHSNumberVerificationStatusEngland");
         let url = format!("{UK_CORE}Extension-UKCore-NHSNumberVerificationStatus");
         let concept = in_system(&system, status.code(), None);
-        out["extension"] = json!([coded_extension(&url, &concept)]);
+        out.insert("extension".to_owned(), only(coded_extension(&url, concept)));
     }
-    out
+    Value::Object(out)
 }
 
 fn person(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
@@ -102,8 +116,8 @@ fn gender(draft: &mut Draft, sex: &str) {
             "unknown"
         }
     };
-    draft.set("gender", json!(word));
-    draft.set("_gender", json!({ "extension": [{ "url": AS_SENT, "valueCode": sex }] }));
+    draft.set("gender", Value::from(word));
+    draft.set("_gender", object([("extension", only(code_as_sent(AS_SENT, sex)))]));
 }
 
 /// PID-7. A time of birth is carried where one is stated; midnight is how systems fill a date.
@@ -111,12 +125,12 @@ fn birth_date(draft: &mut Draft, text: &str, source: &Source) {
     let Ok(moment) = Moment::read(text, &source.zone) else {
         return draft.quality.push("date.unreadable");
     };
-    draft.set("birthDate", json!(moment.date()));
+    draft.set("birthDate", Value::from(moment.date()));
     let midnight = moment.fhir().get(11..19) == Some("00:00:00");
     if moment.precision > Precision::Hour && !midnight {
-        let time =
-            json!({ "url": format!("{FHIR}patient-birthTime"), "valueDateTime": moment.fhir() });
-        draft.set("_birthDate", json!({ "extension": [time] }));
+        let url = Value::String(format!("{FHIR}patient-birthTime"));
+        let time = object([("url", url), ("valueDateTime", Value::from(moment.fhir()))]);
+        draft.set("_birthDate", object([("extension", only(time))]));
     }
 }
 
@@ -130,7 +144,7 @@ fn background(draft: &mut Draft, pid: &Segment<'_>) {
     let coded = |field: usize| pid.field(field).and_then(|field| field.repetition(1));
     if draft.read(pid, 15, "communication").is_some() || has_text(pid, 15) {
         let language = coded(15).and_then(|language| concept(&language));
-        draft.set("communication", language.map(|language| json!([{ "language": language }])));
+        draft.set("communication", language.map(|known| only(object([("language", known)]))));
     }
     if let Some(status) = draft.read(pid, 16, "maritalStatus") {
         let system = format!("{UK_CODES}UKCore-PersonMaritalStatusEngland");
@@ -141,7 +155,7 @@ fn background(draft: &mut Draft, pid: &Segment<'_>) {
     if draft.read(pid, 17, &format!("extension('{religion}')")).is_some()
         && let Some(concept) = coded(17).and_then(|religion| concept(&religion))
     {
-        draft.extension(coded_extension(&religion, &concept));
+        draft.extension(coded_extension(&religion, concept));
     }
     let ethnicity = format!("{UK_CORE}Extension-UKCore-EthnicCategory");
     if let Some(code) = draft.read(pid, 22, &format!("extension('{ethnicity}')")) {
@@ -151,7 +165,7 @@ fn background(draft: &mut Draft, pid: &Segment<'_>) {
         if concept.get("coding").is_none() {
             draft.quality.push("ethnicity.unmapped");
         }
-        draft.extension(coded_extension(&ethnicity, &concept));
+        draft.extension(coded_extension(&ethnicity, concept));
     }
     multiple_birth(draft, pid);
 }
@@ -165,9 +179,9 @@ fn multiple_birth(draft: &mut Draft, pid: &Segment<'_>) {
     let order = draft.read(pid, 25, "multipleBirth");
     let multiple = draft.read(pid, 24, "multipleBirth");
     if let Some(order) = order.and_then(|order| order.parse::<u8>().ok()) {
-        draft.set("multipleBirthInteger", json!(order));
+        draft.set("multipleBirthInteger", Value::from(order));
     } else if let Some(multiple) = multiple.as_deref().and_then(yes_or_no) {
-        draft.set("multipleBirthBoolean", json!(multiple));
+        draft.set("multipleBirthBoolean", Value::Bool(multiple));
     }
 }
 
@@ -180,12 +194,12 @@ fn death(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
     draft.cleared.dedup();
     let revoked = |text: &String| source.death_revoked.iter().any(|word| word == text);
     if time.as_ref().is_some_and(revoked) {
-        return draft.set("deceasedBoolean", json!(false));
+        return draft.set("deceasedBoolean", Value::Bool(false));
     }
     let moment = time.map(|text| Moment::read(&text, &source.zone));
     match (moment, indicator) {
         (Some(Ok(_)), Some(false)) => draft.quality.push("death.contradictory"),
-        (Some(Ok(moment)), _) => draft.set("deceasedDateTime", json!(moment.fhir())),
+        (Some(Ok(moment)), _) => draft.set("deceasedDateTime", Value::from(moment.fhir())),
         (unreadable, indicator) => {
             if unreadable.is_some() {
                 draft.quality.push("date.unreadable");
@@ -207,6 +221,7 @@ fn yes_or_no(code: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use hl7::message::Reading;
+    use serde_json::json;
 
     use super::*;
 
@@ -251,6 +266,21 @@ mod tests {
     }
 
     #[test]
+    fn a_six_character_code_of_a_clinician_is_no_practice() {
+        let general = |pd1: &str| built(pd1).resource["generalPractitioner"].clone();
+        let doctor = &general("PD1||||CL1107^OKAFOR^JUNE")[0];
+        assert_eq!(
+            (&doctor["type"], &doctor["display"]),
+            (&json!("Practitioner"), &json!("JUNE OKAFOR"))
+        );
+        assert_eq!(general("PD1||||Y06601")[0]["type"], "Organization");
+        assert_eq!(
+            general("PD1|||HILL & DALE SURGERY^^Y06601")[0]["display"],
+            "HILL & DALE SURGERY"
+        );
+    }
+
+    #[test]
     fn null_clears_absent_says_nothing_and_lists_replace() {
         let built = built("PID|1||1^^^RXX01^MR||\"\"||\"\"|\"\"|||A ROAD^^^^^^H||\"\"");
         let patient = &built.resource;
@@ -270,6 +300,16 @@ mod tests {
             let patient = built(&format!("PID|1||{number}^^^NHS^NH~7^^^RXX01^MR")).resource;
             assert!(!patient.to_string().contains(number));
             assert_eq!(patient["identifier"][0]["value"], "7");
+        }
+    }
+
+    #[test]
+    fn a_masked_number_is_no_national_number() {
+        for (masked, quality) in [("^NH", &[][..]), ("CHI^NH", &["nhs-number.unreadable"])] {
+            let built = built(&format!("PID|1||xxxxxx0042^^^{masked}~C7^^^RXX01^PI"));
+            let identifiers = built.resource["identifier"].as_array().expect("a list");
+            assert_eq!((identifiers.len(), &identifiers[0]["value"]), (1, &json!("C7")));
+            assert_eq!(built.quality, quality);
         }
     }
 
@@ -310,6 +350,11 @@ mod tests {
     fn midnight_is_how_systems_fill_a_date_of_birth() {
         let midnight = built("PID|||||||20000101000000");
         assert!(midnight.resource.get("_birthDate").is_none());
+        let marked = built("PID|||||||19481102+^D");
+        assert_eq!(
+            (&marked.resource["birthDate"], marked.quality.len()),
+            (&json!("1948-11-02"), 0)
+        );
         let born = built("PID|||||||200001011405").resource;
         let time = &born["_birthDate"]["extension"][0]["valueDateTime"];
         assert_eq!(time, "2000-01-01T14:05:00+00:00");

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::fhir::built::Draft;
 use crate::fhir::datatypes::{practice, practitioner};
-use crate::site::is_practice_code;
-use crate::text::stated;
+use crate::site::is_practice_among_doctors;
+use crate::text::{stated, whole};
 
 /// Only the first repetition of PD1-3 is the practice; the second is the surgery. Some feeds mix
 /// practices with practitioners in PD1-4, and write `UNK` where they know neither.
@@ -34,12 +34,12 @@ fn named(practice_field: &Repetition<'_>) -> Option<Value> {
     if code.as_deref() == Some("UNK") {
         return None;
     }
-    practice(code.as_deref(), part(1).as_deref())
+    practice(code.as_deref(), whole(practice_field, 1).as_deref())
 }
 
 fn doctor(entry: &Repetition<'_>) -> Option<Value> {
     let code = stated(entry.text(1, 1));
-    match code.filter(|code| is_practice_code(code)) {
+    match code.filter(|code| is_practice_among_doctors(code)) {
         Some(code) => practice(Some(&code), None),
         None => practitioner(entry),
     }

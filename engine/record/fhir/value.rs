@@ -2,13 +2,14 @@
 
 use hl7::message::Message;
 use hl7::segment::{Field, Repetition, Segment};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::fhir::attachment;
 use crate::fhir::built::Unmappable;
 use crate::fhir::coded::{concept, in_system};
 use crate::fhir::decimal::Decimal;
 use crate::fhir::names::TERMINOLOGY;
+use crate::fhir::object::object;
 use crate::fhir::unit::Unit;
 use crate::source::Source;
 use crate::text::{rendered, stated};
@@ -22,8 +23,8 @@ pub(crate) enum Observed {
     Null,
     /// An element `value[x]` by its FHIR name, and a data-quality finding about it.
     Value(&'static str, Value, Option<&'static str>),
-    /// A document or image.
-    Attachment(Value),
+    /// Documents or images, at least one.
+    Attachments(Vec<Value>),
 }
 
 impl Observed {
@@ -44,7 +45,7 @@ fn with_unit(text: String, unit: Option<&Unit>) -> String {
 /// Reads the value of an OBX.
 ///
 /// A number, its comparator and its unit are one quantity or stay one text. A unit beside a value
-/// that cannot take one (a code, a date) is `unit.lost`.
+/// that cannot take one (a code, a date) is `unit.lost`. A value of blanks and delimiters is none.
 pub(crate) fn observed(
     message: &Message,
     obx: &Segment<'_>,
@@ -55,6 +56,9 @@ pub(crate) fn observed(
     };
     if field.is_null() {
         return Ok(Observed::Null);
+    }
+    if is_blank(&field) {
+        return Ok(Observed::Absent);
     }
     let unit = Unit::read(message, obx)?;
     let kind = stated(obx.text(2, 1)).unwrap_or_default().to_ascii_uppercase();
@@ -69,14 +73,30 @@ pub(crate) fn observed(
         "CE" | "CWE" | "CNE" | "CF" | "IS" | "ID" => unitless(reading.coded()),
         "DT" | "DTM" | "TS" => unitless(reading.moment(source)),
         "TM" => unitless(reading.time()),
-        "ED" => attachment::encapsulated(&reading.first())
-            .map(Observed::Attachment)
-            .ok_or_else(|| Unmappable::in_field("attachment.unreadable", obx, 5)),
-        "RP" => attachment::pointer(&reading.first())
-            .map(Observed::Attachment)
-            .ok_or_else(|| Unmappable::in_field("attachment.unreadable", obx, 5)),
+        "ED" => documents(obx, &field, attachment::encapsulated),
+        "RP" => documents(obx, &field, attachment::pointer),
         _ => Ok(reading.free_text()),
     }
+}
+
+/// Whether nothing of a field can be read: blanks, line breaks, delimiters, HL7 nulls.
+fn is_blank(field: &Field<'_>) -> bool {
+    let says = |text: hl7::value::Value<std::borrow::Cow<'_, str>>| stated(text).is_some();
+    let components = field.repetitions().flat_map(|each| each.components());
+    !components.flat_map(|each| each.subcomponents()).any(|part| says(part.rendered()))
+}
+
+/// One document for every repetition that is not empty; one that cannot be opened refuses them all.
+fn documents(
+    obx: &Segment<'_>,
+    field: &Field<'_>,
+    open: impl Fn(&Repetition<'_>) -> Option<Value>,
+) -> Result<Observed, Unmappable> {
+    let sent = field.repetitions().filter(|each| !each.raw().is_empty());
+    let opened: Option<Vec<Value>> = sent.map(|each| open(&each)).collect();
+    opened
+        .map(Observed::Attachments)
+        .ok_or_else(|| Unmappable::in_field("attachment.unreadable", obx, 5))
 }
 
 struct Reading<'m> {
@@ -145,15 +165,15 @@ impl<'m> Reading<'m> {
             _ if self.repeats() || !known => {}
             (_, (Some(number), _)) if single => return self.quantity(&comparator, &number, None),
             ("-", (Some(low), Some(high))) if comparator.is_empty() => {
-                let range = json!({ "low": quantity("", &low, self.unit),
-                                    "high": quantity("", &high, self.unit) });
+                let (low, high) = (quantity("", &low, self.unit), quantity("", &high, self.unit));
+                let range = object([("low", low), ("high", high)]);
                 return Observed::Value("valueRange", range, None);
             }
             (":" | "/", (Some(one), Some(other)))
                 if comparator.is_empty() && self.unit.is_none() =>
             {
-                let ratio = json!({ "numerator": quantity("", &one, None),
-                                    "denominator": quantity("", &other, None) });
+                let (one, other) = (quantity("", &one, None), quantity("", &other, None));
+                let ratio = object([("numerator", one), ("denominator", other)]);
                 return Observed::Value("valueRatio", ratio, None);
             }
             _ => {}
@@ -178,7 +198,7 @@ impl<'m> Reading<'m> {
     fn moment(&self, source: &Source) -> Observed {
         let text = self.rendered();
         match Moment::read(&text, &source.zone) {
-            Ok(moment) => Observed::Value("valueDateTime", json!(moment.fhir()), None),
+            Ok(moment) => Observed::Value("valueDateTime", Value::from(moment.fhir()), None),
             Err(_) => Observed::text(text, None, Some("date.unreadable")),
         }
     }
@@ -190,7 +210,7 @@ impl<'m> Reading<'m> {
         let second = text.get(4..6).unwrap_or("00");
         match (digits, text.get(..2), text.get(2..4)) {
             (true, Some(hour), Some(minute)) if hour < "24" && minute < "60" && second < "60" => {
-                let time = json!(format!("{hour}:{minute}:{second}"));
+                let time = Value::String(format!("{hour}:{minute}:{second}"));
                 Observed::Value("valueTime", time, None)
             }
             _ => Observed::text(text, None, Some("date.unreadable")),
@@ -199,10 +219,10 @@ impl<'m> Reading<'m> {
 }
 
 fn quantity(comparator: &str, number: &Decimal, unit: Option<&Unit>) -> Value {
-    let mut quantity = Map::new();
+    let mut quantity = Map::with_capacity(4);
     number.put(&mut quantity);
     if !comparator.is_empty() {
-        quantity.insert("comparator".to_owned(), json!(comparator));
+        quantity.insert("comparator".to_owned(), Value::from(comparator));
     }
     if let Some(unit) = unit {
         unit.put(&mut quantity);
@@ -226,6 +246,7 @@ pub(crate) fn absent_reason(code: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use hl7::message::Reading as How;
+    use serde_json::json;
 
     use super::*;
 
@@ -290,9 +311,60 @@ mod tests {
         let ucum = json!({ "value": 1, "unit": "mmol/L", "system": "http://unitsofmeasure.org", "code": "mmol/L" });
         assert_eq!(value("NM", "1", "mmol/L^^UCUM").1, ucum);
         assert_eq!(value("NM", "1", "\"\"").1, json!({ "value": 1 }));
-        for unit in ["10\\.br\\12/L", "g~mg", "^^UCUM", "\\Q\\g", "10\\X0A\\12/L"] {
+        let lost = ["10\\.br\\12/L", "g~mg", "^^UCUM", "\\Q\\g", "10\\X0A\\12/L"];
+        let cut = ["10^6^/L", "1^x10^6/L", "1^x10", "mmol^^^^per litre", "mL^2^UCUM", "7", "^^^x"];
+        for unit in lost.into_iter().chain(cut) {
             let refused = read(&format!("OBX|1|NM|A||1|{unit}")).err().map(|refused| refused.code);
             assert_eq!(refused, Some("unit.lost"), "{unit}");
+        }
+    }
+
+    #[test]
+    fn a_unit_keeps_its_power_and_what_it_is_of() {
+        for unit in [
+            "kg/m^2",
+            "mL/min/1.73m^2",
+            "cells x 10^6/L",
+            "x10^9/L",
+            "mmol^-1",
+            "mg/mmol&creat",
+            "/HPF",
+        ] {
+            let quantity = value("NM", "45", unit).1;
+            assert_eq!(quantity, json!({ "value": 45, "unit": unit }));
+        }
+        assert_eq!(value("NM", "1", "10^ 6/L").1["unit"], "10^6/L");
+        assert_eq!(value("NM", "1", "umol/L^micromole per litre").1["unit"], "umol/L");
+        let coded = json!({ "value": 1, "unit": "10^6/L", "system": "urn:tieline:codes:99LAB", "code": "C6L" });
+        assert_eq!(value("NM", "1", "C6L^10\\S\\6/L^99LAB").1, coded);
+    }
+
+    #[test]
+    fn a_value_of_blanks_is_none() {
+        for (kind, blank) in
+            [("ST", " "), ("NM", " "), ("TX", "\\.br\\"), ("CE", "^"), ("ED", "^^"), ("TX", "~ ~")]
+        {
+            let read = read(&format!("OBX|1|{kind}|A||{blank}|g/L"));
+            assert!(matches!(read, Ok(Observed::Absent)), "{kind}");
+        }
+        assert_eq!(value("ST", "-", "").1, "-");
+    }
+
+    #[test]
+    fn every_repetition_is_a_document() {
+        let documents = |sent: &str| match read(&format!("OBX|1|{sent}")) {
+            Ok(Observed::Attachments(documents)) => documents,
+            _ => Vec::new(),
+        };
+        let two = documents("ED|A||^IM^PDF^Base64^cGFnZSAx~^IM^PDF^Base64^cGFnZSAy~");
+        assert_eq!((two.len(), &two[1]["data"]), (2, &json!("cGFnZSAy")));
+        let link = &documents("RP|A||https://lims.example/view?a=1&b=2^LIMS^application^pdf")[0];
+        assert_eq!(link["url"], "https://lims.example/view?a=1&b=2");
+        let text = &documents("ED|A||^TEXT^PLAIN^A^a & b")[0];
+        assert_eq!(text["data"], "YSAmIGI=");
+        for cut in ["^IM^PDF^Base64^cGFnZSAx~loose text", "^TEXT^PLAIN^A^10^9 cells"] {
+            let refused = read(&format!("OBX|1|ED|A||{cut}")).err().map(|refused| refused.code);
+            assert_eq!(refused, Some("attachment.unreadable"), "{cut}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use record::source::{self, LocalAuthority, NhsNumberRules};
 
-use crate::amqp::Address;
+use crate::broker_plan::Address;
 use crate::config::channel::{Channel, IfStatusAbsent, Listener, Mllp, PointOfCare};
 use crate::config::load::Loaded;
 use crate::config::model::{Amqp, Config, Environment, Subscriber};

@@ -127,7 +127,8 @@ pub struct Source {
     /// The character set of messages that name none in MSH-18.
     #[serde(default = "Source::charset")]
     pub charset: CharsetName,
-    /// Whether numbers of the 999 test range key events and MSH-11 may be other than `P`.
+    /// Whether numbers of the test range, which begin with 9, key events and MSH-11 may be other
+    /// than `P`.
     #[serde(default)]
     pub test_data: bool,
     /// Where a ward stands in a person location (PL).
@@ -172,7 +173,8 @@ pub struct LocalIdentifier {
     pub authority: String,
     /// Its identifier type code, CX.5: `MR`, `PI`.
     pub r#type: String,
-    /// Whether an identifier of this type that names no authority is one of these.
+    /// Whether an identifier of this type that names no authority is one of these. One that names
+    /// no type either is, where no identifier beside it says more.
     #[serde(default)]
     pub default: bool,
 }
@@ -194,7 +196,8 @@ pub struct NhsNumber {
     pub other_authorities: Vec<String>,
     /// Whether the status of a number stands in CX.2, where HL7 has the check digit.
     pub status_in_check_digit: bool,
-    /// Where else to look when PID-3 has none: `PID-2`, `PID-19`.
+    /// Where else to look: `PID-2`, `PID-19`. What names an authority or type there counts only if
+    /// these mark an NHS Number.
     pub fallbacks: Vec<MessageLocation>,
 }
 

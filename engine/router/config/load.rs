@@ -85,6 +85,7 @@ pub fn understand(bundle: Bundle, mut problems: Vec<Problem>) -> Result<Loaded, 
     }
     sort(&mut problems);
     let texts = texts(&bundle, &problems);
+    let data = reading.model.as_ref().map(|config| bundle.base.join(&config.engine.data));
     match reading.model {
         Some(config) if !problems.iter().any(Problem::is_error) => Ok(Loaded {
             base: bundle.base.clone(),
@@ -98,7 +99,7 @@ pub fn understand(bundle: Bundle, mut problems: Vec<Problem>) -> Result<Loaded, 
             tree: reading.tree,
             bundle,
         }),
-        _ => Err(Failure { problems, texts }),
+        _ => Err(Failure { problems, texts, data }),
     }
 }
 

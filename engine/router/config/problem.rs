@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -40,6 +41,8 @@ pub struct Failure {
     pub problems: Vec<Problem>,
     /// The text of each file a problem may be in, with passwords masked, for snippets.
     pub texts: BTreeMap<String, String>,
+    /// The data folder it names, if that much of it can be read.
+    pub data: Option<PathBuf>,
 }
 
 impl Problem {

@@ -72,7 +72,7 @@ pub(crate) fn register(words: &mut Vocabulary) {
         Part::Resources,
         "resource[\"status\"] = value",
         "Writes at a path and makes what is missing; `()` removes, the HL7 null removes and names \
-         the path as cleared.",
+         the path as cleared. The identifiers of a Patient cannot be written.",
     );
     words.index_get(|resource: &mut Resource, path: &str| resource.get(path));
     words.index_set(|resource: &mut Resource, path: &str, value: Dynamic| {
@@ -154,6 +154,9 @@ impl Resource {
 
     fn set(&mut self, text: &str, value: &Dynamic) -> Fallible<()> {
         let path: Path<'_> = Path::parse(text)?;
+        if path.begins_with("identifier") && is_patient(&self.0.built) {
+            return Err("who the patient is cannot be written by a script".into());
+        }
         let built = &mut Arc::make_mut(&mut self.0).built;
         let full = {
             let kind = built.resource.get("resourceType").and_then(Value::as_str);
@@ -170,4 +173,9 @@ impl Resource {
         }
         Ok(())
     }
+}
+
+/// Whether a resource is a Patient.
+pub(crate) fn is_patient(built: &Built) -> bool {
+    built.resource.get("resourceType").and_then(Value::as_str) == Some("Patient")
 }

@@ -8,7 +8,7 @@ use rhai::{Array, Dynamic, EvalAltResult, Map};
 use crate::calls::is_code;
 use crate::fault::{Detail, Stop};
 use crate::json;
-use crate::natives::resource::Resource;
+use crate::natives::resource::{Resource, is_patient};
 use crate::null;
 use crate::outcome::{Decision, Emitted};
 use crate::reference::Part;
@@ -22,7 +22,9 @@ pub(crate) fn register(words: &mut Vocabulary) {
         Part::Results,
         "emit(type, data)",
         "An event about a resource or a list of resources. They are put in a Bundle behind the \
-         Patient, which is added when it is not among them.",
+         Patient, which is added when it is not among them. A Patient with other identifiers than \
+         the message states parks it as `identity.changed`, a message about nobody as \
+         `identity.none`.",
         |name: &str, data: Dynamic| run::with(|run| emit(run, name, data, &Map::new())),
     );
     words.add(
@@ -95,20 +97,38 @@ fn emit(run: &mut Run, name: &str, data: Dynamic, options: &Map) -> Fallible<()>
     if run.emitted.len() >= run.givens.limits.events {
         return Stop::Output("more events than one message may have").raise();
     }
+    if run.input.identity.is_nobody() {
+        return run.decide(parked("identity.none"));
+    }
     let (time, local) = self::options(run, options)?;
     let resources = resources(data)?;
     let at = resources.iter().find_map(|resource| resource.at().cloned());
     let mut parts: Vec<Built> = resources.into_iter().map(Resource::into_built).collect();
+    let mut patients = parts.iter().filter(|part| is_patient(part));
+    if !patients.all(|patient| run.is_about_its_patient(patient)) {
+        return run.decide(parked("identity.changed"));
+    }
     if !parts.iter().any(is_patient) {
         parts.insert(0, run.patient()?);
     }
-    let Built { resource, cleared, replaced, .. } = bundle(parts);
+    let Built { resource, mut cleared, mut replaced, .. } = bundle(parts);
+    if event_type.entity() == "result" {
+        // A laboratory repeats what it was told of the person, perhaps long ago: its report may
+        // say who is meant, and must not undo what the hospital has put right since.
+        for paths in [&mut cleared, &mut replaced] {
+            paths.retain(|path| !path.starts_with("Patient."));
+        }
+    }
     run.output = run.output.saturating_add(json::size(&resource));
     if run.output > run.givens.limits.output {
-        return run.decide(Decision::Park { code: "too-large".to_owned(), detail: None });
+        return run.decide(parked("too-large"));
     }
     run.emitted.push(Emitted { event_type, data: resource, cleared, replaced, time, local, at });
     Ok(())
+}
+
+fn parked(code: &str) -> Decision {
+    Decision::Park { code: code.to_owned(), detail: None }
 }
 
 /// `time` and `local` of the third argument; nothing else may stand there.
@@ -137,8 +157,4 @@ fn resources(data: Dynamic) -> Fallible<Vec<Resource>> {
         Ok(list) => list.into_iter().map(Resource::from_dynamic).collect(),
         Err(one) => Ok(vec![Resource::from_dynamic(one)?]),
     }
-}
-
-fn is_patient(built: &Built) -> bool {
-    built.resource.get("resourceType").and_then(serde_json::Value::as_str) == Some("Patient")
 }

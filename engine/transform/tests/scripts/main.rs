@@ -2,6 +2,7 @@
 
 #![expect(clippy::panic, reason = "what helps a test fails by panicking")]
 
+mod adt;
 mod faults;
 mod limits;
 mod problems;

@@ -2,7 +2,7 @@
 
 use transform::outcome::Decision;
 
-use crate::{ADMISSION, events, run};
+use crate::{ADMISSION, RESULTS, events, run};
 
 fn decision(body: &str) -> Decision {
     run(body, ADMISSION).unwrap_or_else(|fault| panic!("{fault}: {}", fault.detail.0)).decision
@@ -106,4 +106,72 @@ fn the_same_input_gives_the_same_outcome() {
     }
     // The same on another thread.
     assert_eq!(std::thread::scope(|scope| scope.spawn(seen).join()).expect("a result"), first);
+}
+
+/// The reason under which a script's message is parked.
+fn parked(body: &str, message: &str) -> String {
+    let outcome = run(body, message).unwrap_or_else(|fault| panic!("{fault}: {}", fault.detail.0));
+    match outcome.decision {
+        Decision::Park { code, .. } => code,
+        other => panic!("{body}: {other:?}"),
+    }
+}
+
+#[test]
+fn an_event_is_never_about_another_patient_than_its_message() {
+    for patient in [
+        r#"resource(#{ resourceType: "Patient" })"#,
+        r#"#{ resourceType: "Patient", identifier: [#{ value: "9990000026" }] }"#,
+        r#"[patient(msg), encounter(msg), #{ resourceType: "Patient", gender: "male" }]"#,
+        r#"{ let p = resource(#{ resourceType: "Basic", identifier: [#{ value: "9" }] });
+             p["resourceType"] = "Patient"; p }"#,
+        r#"{ let m = to_map(patient(msg)); m.identifier[0].value = "9990000026"; m }"#,
+        r#"{ let m = to_map(patient(msg)); m.identifier.clear(); m }"#,
+    ] {
+        let body = format!(r#"emit("patient.updated", {patient})"#);
+        assert_eq!(parked(&body, ADMISSION), "identity.changed", "{patient}");
+    }
+    let same = r#"
+        let m = to_map(patient(msg));
+        m.gender = "other";
+        emit("patient.updated", m);
+        msg["PID-8"] = "M";
+        emit("patient.updated", patient(msg));
+        let p = patient(msg);
+        p["name[0].text"] = "x";
+        emit("patient.updated", [p, p]);"#;
+    assert_eq!(events(run(same, ADMISSION).expect("an outcome")).len(), 3);
+    for path in ["identifier", "identifier[0].value", "identifier.0.value"] {
+        for value in [r#""9990000026""#, "()", "hl7_null()"] {
+            let body = format!(r#"let p = patient(msg); p["{path}"] = {value};"#);
+            let fault = run(&body, ADMISSION).expect_err(path);
+            assert_eq!((fault.code, fault.line), ("script.error", 1), "{path}");
+        }
+    }
+    // The identifiers of other resources are theirs.
+    let body =
+        r#"let e = encounter(msg); e["identifier[0].value"] = "V1"; emit("encounter.admitted", e)"#;
+    assert_eq!(events(run(body, ADMISSION).expect("an outcome")).len(), 1);
+}
+
+#[test]
+fn a_message_about_nobody_gives_no_event() {
+    let nobody = ADMISSION.replace("9990000018^^^NHS^NH~12345^^^RXX01^MR", "12345^^^RZZ01^MR");
+    assert_eq!(parked(r#"emit("patient.updated", patient(msg))"#, &nobody), "identity.none");
+    let filtered = run(r#"filter("not-used")"#, &nobody).expect("an outcome").decision;
+    assert!(matches!(filtered, Decision::Filter { .. }));
+}
+
+#[test]
+fn a_result_takes_nothing_of_the_person_away() {
+    let message = RESULTS.replace("MARSH^ELEANOR", "MARSH^ELEANOR||\"\"|F|||\"\"");
+    let result = r#"for group in msg.groups(["OBR"]) { emit(result_type(group), report(group)); }"#;
+    for event in events(run(result, &message).expect("an outcome")) {
+        let paths: Vec<_> = event.cleared.iter().chain(&event.replaced).collect();
+        assert!(!paths.iter().any(|path| path.starts_with("Patient.")), "{paths:?}");
+    }
+    let person = r#"emit("patient.updated", patient(msg))"#;
+    let events = events(run(person, &message).expect("an outcome"));
+    assert_eq!(events[0].cleared, ["Patient.birthDate", "Patient.address"]);
+    assert!(events[0].replaced.iter().any(|path| path == "Patient.name"));
 }

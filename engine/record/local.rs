@@ -1,0 +1,77 @@
+//! The source's own identifiers of a patient.
+
+use std::fmt;
+
+use hl7::segment::{Repetition, Segment};
+
+use crate::claim::is_labelled;
+use crate::source::LocalAuthority;
+use crate::text::stated;
+
+/// An identifier that the source issued; shown as in HL7, `n^^^RXX01^MR`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocalId {
+    /// Assigning authority, CX-4.1.
+    pub authority: String,
+    /// Identifier type, CX-5.
+    pub kind: String,
+    /// The identifier itself, CX-1.
+    pub value: String,
+}
+
+/// The source's own identifiers in PID-3, in message order, and the one that orders and names the
+/// patient best: one that names its authority, then one of the default authority, then the first of
+/// the source's list.
+pub(crate) fn local_ids(
+    pid: &Segment<'_>,
+    kinds: &[LocalAuthority],
+) -> (Vec<LocalId>, Option<LocalId>) {
+    let Some(field) = pid.field(3) else { return (Vec::new(), None) };
+        let own = |id: Repetition<'_>| {
+            let local = local_id(&id, kinds)?;
+            Some((local, stated(id.text(4, 1)).is_some(), is_labelled(&id)))
+        };
+        let mut own: Vec<(LocalId, bool, bool)> = field.repetitions().filter_map(own).collect();
+        // Beside an identifier that says what it is, one that says nothing may be any number.
+        if own.iter().any(|(_, _, labelled)| *labelled) {
+            own.retain(|(_, _, labelled)| *labelled);
+        }
+        let rank = |local: &LocalId, by_authority: bool| {
+            let of = |kind: &LocalAuthority| {
+                kind.authority == local.authority && kind.kind == local.kind
+            };
+            let position = kinds.iter().position(of).unwrap_or(usize::MAX);
+            (!by_authority, !kinds.iter().any(|kind| kind.default && of(kind)), position)
+        };
+        let best = own.iter().min_by_key(|(local, by_authority, _)| rank(local, *by_authority));
+        let best = best.map(|(local, ..)| local.clone());
+        (own.into_iter().map(|(local, ..)| local).collect(), best)
+}
+
+/// The identifier as one of the source's own; one without authority is of the default authority.
+fn local_id(identifier: &Repetition<'_>, kinds: &[LocalAuthority]) -> Option<LocalId> {
+    let value = stated(identifier.text(1, 1))?;
+    let authority = stated(identifier.text(4, 1));
+    let kind = stated(identifier.text(5, 1));
+    let fits = |local: &&LocalAuthority| {
+        let by_authority = match &authority {
+            Some(authority) => local.authority.eq_ignore_ascii_case(authority),
+            None => local.default,
+        };
+        by_authority && kind.as_ref().is_none_or(|kind| local.kind.eq_ignore_ascii_case(kind))
+    };
+    let found = kinds.iter().find(fits)?;
+    Some(LocalId { authority: found.authority.clone(), kind: found.kind.clone(), value })
+}
+
+impl fmt::Display for LocalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}^^^{}^{}", self.value, self.authority, self.kind)
+    }
+}
+
+impl fmt::Debug for LocalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LocalId(***^^^{}^{})", self.authority, self.kind)
+    }
+}
