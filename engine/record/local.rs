@@ -27,25 +27,24 @@ pub(crate) fn local_ids(
     kinds: &[LocalAuthority],
 ) -> (Vec<LocalId>, Option<LocalId>) {
     let Some(field) = pid.field(3) else { return (Vec::new(), None) };
-        let own = |id: Repetition<'_>| {
-            let local = local_id(&id, kinds)?;
-            Some((local, stated(id.text(4, 1)).is_some(), is_labelled(&id)))
-        };
-        let mut own: Vec<(LocalId, bool, bool)> = field.repetitions().filter_map(own).collect();
-        // Beside an identifier that says what it is, one that says nothing may be any number.
-        if own.iter().any(|(_, _, labelled)| *labelled) {
-            own.retain(|(_, _, labelled)| *labelled);
-        }
-        let rank = |local: &LocalId, by_authority: bool| {
-            let of = |kind: &LocalAuthority| {
-                kind.authority == local.authority && kind.kind == local.kind
-            };
-            let position = kinds.iter().position(of).unwrap_or(usize::MAX);
-            (!by_authority, !kinds.iter().any(|kind| kind.default && of(kind)), position)
-        };
-        let best = own.iter().min_by_key(|(local, by_authority, _)| rank(local, *by_authority));
-        let best = best.map(|(local, ..)| local.clone());
-        (own.into_iter().map(|(local, ..)| local).collect(), best)
+    let own = |id: Repetition<'_>| {
+        let local = local_id(&id, kinds)?;
+        Some((local, stated(id.text(4, 1)).is_some(), is_labelled(&id)))
+    };
+    let mut own: Vec<(LocalId, bool, bool)> = field.repetitions().filter_map(own).collect();
+    // Beside an identifier that says what it is, one that says nothing may be any number.
+    if own.iter().any(|(_, _, labelled)| *labelled) {
+        own.retain(|(_, _, labelled)| *labelled);
+    }
+    let rank = |local: &LocalId, by_authority: bool| {
+        let of =
+            |kind: &LocalAuthority| kind.authority == local.authority && kind.kind == local.kind;
+        let position = kinds.iter().position(of).unwrap_or(usize::MAX);
+        (!by_authority, !kinds.iter().any(|kind| kind.default && of(kind)), position)
+    };
+    let best = own.iter().min_by_key(|(local, by_authority, _)| rank(local, *by_authority));
+    let best = best.map(|(local, ..)| local.clone());
+    (own.into_iter().map(|(local, ..)| local).collect(), best)
 }
 
 /// The identifier as one of the source's own; one without authority is of the default authority.

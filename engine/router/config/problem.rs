@@ -165,7 +165,7 @@ mod tests {
             Problem::error(&place, "wrong"),
             Problem::error(&place, "also wrong"),
         ];
-        let failure = Failure { problems, texts: BTreeMap::new() };
+        let failure = Failure { problems, texts: BTreeMap::new(), data: None };
         assert_eq!(failure.to_string(), "channels.yaml:3:5: wrong (and 1 more error)");
     }
 }

@@ -126,7 +126,7 @@ fn an_event_is_never_about_another_patient_than_its_message() {
         r#"{ let p = resource(#{ resourceType: "Basic", identifier: [#{ value: "9" }] });
              p["resourceType"] = "Patient"; p }"#,
         r#"{ let m = to_map(patient(msg)); m.identifier[0].value = "9990000026"; m }"#,
-        r#"{ let m = to_map(patient(msg)); m.identifier.clear(); m }"#,
+        r"{ let m = to_map(patient(msg)); m.identifier.clear(); m }",
     ] {
         let body = format!(r#"emit("patient.updated", {patient})"#);
         assert_eq!(parked(&body, ADMISSION), "identity.changed", "{patient}");
