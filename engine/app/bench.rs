@@ -11,9 +11,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use hl7::message::{Message, Reading};
+use router::config::load;
+use router::config::overrides::Overrides;
+use router::process::{self, Facts};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -21,6 +24,7 @@ use crate::arguments::{BenchArgs, Format};
 use crate::exit::Exit;
 use crate::latency::Latencies;
 use crate::output::Output;
+use crate::rehearsal::Stage;
 use crate::run::runtime;
 use crate::sample_world;
 use crate::traffic;
@@ -50,12 +54,13 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Exit> {
     }
     .context("no folder for the measurement can be made")?;
     sample_world::unpack(folder.path())?;
+    let messages = messages()?;
     let mut figures = bare_disk(folder.path(), args.time)?;
+    figures.push(processing(folder.path(), &messages, args.time / 4)?);
     let mut engine = Running::start(folder.path())?;
     figures.push(figure("start to ready", engine.took.as_secs_f64() * 1e3, "ms"));
     figures.push(figure("memory, idle", engine.memory()?, "MiB"));
     let runtime = runtime()?;
-    let messages = messages()?;
     let lone = runtime.block_on(traffic::run(plan(&engine, &messages, 1, args.time), quiet()))?;
     figures.extend(sent("1 connection", &lone));
     runtime.block_on(engine.drain())?;
@@ -108,6 +113,29 @@ fn bare_disk(folder: &Path, time: Duration) -> Result<Vec<Figure>> {
         figure("bare fdatasync, p50", median.as_secs_f64() * 1e3, "ms"),
         figure("bare fdatasync", count(number) / began.elapsed().as_secs_f64(), "writes/s"),
     ])
+}
+
+/// What one message costs one processor from its bytes to its events' bytes.
+fn processing(folder: &Path, messages: &[Bytes], time: Duration) -> Result<Figure> {
+    let loaded = load::load(&folder.join("channels.yaml"), &Overrides::default())
+        .map_err(|failure| anyhow!("the sample configuration: {failure}"))?;
+    let stage = Stage::set(loaded)?;
+    let channel = stage.channel("pas-adt")?;
+    let recorded = jiff::Timestamp::now();
+    let began = Instant::now();
+    let mut done = 0_u64;
+    for message in messages.iter().cycle() {
+        if began.elapsed() > time {
+            break;
+        }
+        let facts = Facts { message_id: done + 1, recorded, revision: 0, previous: None };
+        let processed = process::process(channel, message.clone(), &facts);
+        if processed.events.is_empty() {
+            bail!("the admission of the samples makes no event");
+        }
+        done += 1;
+    }
+    Ok(figure("message to events", began.elapsed().as_secs_f64() * 1e6 / count(done), "us"))
 }
 
 /// Admissions of about 1 KB, each of another patient, made from the first admission of the samples.
