@@ -46,9 +46,15 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
+use mimalloc::MiMalloc;
 
 use crate::arguments::{Arguments, Verb};
 use crate::exit::Exit;
+
+/// A message is taken apart into many small values, made by one thread and dropped by another;
+/// `tieline bench` shows what the system's allocator costs at that.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     exit::conclude(answer())

@@ -85,6 +85,8 @@ impl Writer {
             let size = job.draft.size() as u64;
             answers.push(match job.whose {
                 Whose::New if size > intake => {
+                    // Nor may a smaller one pass it: a sender's messages stay in their order.
+                    intake = 0;
                     self.refuse(job);
                     Err(AppendError::Full)
                 }

@@ -126,7 +126,7 @@ pub fn event(input: EventInput<'_>) -> Event {
     out.paths("cleared", input.cleared);
     out.paths("replaced", input.replaced);
     out.0.insert("data".to_owned(), input.data);
-    let body = Value::Object(out.0).to_string().into_bytes();
+    let body = serde_json::to_vec(&out.0).expect("a map of strings and values is JSON");
     Event { id, event_type, routing_key, sensitivity, keyed, time, body }
 }
 

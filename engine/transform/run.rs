@@ -229,16 +229,18 @@ impl Run {
         let built =
             record::fhir::patient::patient(&message, &self.input.source, &self.input.identity);
         let patient = self.built(built)?;
-        self.patient = Some((edits, patient.clone()));
+        let asked_before = self.identifiers.get().is_some();
+        self.identifiers.get_or_init(|| patient.resource.get("identifier").cloned());
+        // Most messages make one event: only a second one is worth keeping a copy for.
+        if asked_before {
+            self.patient = Some((edits, patient.clone()));
+        }
         Ok(patient)
     }
 
     /// Whether a Patient has the identifiers of the patient the message is about.
     pub(crate) fn is_about_its_patient(&self, built: &Built) -> bool {
         let ours = self.identifiers.get_or_init(|| {
-            if let Some((_, patient)) = &self.patient {
-                return patient.resource.get("identifier").cloned();
-            }
             let Input { message, source, identity, .. } = &*self.input;
             let patient = record::fhir::patient::patient(message, source, identity).ok()?;
             patient.resource.get("identifier").cloned()
