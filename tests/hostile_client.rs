@@ -33,7 +33,8 @@ fn a_giant_frame_is_refused_in_bounded_memory_and_the_connection_stays() {
     assert_eq!((ack.code.as_str(), ack.control_id.as_str()), ("AR", "GIANT"));
     assert_eq!(giant.ask(admission("AFTER", "1000001").text()).code, "AA");
     let grown = engine.memory().saturating_sub(before);
-    assert!(grown < 100 * 1024, "grew by {grown} KiB for a frame of 1 GiB");
+    // The largest frame that is taken, while its buffer doubles, and what the allocator keeps.
+    assert!(grown < 140 * 1024, "grew by {grown} KiB for a frame of 1 GiB");
     let kept = engine.get("/api/v1/refused").json();
     assert_eq!(kept[0]["reason"], "oversize");
     assert!(kept[0]["size"].as_u64().unwrap() > 1 << 30);

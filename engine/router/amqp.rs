@@ -310,13 +310,12 @@ impl Supervisor {
         self.next_token += 1;
         // From here on it has no receipt, whatever happens below.
         self.unconfirmed.insert(token, request);
-        let channel = match channel {
-            Some(channel) => channel,
-            None => {
-                let channel = connection.create_channel().await?;
-                channel.confirm_select(ConfirmSelectOptions::default()).await?;
-                channel
-            }
+        let channel = if let Some(channel) = channel {
+            channel
+        } else {
+            let channel = connection.create_channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            channel
         };
         let restricted = RoutingKey::parse(&event.routing_key).is_restricted();
         let exchange = if restricted {

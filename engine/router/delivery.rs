@@ -220,14 +220,14 @@ impl<P: Publisher> Delivery<P> {
         let keys: Vec<OrderKey> = identified.keys.clone();
         let task = match open {
             None => Task::Transform(identified),
-            Some(open) => match self.outcome(&open.outcome) {
-                Some((outcome, payload)) => Task::Publish(outcome, payload),
-                // Never run again, never settle: one id must not have two contents.
-                None => {
+            Some(open) => {
+                let Some((outcome, payload)) = self.outcome(&open.outcome) else {
+                    // Never run again, never settle: one id must not have two contents.
                     Event::OutcomeUnreadable { message: entry.id.0 }.emit();
                     return true;
-                }
-            },
+                };
+                Task::Publish(outcome, payload)
+            }
         };
         self.places().enter(entry.id, entry.position, head.received);
         let work = Work { id: entry.id, channel, head, task, _room: room };

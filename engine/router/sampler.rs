@@ -49,9 +49,9 @@ pub(crate) async fn tell_intake(engine: Handle, stop: CancellationToken) {
         let now = *open.borrow_and_update();
         if now != was {
             if now {
-                Event::IntakeOpen.emit()
+                Event::IntakeOpen.emit();
             } else {
-                Event::IntakeClosed.emit()
+                Event::IntakeClosed.emit();
             }
             was = now;
         }

@@ -1,6 +1,8 @@
 //! Delivery with a publisher that takes its time: order per patient, one unconfirmed event per
 //! patient, different patients side by side.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
