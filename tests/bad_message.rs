@@ -152,3 +152,28 @@ fn line_feeds_nulls_and_old_character_sets_are_published() {
     assert!(events[1]["cleared"].as_str().unwrap().contains("birthDate"), "null is a deletion");
     assert_eq!(patient(2)["name"][0]["family"], "ÉXAMPLE");
 }
+
+/// A runaway script costs its own message a person's look; the next message of the feed goes on.
+#[test]
+fn a_script_that_does_not_end_parks_one_message() {
+    let endless = "if msg[\"MSH-10\"] == \"BAD\" { loop { let x = 1; } }";
+    let slow = "if msg[\"MSH-10\"] == \"BAD\" { let n = 0; while n < 40000 { n += 1; } }";
+    for (body, time, reason) in
+        [(endless, "10s", "limit.operations"), (slow, "1ms", "overloaded")]
+    {
+        let setup = Setup::sample().set(&format!("engine.limits.script_time={time}"));
+        let script = format!(
+            "fn transform(msg) {{\n    {body}\n    emit(\"encounter.admitted\", encounter(msg));\n}}\n"
+        );
+        setup.write("transforms/pas_adt.rhai", &script);
+        let engine = setup.start();
+        let mut sender = engine.connect("pas-adt");
+        assert_eq!(sender.ask(admission("BAD", "1000001").text()).code, "AA");
+        assert_eq!(only_message(&engine)["reason"], reason);
+        // The limit of a millisecond is for the slow loop; a busy machine may need more tries.
+        if reason == "limit.operations" {
+            assert_eq!(sender.ask(admission("GOOD", "1000001").text()).code, "AA");
+            assert_eq!(settled(&engine)["total"]["published"], 1);
+        }
+    }
+}

@@ -18,6 +18,8 @@ pub(crate) enum Default {
     Info,
     /// A tool that answers on standard output: only what is odd.
     Warn,
+    /// The demonstration, which shows what is odd itself.
+    Error,
 }
 
 /// Starts logging, once per process.
@@ -25,6 +27,7 @@ pub(crate) fn start(default: Default) -> Result<()> {
     let fallback = match default {
         Default::Info => "info",
         Default::Warn => "warn",
+        Default::Error => "error",
     };
     let wanted = environment::log_filter();
     let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or(fallback))

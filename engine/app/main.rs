@@ -67,6 +67,7 @@ fn answer() -> Result<Exit> {
     let verb = Arguments::parse_from(words).verb;
     logging::start(match verb {
         Verb::Run(_) => logging::Default::Info,
+        Verb::Demo(_) => logging::Default::Error,
         _ => logging::Default::Warn,
     })?;
     match verb {

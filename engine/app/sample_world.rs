@@ -1,10 +1,11 @@
 //! The sample world, carried in the binary: a configuration, its transforms, and synthetic messages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use hl7::header::Header;
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
 
@@ -40,8 +41,33 @@ pub(crate) fn unpack(folder: &Path) -> Result<()> {
         .with_context(|| format!("cannot write the sample configuration to {}", folder.display()))
 }
 
-/// All samples: channel after channel, each in the order of its file names.
+/// All samples as they would have come in: each channel in the order of its file names, the
+/// channels interleaved by the time of their messages.
 pub(crate) fn samples() -> Result<Vec<Sample>> {
+    let mut channels: BTreeMap<String, VecDeque<Sample>> = BTreeMap::new();
+    for sample in by_channel()? {
+        channels.entry(sample.channel.clone()).or_default().push_back(sample);
+    }
+    let mut all = Vec::new();
+    loop {
+        let waiting = channels.values_mut().filter(|queue| !queue.is_empty());
+        let Some(next) = waiting.min_by_key(|queue| queue.front().map(Sample::time)) else {
+            return Ok(all);
+        };
+        all.extend(next.pop_front());
+    }
+}
+
+impl Sample {
+    /// MSH-7 to the second; a message without a readable header comes at once.
+    fn time(&self) -> String {
+        let header = Header::from_frame(&self.message);
+        header.map(|header| header.time.chars().take(14).collect()).unwrap_or_default()
+    }
+}
+
+/// Channel after channel, each in the order of its file names.
+fn by_channel() -> Result<Vec<Sample>> {
     let expected = SAMPLES.get_file("expected.json").context("samples/expected.json is missing")?;
     let expected: BTreeMap<String, BTreeMap<String, Expected>> =
         serde_json::from_slice(expected.contents()).context("samples/expected.json")?;

@@ -24,6 +24,7 @@ use crate::event::Event;
 use crate::order::{Order, OrderKey};
 use crate::places::Places;
 use crate::plan::Plan;
+use crate::priority;
 use crate::process::{self, Identified};
 use crate::publish::Publisher;
 use crate::work::{Task, Unfinished, Work};
@@ -89,6 +90,7 @@ impl<P: Publisher> Delivery<P> {
         for number in 1..=workers {
             let (delivery, queue) = (delivery.clone(), queue.clone());
             std::thread::Builder::new().name(format!("transform-{number}")).spawn(move || {
+                priority::give_way();
                 loop {
                     // In a statement of its own, so that the lock is free while the script runs.
                     let work = queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();

@@ -29,6 +29,7 @@ pub mod delivery;
 pub mod work;
 mod places;
 mod settle;
+mod priority;
 pub mod process;
 pub mod order;
 pub mod routes;

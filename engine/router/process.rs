@@ -12,12 +12,17 @@ use record::envelope::{self, Event, EventInput};
 use record::identity::{self, Identity};
 use record::timing::{self, Timing};
 use record::{sensitivity, site};
+use transform::fault::{Fault, FaultClass};
 use transform::outcome::{Decision, Emitted, Input};
+use transform::script::Script;
 use uuid::Uuid;
 
 use crate::entry::State;
 use crate::order::OrderKey;
 use crate::plan::ChannelPlan;
+
+/// How often a script that was too slow is run again before its message parks as `overloaded`.
+const TIME_RETRIES: usize = 3;
 
 /// What the engine knows about a message besides its bytes.
 #[derive(Clone, Debug)]
@@ -152,9 +157,11 @@ pub fn transform(channel: &ChannelPlan, identified: &Identified, facts: &Facts) 
         previous: facts.previous.clone(),
         now: facts.recorded,
     };
-    match channel.script.run(input) {
+    match run(&channel.script, &input) {
         Err(fault) => {
-            processed.reason = Some(fault.code.to_owned());
+            let overloaded = fault.class == FaultClass::Time;
+            let code = if overloaded { "overloaded" } else { fault.code };
+            processed.reason = Some(code.to_owned());
             processed.detail = Some(format!("{fault}: {}", fault.detail.0));
             processed.printed = fault.printed;
         }
@@ -171,6 +178,17 @@ pub fn transform(channel: &ChannelPlan, identified: &Identified, facts: &Facts) 
         }
     }
     processed
+}
+
+/// Runs the script; again when it was only too slow, for then the machine may have been too busy.
+fn run(script: &Script, input: &Input) -> Result<transform::outcome::Outcome, Fault> {
+    for _ in 0..TIME_RETRIES {
+        match script.run(input.clone()) {
+            Err(fault) if fault.class == FaultClass::Time => {}
+            ended => return ended,
+        }
+    }
+    script.run(input.clone())
 }
 
 /// What of the message could be read only with tolerance.

@@ -95,7 +95,8 @@ pub struct Limits {
     pub workers: Option<NonZeroUsize>,
     /// Operations a script may spend on one message; more parks it.
     pub script_operations: u64,
-    /// Time a script may spend on one message; more parks it.
+    /// Time a script may spend on one message; more is tried three times again, then parks it as
+    /// `overloaded`.
     pub script_time: Period,
 }
 
