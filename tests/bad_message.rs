@@ -158,8 +158,7 @@ fn line_feeds_nulls_and_old_character_sets_are_published() {
 fn a_script_that_does_not_end_parks_one_message() {
     let endless = "if msg[\"MSH-10\"] == \"BAD\" { loop { let x = 1; } }";
     let slow = "if msg[\"MSH-10\"] == \"BAD\" { let n = 0; while n < 40000 { n += 1; } }";
-    for (body, time, reason) in
-        [(endless, "10s", "limit.operations"), (slow, "1ms", "overloaded")]
+    for (body, time, reason) in [(endless, "10s", "limit.operations"), (slow, "1ms", "overloaded")]
     {
         let setup = Setup::sample().set(&format!("engine.limits.script_time={time}"));
         let script = format!(

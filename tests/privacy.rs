@@ -27,6 +27,15 @@ fn identifying(messages: &[Vec<u8>]) -> Vec<String> {
     words
 }
 
+/// Whether a word stands in a text on its own: the placeholder 9999999999 is also a part of floats.
+fn holds(text: &str, word: &str) -> bool {
+    let apart = |neighbour: Option<char>| neighbour.is_none_or(|c| !c.is_alphanumeric());
+    text.match_indices(word).any(|(at, _)| {
+        let behind = text[at + word.len()..].chars().next();
+        apart(text[..at].chars().next_back()) && apart(behind)
+    })
+}
+
 #[test]
 fn an_event_that_comes_back_from_the_broker_is_not_logged() {
     let broker = TestBroker::shared();
@@ -71,6 +80,6 @@ fn nothing_that_names_a_patient_reaches_logs_or_metrics() {
     // An authority or a site is no patient; it may be named.
     let harmless = ["RXX01", "RYY01", "GBR"];
     for word in words.iter().filter(|word| !harmless.contains(&word.as_str())) {
-        assert!(!outside.contains(word.as_str()), "a log or a metric holds {word:?}");
+        assert!(!holds(&outside, word), "a log or a metric holds {word:?}");
     }
 }
