@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::harness::sender::{Reply, TestSender};
 use crate::harness::setup::Setup;
 use crate::harness::{SOON, until};
@@ -54,6 +56,9 @@ fn a_client_that_never_reads_stops_only_itself() {
 #[test]
 fn two_thousand_idle_connections_cost_little_and_block_nobody() {
     let engine = Setup::sample().set("channels.pas-adt.listener.mllp.connections=2100").start();
+    // This process holds the other ends.
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
     let before = engine.memory();
     let idle: Vec<TestSender> = (0..2000).map(|_| engine.connect("pas-adt")).collect();
     let ack = engine.connect("pas-adt").ask(admission("C1", "1000001").text());

@@ -35,6 +35,7 @@ mod status;
 mod events;
 mod messages;
 mod generated;
+mod open_files;
 mod run;
 mod sample_world;
 mod demo;

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::ADDRESS_FILE;
 use crate::arguments::{Format, RunArgs};
 use crate::exit::Exit;
+use crate::open_files;
 use crate::output::Output;
 use crate::problems;
 
@@ -30,6 +31,7 @@ const USUAL_DATA: &str = "var/tieline";
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let Some((loaded, last_good)) = configuration(args)? else { return Ok(Exit::Wrong) };
+    open_files::allow_many();
     runtime()?.block_on(async {
         let running = Running::start(&loaded).await?;
         Event::Activated { version: &loaded.version, last_good }.emit();
