@@ -45,6 +45,9 @@ pub mod rate;
 pub mod books;
 pub mod query;
 
+pub mod silence;
+pub mod alert_plan;
+
 pub mod engine;
 pub mod handle;
 mod lifeline;
