@@ -60,8 +60,12 @@ pub enum Event<'a> {
     Published { subscribers: usize },
     /// The broker confirmed an event but no queue took it; it is kept and tried again.
     Unroutable { event_type: &'a str, routing_key: &'a str },
-    /// A publish got no receipt and is tried again.
+    /// A publish got no receipt and will be tried again.
     PublishRetried { reason: &'static str },
+    /// The broker will never take an event; `detail` is its own words, which know no content.
+    PublishRefused { reason: &'static str, detail: &'a str },
+    /// Bindings that this engine once made and channels.yaml no longer asks for were removed.
+    Unbound { bindings: usize },
     /// The broker connection is up and its topology stands.
     BrokerUp { address: &'a str },
     /// The broker connection is lost or cannot be made.
@@ -212,6 +216,13 @@ impl Event<'_> {
             Self::PublishRetried { reason } => {
                 counter!("tieline_publish_retries_total", "reason" => reason).increment(1);
             }
+            Self::PublishRefused { reason, detail } => {
+                counter!("tieline_publish_refusals_total", "reason" => reason).increment(1);
+                error!(reason, detail, "the broker will never take this event as it is");
+            }
+            Self::Unbound { bindings } => {
+                info!(bindings, "bindings that channels.yaml no longer asks for are removed");
+            }
             Self::BrokerUp { address } => info!(address, "broker connected, topology in place"),
             Self::BrokerDown { address, detail, retry_ms } => {
                 counter!("tieline_broker_failures_total").increment(1);
@@ -231,7 +242,7 @@ impl Event<'_> {
 
 /// Describes every metric, so that `/metrics` explains itself.
 pub fn describe() {
-    let counters: [(&'static str, &'static str); 18] = [
+    let counters: [(&'static str, &'static str); 19] = [
         ("tieline_messages_received_total", "Messages made durable, by channel."),
         ("tieline_messages_refused_total", "Frames answered negatively, by listener and reason."),
         (
@@ -251,7 +262,11 @@ pub fn describe() {
             "Events with a receipt, by whether any subscriber wanted them.",
         ),
         ("tieline_events_unroutable_total", "Events the broker could not route; each is retried."),
-        ("tieline_publish_retries_total", "Publishes without a receipt that were tried again."),
+        ("tieline_publish_retries_total", "Publishes without a receipt, by what stood in the way."),
+        (
+            "tieline_publish_refusals_total",
+            "Events that the broker will never take, by reason code.",
+        ),
         ("tieline_broker_failures_total", "Broker connections lost or refused."),
         ("tieline_journal_corruptions_total", "Durable journal parts that fail their checksum."),
         ("tieline_intake_closed_total", "Times that intake stopped because the disk was full."),

@@ -37,7 +37,11 @@ pub mod publish;
 pub mod embedded;
 pub mod broker_plan;
 pub mod amqp;
+mod supervisor;
+mod verdict;
+mod broker_health;
 pub mod topology;
+pub mod bindings;
 pub mod backoff;
 
 pub mod ledger;

@@ -134,6 +134,7 @@ impl Plan {
                 address: assemble::address(amqp, &loaded.base)?,
                 topology: Topology { exchange: amqp.exchange.clone(), routes: routes.clone() },
                 confirm: amqp.confirm.0,
+                remembered: loaded.data.join("bindings.json"),
             }),
         };
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
