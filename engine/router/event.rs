@@ -6,9 +6,13 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use jiff::Timestamp;
 use journal::report::Corruption;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 use tracing::{debug, error, info, warn};
+
+use crate::alarm::Alarm;
+use crate::config::measure::Period;
 
 /// One thing that happened, told in words and numbers that name no patient.
 #[derive(Debug)]
@@ -78,6 +82,12 @@ pub enum Event<'a> {
     VolumesDropped { volumes: u64, bytes: u64 },
     /// The configuration file on disk is broken; what was last activated is used.
     LastGood { path: &'a Path, problems: usize },
+    /// Something needs a person.
+    AlarmOpened { alarm: &'a Alarm, now: Timestamp },
+    /// It does no more.
+    AlarmClosed { alarm: &'a Alarm, after: Period },
+    /// Nobody could be told of an alarm but by this log.
+    AlertNotTold { kind: &'static str, why: &'a str },
 }
 
 impl Event<'_> {
@@ -234,6 +244,27 @@ impl Event<'_> {
                     "the broker holds a different exchange or queue: delete it there or name another in channels.yaml"
                 );
             }
+            other => other.emit_alarm(),
+        }
+    }
+
+    fn emit_alarm(self) {
+        match self {
+            Self::AlarmOpened { alarm, now } => {
+                let kind = alarm.kind.name();
+                let channel = alarm.channel.clone().unwrap_or_default();
+                counter!("tieline_alarms_total", "kind" => kind, "channel" => channel.clone())
+                    .increment(1);
+                error!(kind, channel, text = alarm.text(now), "alarm open");
+            }
+            Self::AlarmClosed { alarm, after } => {
+                let channel = alarm.channel.as_deref().unwrap_or_default();
+                error!(kind = alarm.kind.name(), channel, "alarm closed after {after}");
+            }
+            Self::AlertNotTold { kind, why } => {
+                counter!("tieline_alerts_not_told_total", "kind" => kind).increment(1);
+                warn!(kind, why, "nobody was told of an alarm: mend alerts.on_alert");
+            }
             // Every other variant was told by the callers of this function.
             _ => {}
         }
@@ -243,6 +274,7 @@ impl Event<'_> {
 /// Describes every metric, so that `/metrics` explains itself.
 pub fn describe() {
     let counters: [(&'static str, &'static str); 19] = [
+    let counters: [(&'static str, &'static str); 20] = [
         ("tieline_messages_received_total", "Messages made durable, by channel."),
         ("tieline_messages_refused_total", "Frames answered negatively, by listener and reason."),
         (
@@ -274,6 +306,8 @@ pub fn describe() {
             "tieline_records_waiting_total",
             "Attempts to record an outcome or a state that found the disk full.",
         ),
+        ("tieline_alarms_total", "Alarms opened, by kind and channel."),
+        ("tieline_alerts_not_told_total", "Alarms that on_alert could not be told of, by kind."),
     ];
     for (name, text) in counters {
         describe_counter!(name, text);
@@ -282,6 +316,7 @@ pub fn describe() {
     describe_gauge!("tieline_journal_bytes", Unit::Bytes, "Journal volumes on disk.");
     describe_gauge!("tieline_connections", "Open connections, by listener.");
     describe_gauge!("tieline_unroutable_events", "Events waiting because no queue took them.");
+    describe_gauge!("tieline_alarms", "1 while an alarm is open, by kind and channel.");
     describe_gauge!("tieline_broker_connected", "1 while the broker is connected.");
     describe_gauge!(
         "tieline_last_received_timestamp_seconds",

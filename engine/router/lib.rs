@@ -51,6 +51,12 @@ pub mod query;
 
 pub mod silence;
 pub mod alert_plan;
+pub mod alarm;
+pub mod alert;
+mod alert_tell;
+mod alert_notice;
+mod alert_exec;
+mod alert_webhook;
 
 pub mod engine;
 pub mod handle;
