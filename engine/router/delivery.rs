@@ -94,6 +94,17 @@ pub struct Delivery<P> {
     pub(crate) returning: AtomicU64,
 }
 
+/// Tells delivery what operators decided.
+#[derive(Clone, Debug)]
+pub struct Desk(mpsc::UnboundedSender<Command>);
+
+impl Desk {
+    pub(crate) fn tell(&self, command: Command) {
+        // Delivery ends only with the engine; what is durable has its effect after the next start.
+        drop(self.0.send(command));
+    }
+}
+
 /// How far the journal was read, and what was seen on the way.
 #[derive(Debug)]
 pub(crate) struct Reading {
@@ -183,6 +194,11 @@ impl<P: Publisher> Delivery<P> {
             closing.runnable.close();
         });
         Ok(delivery)
+    }
+
+    /// Where decisions about parked messages and channels take effect.
+    pub fn desk(&self) -> Desk {
+        Desk(self.commands.clone())
     }
 
     /// What is under way.

@@ -170,7 +170,7 @@ impl Engine {
         )
         .map_err(StartError::Thread)?;
         let chronicle = open_archive(&journal, &data)?;
-        let operators = Operators::new(journal.clone(), books.clone(), delivery.commands.clone());
+        let operators = Operators::new(journal.clone(), books.clone(), delivery.desk());
         let books_stop = CancellationToken::new();
         let runtime = Runtime::current();
         let reading = {
@@ -342,7 +342,7 @@ fn tell_recovery(recovered: &Recovered, entries: u64, pending: u64, began: Insta
 
 async fn open_journal(
     loaded: &Loaded,
-    folder: &std::path::Path,
+    folder: &Path,
 ) -> Result<(Journal, Recovered), StartError> {
     let config = &loaded.config.engine.journal;
     let mut settings = Settings::new(folder);
