@@ -34,6 +34,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let Some((loaded, last_good)) = configuration(args)? else { return Ok(Exit::Wrong) };
     open_files::allow_many();
     runtime()?.block_on(async {
+        // From the first moment: unheard, it would end the process.
+        let mut hangup = signal_of(SignalKind::hangup());
         let running = Running::start(&loaded).await?;
         Event::Activated { version: &loaded.version, last_good }.emit();
         if !last_good && let Err(error) = activate::activate(&loaded.data, &loaded) {
@@ -41,7 +43,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
             return Err(error).context("the configuration cannot be copied to the data folder");
         }
         running.announce(args.format)?;
-        let reason = running.until_told_to_stop(&args.configuration).await;
+        let reason = running.until_told_to_stop(&args.configuration, &mut hangup).await;
         running.stop(reason.as_deref().unwrap_or("signal")).await;
         match reason {
             None => Ok(Exit::Well),
@@ -145,16 +147,19 @@ impl Running {
     }
 
     /// Nothing for a signal, a line for a journal that failed. SIGHUP reloads.
-    async fn until_told_to_stop(&self, configuration: &Configuration) -> Option<String> {
+    async fn until_told_to_stop(
+        &self,
+        configuration: &Configuration,
+        hangup: &mut Option<Signal>,
+    ) -> Option<String> {
         let mut terminate = signal_of(SignalKind::terminate());
         let mut interrupt = signal_of(SignalKind::interrupt());
-        let mut hangup = signal_of(SignalKind::hangup());
         let mut watchdog = tokio::time::interval(watchdog_period());
         loop {
             tokio::select! {
                 () = received(&mut terminate) => return None,
                 () = received(&mut interrupt) => return None,
-                () = received(&mut hangup) => self.reload(configuration).await,
+                () = received(hangup) => self.reload(configuration).await,
                 failure = self.engine.failed() => return Some(failure),
                 // Only a runtime that still turns gets here.
                 _ = watchdog.tick() => {
