@@ -6,6 +6,7 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
+use crate::harness::amqp::TestBroker;
 use crate::harness::engine::TestEngine;
 use crate::harness::sender::{Reply, TestSender};
 use crate::harness::setup::Setup;
@@ -209,6 +210,50 @@ fn every_message_of_a_stream_through_ten_reloads_is_answered_once_and_in_order()
     assert_eq!(status["total"]["received"], number);
     assert_eq!(status["total"]["filtered"], number);
     assert!(events(&engine).is_empty());
+}
+
+/// A feed to a broker whose address stands in a file.
+fn with_broker(exchange: &str, subscribers: &[(&str, &str)]) -> String {
+    let mut text = yaml(&[("pas-adt", ANY, "pas_adt.rhai")])
+        .replace("pas_adt.rhai }", "pas_adt.rhai, settings: { site: RXX01 } }");
+    text.push_str(&format!(
+        "broker: {{ amqp: {{ url: {{ file: broker.url }}, exchange: {exchange} }} }}\nsubscribers:\n"
+    ));
+    for (queue, receives) in subscribers {
+        text.push_str(&format!("  {queue}: {{ receives: [\"{receives}\"], queue: {queue} }}\n"));
+    }
+    text
+}
+
+#[test]
+fn broker_and_subscribers_are_changed_without_a_restart_and_nothing_is_lost() {
+    let broker = TestBroker::shared();
+    let exchange = broker.name("events");
+    broker.name("events.restricted");
+    let (portal, second) = (broker.name("portal"), broker.name("second"));
+    let setup = Setup::with(&with_broker(&exchange, &[(&portal, "*")]));
+    // Nobody is there.
+    setup.write("broker.url", &format!("amqp://guest:guest@{}/%2f", free_address()));
+    let engine = setup.variable("TIELINE_LOG", "info").start();
+    let mut sender = engine.connect("pas-adt");
+    ask(&mut sender, "C1");
+    engine.setup.write("broker.url", broker.url());
+    engine.hang_up();
+    engine.said(DONE, 1);
+    settled(&engine);
+    engine.setup.write("channels.yaml", &with_broker(&exchange, &[(&portal, "*"), (&second, "*")]));
+    engine.hang_up();
+    engine.said(DONE, 2);
+    ask(&mut sender, "C2");
+    settled(&engine);
+    let narrow = with_broker(&exchange, &[(&portal, "*"), (&second, "result.*")]);
+    engine.setup.write("channels.yaml", &narrow);
+    engine.hang_up();
+    engine.said(DONE, 3);
+    ask(&mut sender, "C3");
+    settled(&engine);
+    assert_eq!(broker.take_all(&portal, 3, SOON).len(), 3);
+    assert_eq!(broker.count(&second), 1, "C2 and no more");
 }
 
 #[test]
