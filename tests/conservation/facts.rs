@@ -120,6 +120,8 @@ pub(crate) struct History {
     pub(crate) harms: Vec<Harm>,
     /// The engine's rows and sums when everything had come to rest.
     pub(crate) rows: Vec<Row>,
+    /// There were more published ones than the engine lists: those have no rows here.
+    pub(crate) published_unlisted: bool,
     pub(crate) sums: BTreeMap<String, u64>,
 }
 

@@ -1,22 +1,24 @@
 //! What was injected and survived: a table for people, and the same as numbers to be added up.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
+use std::mem::discriminant;
 use std::sync::atomic::Ordering;
 
 use super::consumer::Whims;
 use super::facts::History;
 use super::faults::Stage;
-use super::verdict::Verdict;
+use super::verdict::{Verdict, Violation};
 
-/// Violations that are shown; more of them say the same.
-const SHOWN: usize = 20;
+/// Violations of one kind that are shown; more of them say the same.
+const SHOWN: usize = 8;
 
 pub(crate) struct Report {
     seed: u64,
     /// Words and number, in the order of the table.
     lines: Vec<(String, u64)>,
-    violations: Vec<String>,
+    violations: Vec<Violation>,
 }
 
 impl Report {
@@ -30,7 +32,7 @@ impl Report {
         let run = &stage.run;
         let count = |number: usize| number as u64;
         let deliveries: usize = history.arrivals.iter().map(Vec::len).sum();
-        let events: std::collections::BTreeSet<_> =
+        let events: BTreeSet<_> =
             history.arrivals.iter().flatten().map(|arrival| &arrival.event).collect();
         let total = |of: fn(&super::facts::Parcel) -> u32| -> u64 {
             history.parcels.iter().map(|parcel| u64::from(of(parcel))).sum()
@@ -59,8 +61,7 @@ impl Report {
         }
         let silence = u64::try_from(run.longest_silence().as_millis()).unwrap_or(u64::MAX);
         lines.push(("longest time without an answer, ms".to_owned(), silence));
-        let violations = verdict.violations.iter().map(ToString::to_string).collect();
-        Self { seed, lines, violations }
+        Self { seed, lines, violations: verdict.violations.clone() }
     }
 
     /// Prints the table; also as lines of words, tab and number where the environment says so.
@@ -77,11 +78,25 @@ impl Report {
         }
     }
 
-    /// The violations, the first of them in full.
+    /// How many violations of each kind, and the first of them.
     pub(crate) fn broken(&self) -> String {
-        let mut text = self.violations.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n");
-        if let Some(more) = self.violations.len().checked_sub(SHOWN + 1) {
-            write!(text, "\n... and {} more", more + 1).expect("a string takes everything");
+        let mut kinds: Vec<Vec<&Violation>> = Vec::new();
+        for violation in &self.violations {
+            let same =
+                |kind: &&mut Vec<&Violation>| discriminant(kind[0]) == discriminant(violation);
+            match kinds.iter_mut().find(same) {
+                Some(kind) => kind.push(violation),
+                None => kinds.push(vec![violation]),
+            }
+        }
+        let mut text = String::new();
+        for kind in kinds {
+            for violation in kind.iter().take(SHOWN) {
+                writeln!(text, "{violation}").expect("a string takes everything");
+            }
+            if kind.len() > SHOWN {
+                writeln!(text, "... {} of these", kind.len()).expect("a string takes everything");
+            }
         }
         text
     }

@@ -262,7 +262,9 @@ fn ledger(history: &History) -> Vec<Violation> {
         let again = parcels.iter().any(|parcel| parcel.kind.state() == Some("filtered"));
         let originals = rows.iter().filter(|row| row.state != "duplicate").count();
         let too_many = !again && originals > parcels.len();
-        if count < accepted {
+        let unlisted = history.published_unlisted
+            && parcels.iter().any(|parcel| parcel.kind.state() == Some("published"));
+        if count < accepted && !unlisted {
             let control_id = control_id.clone();
             broken.push(Violation::Unaccounted { control_id, accepted, rows: count });
         } else if count > sent || too_many {
@@ -292,15 +294,20 @@ fn ledger(history: &History) -> Vec<Violation> {
 pub(crate) const STATES: [&str; 7] =
     ["pending", "parked", "published", "filtered", "discarded", "superseded", "duplicate"];
 
+/// Every message is in one state, each has a row, and there are as many as were answered or sent.
 fn sums(history: &History) -> Option<Violation> {
     let sum = |name: &str| history.sums.get(name).copied().unwrap_or_default();
-    let (received, rows) = (sum("received"), history.rows.len() as u64);
+    let (received, mut rows) = (sum("received"), history.rows.len() as u64);
+    if history.published_unlisted {
+        rows += sum("published");
+    }
     let states = STATES.iter().map(|state| sum(state)).sum();
-    (received != states || received != rows).then_some(Violation::Unbalanced {
-        received,
-        states,
-        rows,
-    })
+    let taken = history.parcels.iter().filter(|parcel| !parcel.kind.is_refused());
+    let (least, most) = taken.fold((0, 0), |(least, most), parcel| {
+        (least + u64::from(parcel.accepted), most + u64::from(parcel.sent))
+    });
+    (received != states || received != rows || !(least..=most).contains(&received))
+        .then_some(Violation::Unbalanced { received, states, rows })
 }
 
 impl fmt::Display for Violation {
