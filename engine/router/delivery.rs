@@ -26,7 +26,7 @@ use crate::places::Places;
 use crate::plan::Plan;
 use crate::priority;
 use crate::process::{self, Identified};
-use crate::publish::Publisher;
+use crate::publish::{Publisher, Unroutable};
 use crate::work::{Task, Unfinished, Work};
 
 /// Messages between the journal and their settlement.
@@ -42,6 +42,8 @@ pub struct Delivery<P> {
     pub plan: Arc<Plan>,
     /// Where events leave.
     pub publisher: Arc<P>,
+    /// Events that found no queue and wait for one.
+    pub unroutable: Unroutable,
     /// Cancelled when delivery must end.
     pub stop: CancellationToken,
     /// The tasks that wait for outcomes and receipts.
@@ -77,6 +79,7 @@ impl<P: Publisher> Delivery<P> {
             journal,
             plan,
             publisher,
+            unroutable: Unroutable::default(),
             stop,
             tasks,
             runtime: Handle::current(),

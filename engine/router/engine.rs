@@ -30,7 +30,7 @@ use crate::intake::{Intake, Stamps};
 use crate::lifeline::{Ended, Lifeline};
 use crate::listener::Listener;
 use crate::plan::{ListenerPlan, Plan};
-use crate::publish::Publisher;
+use crate::publish::{BrokerHealth, Publisher};
 use crate::sampler;
 
 /// How long sessions may take to send what they owe when the engine stops.
@@ -175,8 +175,12 @@ impl Engine {
             listeners.push(facts);
             sessions.spawn(listener.run(sessions.clone()));
         }
+        let health = {
+            let delivery = delivery.clone();
+            let unroutable = move || delivery.unroutable.count();
+            Box::new(move || BrokerHealth { unroutable: unroutable(), ..publisher.health() })
+        };
         let moving = Box::new(move || (delivery.in_flight(), delivery.oldest()));
-        let health = Box::new(move || publisher.health());
         let handle =
             Handle::new(plan.clone(), journal.clone(), books, listeners, moving, health, damage);
         tokio::spawn(sampler::sample(handle.clone(), books_stop.clone()));

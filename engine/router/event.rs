@@ -6,9 +6,13 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use jiff::Timestamp;
 use journal::report::Corruption;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 use tracing::{debug, error, info, warn};
+
+use crate::alarm::Alarm;
+use crate::config::measure::Period;
 
 /// One thing that happened, told in words and numbers that name no patient.
 #[derive(Debug)]
@@ -60,8 +64,12 @@ pub enum Event<'a> {
     Published { subscribers: usize },
     /// The broker confirmed an event but no queue took it; it is kept and tried again.
     Unroutable { event_type: &'a str, routing_key: &'a str },
-    /// A publish got no receipt and is tried again.
+    /// A publish got no receipt and will be tried again.
     PublishRetried { reason: &'static str },
+    /// The broker will never take an event; `detail` is its own words, which know no content.
+    PublishRefused { reason: &'static str, detail: &'a str },
+    /// Bindings that this engine once made and channels.yaml no longer asks for were removed.
+    Unbound { bindings: usize },
     /// The broker connection is up and its topology stands.
     BrokerUp { address: &'a str },
     /// The broker connection is lost or cannot be made.
@@ -74,6 +82,12 @@ pub enum Event<'a> {
     VolumesDropped { volumes: u64, bytes: u64 },
     /// The configuration file on disk is broken; what was last activated is used.
     LastGood { path: &'a Path, problems: usize },
+    /// Something needs a person.
+    AlarmOpened { alarm: &'a Alarm, now: Timestamp },
+    /// It does no more.
+    AlarmClosed { alarm: &'a Alarm, after: Period },
+    /// Nobody could be told of an alarm but by this log.
+    AlertNotTold { kind: &'static str, why: &'a str },
 }
 
 impl Event<'_> {
@@ -212,6 +226,13 @@ impl Event<'_> {
             Self::PublishRetried { reason } => {
                 counter!("tieline_publish_retries_total", "reason" => reason).increment(1);
             }
+            Self::PublishRefused { reason, detail } => {
+                counter!("tieline_publish_refusals_total", "reason" => reason).increment(1);
+                error!(reason, detail, "the broker will never take this event as it is");
+            }
+            Self::Unbound { bindings } => {
+                info!(bindings, "bindings that channels.yaml no longer asks for are removed");
+            }
             Self::BrokerUp { address } => info!(address, "broker connected, topology in place"),
             Self::BrokerDown { address, detail, retry_ms } => {
                 counter!("tieline_broker_failures_total").increment(1);
@@ -223,6 +244,27 @@ impl Event<'_> {
                     "the broker holds a different exchange or queue: delete it there or name another in channels.yaml"
                 );
             }
+            other => other.emit_alarm(),
+        }
+    }
+
+    fn emit_alarm(self) {
+        match self {
+            Self::AlarmOpened { alarm, now } => {
+                let kind = alarm.kind.name();
+                let channel = alarm.channel.clone().unwrap_or_default();
+                counter!("tieline_alarms_total", "kind" => kind, "channel" => channel.clone())
+                    .increment(1);
+                error!(kind, channel, text = alarm.text(now), "alarm open");
+            }
+            Self::AlarmClosed { alarm, after } => {
+                let channel = alarm.channel.as_deref().unwrap_or_default();
+                error!(kind = alarm.kind.name(), channel, "alarm closed after {after}");
+            }
+            Self::AlertNotTold { kind, why } => {
+                counter!("tieline_alerts_not_told_total", "kind" => kind).increment(1);
+                warn!(kind, why, "nobody was told of an alarm: mend alerts.on_alert");
+            }
             // Every other variant was told by the callers of this function.
             _ => {}
         }
@@ -231,7 +273,8 @@ impl Event<'_> {
 
 /// Describes every metric, so that `/metrics` explains itself.
 pub fn describe() {
-    let counters: [(&'static str, &'static str); 18] = [
+    let counters: [(&'static str, &'static str); 19] = [
+    let counters: [(&'static str, &'static str); 20] = [
         ("tieline_messages_received_total", "Messages made durable, by channel."),
         ("tieline_messages_refused_total", "Frames answered negatively, by listener and reason."),
         (
@@ -251,7 +294,11 @@ pub fn describe() {
             "Events with a receipt, by whether any subscriber wanted them.",
         ),
         ("tieline_events_unroutable_total", "Events the broker could not route; each is retried."),
-        ("tieline_publish_retries_total", "Publishes without a receipt that were tried again."),
+        ("tieline_publish_retries_total", "Publishes without a receipt, by what stood in the way."),
+        (
+            "tieline_publish_refusals_total",
+            "Events that the broker will never take, by reason code.",
+        ),
         ("tieline_broker_failures_total", "Broker connections lost or refused."),
         ("tieline_journal_corruptions_total", "Durable journal parts that fail their checksum."),
         ("tieline_intake_closed_total", "Times that intake stopped because the disk was full."),
@@ -259,6 +306,8 @@ pub fn describe() {
             "tieline_records_waiting_total",
             "Attempts to record an outcome or a state that found the disk full.",
         ),
+        ("tieline_alarms_total", "Alarms opened, by kind and channel."),
+        ("tieline_alerts_not_told_total", "Alarms that on_alert could not be told of, by kind."),
     ];
     for (name, text) in counters {
         describe_counter!(name, text);
@@ -267,6 +316,7 @@ pub fn describe() {
     describe_gauge!("tieline_journal_bytes", Unit::Bytes, "Journal volumes on disk.");
     describe_gauge!("tieline_connections", "Open connections, by listener.");
     describe_gauge!("tieline_unroutable_events", "Events waiting because no queue took them.");
+    describe_gauge!("tieline_alarms", "1 while an alarm is open, by kind and channel.");
     describe_gauge!("tieline_broker_connected", "1 while the broker is connected.");
     describe_gauge!(
         "tieline_last_received_timestamp_seconds",

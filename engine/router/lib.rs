@@ -37,13 +37,26 @@ pub mod publish;
 pub mod embedded;
 pub mod broker_plan;
 pub mod amqp;
+mod supervisor;
+mod verdict;
+mod broker_health;
 pub mod topology;
+pub mod bindings;
 pub mod backoff;
 
 pub mod ledger;
 pub mod rate;
 pub mod books;
 pub mod query;
+
+pub mod silence;
+pub mod alert_plan;
+pub mod alarm;
+pub mod alert;
+mod alert_tell;
+mod alert_notice;
+mod alert_exec;
+mod alert_webhook;
 
 pub mod engine;
 pub mod handle;

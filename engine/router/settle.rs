@@ -14,7 +14,7 @@ use crate::delivery::Delivery;
 use crate::entry::{self, Outcome, State, StateChange, StoredEvent};
 use crate::event::Event;
 use crate::process::{self, Facts, Processed};
-use crate::publish::{Outgoing, Publisher};
+use crate::publish::{Outgoing, PublishError, Publisher, Receipt};
 use crate::work::{Task, Work};
 
 impl<P: Publisher> Delivery<P> {
@@ -117,7 +117,7 @@ impl<P: Publisher> Delivery<P> {
                 };
                 let published = tokio::select! {
                     () = self.stop.cancelled() => return,
-                    published = self.publisher.publish(outgoing) => published,
+                    published = self.receipt(outgoing) => published,
                 };
                 if published.is_err() {
                     return;
@@ -146,6 +146,26 @@ impl<P: Publisher> Delivery<P> {
             meters
                 .delivery_seconds
                 .record(Duration::from_millis(took.max(0).unsigned_abs()).as_secs_f64());
+        }
+    }
+
+    /// Tries until the event has its receipt.
+    async fn receipt(&self, event: Outgoing) -> Result<Receipt, PublishError> {
+        let mut backoff = Backoff::default();
+        let mut before = None;
+        loop {
+            let published = self.publisher.publish(event.clone()).await;
+            let trouble = match published {
+                Err(PublishError::Transient(trouble)) => Some(trouble),
+                Err(PublishError::Permanent(_)) => None,
+                Ok(_) | Err(PublishError::Stopping) => {
+                    self.unroutable.changed(before, None);
+                    return published;
+                }
+            };
+            self.unroutable.changed(before, trouble);
+            before = trouble;
+            tokio::time::sleep(backoff.wait()).await;
         }
     }
 

@@ -15,6 +15,15 @@ impl OwnBroker {
         Self { place: node.place.clone(), node: Some(node) }
     }
 
+    /// The same node with more lines in its rabbitmq.conf.
+    pub(crate) fn start_with(settings: &'static str) -> Self {
+        let mut own = Self::start();
+        own.stop();
+        own.place.settings = settings;
+        own.start_again();
+        own
+    }
+
     /// The same before and after a restart.
     pub(crate) fn url(&self) -> String {
         self.place.url()

@@ -53,6 +53,13 @@ impl Setup {
         self
     }
 
+    /// For the next start: the same key with another value.
+    pub(crate) fn replace_set(&mut self, assignment: &str) {
+        let key = assignment.split_inclusive('=').next().unwrap_or_default();
+        self.sets.retain(|set| !set.starts_with(key));
+        self.sets.push(assignment.to_owned());
+    }
+
     /// Adds a flag of `run`, e.g. `--or-last-good`.
     pub(crate) fn flag(mut self, flag: &str) -> Self {
         self.flags.push(flag.to_owned());
