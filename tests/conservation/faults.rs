@@ -45,8 +45,8 @@ impl Fault {
         (Self::KillEngine, 16, "SIGKILL of the engine"),
         (Self::StopEngine, 6, "SIGTERM of the engine"),
         (Self::FreezeEngine, 6, "SIGSTOP of the engine for 1 to 2 s"),
-        (Self::StopBroker, 5, "RabbitMQ stopped in good order and started again"),
-        (Self::KillBroker, 3, "SIGKILL of RabbitMQ"),
+        (Self::StopBroker, 3, "RabbitMQ stopped in good order and started again"),
+        (Self::KillBroker, 2, "SIGKILL of RabbitMQ"),
         (Self::FreezeBroker, 6, "SIGSTOP of RabbitMQ for 1 to 3 s"),
         (Self::CutWire, 8, "connection to RabbitMQ cut"),
         (Self::LoseConfirms, 8, "confirms of RabbitMQ lost, then the connection cut"),
@@ -56,7 +56,7 @@ impl Fault {
         (Self::DeleteExchange, 6, "exchange deleted"),
         (Self::ChangeScript, 6, "script changed, then SIGHUP or a restart"),
         (Self::SlowDisk, 5, "disk slow: 20 to 200 ms a sync"),
-        (Self::FullDisk, 5, "disk full for 1 to 3 s"),
+        (Self::FullDisk, 5, "disk full for 3 to 6 s"),
         (Self::FailSync, 5, "sync failed: the engine gives up and is started again"),
     ];
 
@@ -211,7 +211,7 @@ impl Stage {
                     self.restart_engine();
                 }
             }
-            Fault::SlowDisk | Fault::FullDisk | Fault::FailSync => return self.harm_disk(fault),
+            Fault::SlowDisk | Fault::FullDisk | Fault::FailSync => self.harm_disk(fault),
         }
         true
     }
@@ -249,9 +249,10 @@ impl Stage {
         self.runtime.block_on(doing).is_ok_and(|done| done.is_ok())
     }
 
-    fn harm_disk(&mut self, fault: Fault) -> bool {
+    fn harm_disk(&mut self, fault: Fault) {
         if !self.on_faulty_disk {
-            return false;
+            self.kill_engine();
+            self.start_engine_on(true);
         }
         match fault {
             Fault::SlowDisk => {
@@ -261,22 +262,19 @@ impl Stage {
             }
             Fault::FullDisk => {
                 self.tell_disk("full=true\n");
-                self.a_while(1000..3000);
+                self.a_while(3000..6000);
             }
             _ => {
-                let syncs = self.random.u32(0..5);
+                let syncs = self.random.u32(1..6);
                 self.tell_disk(&format!("fail_sync={syncs}\n"));
                 let ended =
                     until("engine that gives up its disk", SOON, || self.engine.has_ended());
                 assert!(!ended.success(), "a failed disk is no clean end");
                 self.power_losses += 1;
-                self.tell_disk("");
                 self.start_engine();
-                return true;
             }
         }
         self.tell_disk("");
-        true
     }
 
     fn control_file(&self) -> PathBuf {
@@ -303,13 +301,15 @@ impl Stage {
     }
 
     /// Each start draws the disk anew: what the one had synced, the other finds.
-    pub(crate) fn start_engine(&mut self) {
-        self.on_faulty_disk = self.allowed.faulty_disk && self.random.bool();
-        let control = self.control_file();
-        if self.on_faulty_disk {
-            self.tell_disk("");
-        }
-        let control = self.on_faulty_disk.then(|| control.display().to_string());
+    fn start_engine(&mut self) {
+        let faulty = self.random.u32(0..4) > 0;
+        self.start_engine_on(faulty);
+    }
+
+    fn start_engine_on(&mut self, faulty_disk: bool) {
+        self.on_faulty_disk = self.allowed.faulty_disk && faulty_disk;
+        self.tell_disk("");
+        let control = self.on_faulty_disk.then(|| self.control_file().display().to_string());
         self.engine.setup.set_variable("TIELINE_FAULTS", control.as_deref());
         self.engine.start_again();
         self.restarts += 1;

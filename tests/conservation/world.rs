@@ -20,6 +20,8 @@ pub(crate) fn setup(url: &str) -> Setup {
     setup
 }
 
+/// Small volumes: the journal changes from one to the next every few seconds, and a full disk is
+/// soon felt.
 fn configuration() -> String {
     let channels: String = CHANNELS
         .iter()
@@ -44,7 +46,7 @@ fn configuration() -> String {
         .map(|name| format!("  {name}: {{ receives: [\"*\"], queue: {name} }}\n"))
         .collect();
     format!(
-        "engine: {{ environment: test }}
+        "engine: {{ environment: test, journal: {{ volume: 1MiB }} }}
 broker: {{ amqp: {{ url: {{ env: TEST_BROKER_URL }}, exchange: {EXCHANGE} }} }}
 channels:
 {channels}subscribers:
