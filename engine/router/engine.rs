@@ -1,10 +1,12 @@
 //! The engine: assembles the line from a configuration, and is asked about it through one handle.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use archive::archive::Archive;
+use archive::error::ArchiveError;
 use jiff::Timestamp;
 use journal::disk::{Disk, RealDisk};
 use journal::journal::Journal;
@@ -16,22 +18,27 @@ use tokio::runtime::Handle as Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alert::Alerts;
 use crate::amqp::Amqp;
-use crate::books::{Books, BooksError};
+use crate::books::{Books, BooksError, Taken};
 use crate::budget::Budget;
+use crate::chronicle::Chronicle;
 use crate::config;
 use crate::config::load::Loaded;
 use crate::config::secret::RevealError;
-use crate::delivery::Delivery;
+use crate::delivery::{Beginning, Delivery};
 use crate::embedded::Embedded;
 use crate::event::Event;
-use crate::handle::{Handle, ListenerFacts};
+use crate::handle::{Handle, Inner, ListenerFacts};
 use crate::intake::{Intake, Stamps};
 use crate::lifeline::{Ended, Lifeline};
 use crate::listener::Listener;
+use crate::operators::Operators;
 use crate::plan::{ListenerPlan, Plan};
+use crate::priority;
 use crate::publish::{BrokerHealth, Publisher};
 use crate::sampler;
+use crate::watch;
 
 /// How long sessions may take to send what they owe when the engine stops.
 const SESSION_GRACE: Duration = Duration::from_secs(10);
@@ -82,6 +89,15 @@ pub enum StartError {
         #[source]
         source: BooksError,
     },
+    /// The archive cannot be opened, not even anew.
+    #[error("the archive in {folder} cannot be opened")]
+    Archive {
+        /// Its folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: ArchiveError,
+    },
     /// A port is taken, or the address is not this machine's.
     #[error(
         "channel {channel} cannot listen on {address}: choose another listener.mllp.listen or stop what holds it"
@@ -110,7 +126,7 @@ impl Engine {
         let sockets = bind(&plan, &journal).await?;
         let stop = CancellationToken::new();
         let ended = Ended::new(None);
-        let found = Found { journal, recovered, folder };
+        let found = Found { journal, recovered, folder, data: loaded.data.clone() };
         let engine = match &plan.broker {
             None => Self::assemble(&plan, found, sockets, Embedded, stop, ended),
             Some(broker) => {
@@ -134,12 +150,13 @@ impl Engine {
         ended: Ended,
     ) -> Result<Self, StartError> {
         let began = Instant::now();
-        let Found { journal, recovered, folder } = found;
-        let (books, from, entries) = Books::recover(journal.clone(), &recovered)
+        let Found { journal, recovered, folder, data } = found;
+        let taken = Books::recover(journal.clone(), &recovered, &data.join("seen"))
             .map_err(|source| StartError::Books { folder, source })?;
+        let Taken { books, seen, entries } = taken;
         let books = Arc::new(books);
-        let ledger = books.ledger();
-        tell_recovery(&recovered, entries, ledger.total().pending, began);
+        let ledger = books.ask(Clone::clone);
+        tell_recovery(&recovered, entries, ledger.total().counts.pending, began);
         let damage = recovered.report.corrupt.len();
         let publisher = Arc::new(publisher);
         let delivering = TaskTracker::new();
@@ -149,21 +166,35 @@ impl Engine {
             publisher.clone(),
             delivery_stop.clone(),
             delivering.clone(),
-            from,
+            Beginning::new(&data, seen),
         )
         .map_err(StartError::Thread)?;
+        let chronicle = open_archive(&journal, &data)?;
+        let operators = Operators::new(journal.clone(), books.clone(), delivery.desk());
         let books_stop = CancellationToken::new();
+        let runtime = Runtime::current();
         let reading = {
             let delivery = delivery.clone();
             let lifeline = Lifeline::new("delivery", &delivery_stop, &ended);
-            thread("delivery", lifeline, move || delivery.read(from, &ledger.open))?
+            thread("delivery", lifeline, move || delivery.read(&ledger))?
         };
         let keeping = {
-            let (books, runtime) = (books.clone(), Runtime::current());
+            let (books, runtime) = (books.clone(), runtime.clone());
             let (stop, delivery) = (books_stop.clone(), delivery.clone());
+            let chronicle = chronicle.clone();
             let lifeline = Lifeline::new("books", &books_stop, &ended);
             thread("books", lifeline, move || {
-                books.follow(&runtime, &stop, &|| delivery.low_water());
+                let may_drop = || chronicle.caught_up();
+                books.follow(&runtime, &stop, &|| delivery.mark(), &may_drop);
+            })?
+        };
+        let writing = {
+            let (chronicle, stop) = (chronicle.clone(), books_stop.clone());
+            let lifeline = Lifeline::new("archive", &books_stop, &ended);
+            let limits = plan.archive;
+            thread("archive", lifeline, move || {
+                priority::give_way();
+                chronicle.follow(&runtime, &stop, &|| limits);
             })?
         };
         let sessions = TaskTracker::new();
@@ -180,10 +211,30 @@ impl Engine {
             let unroutable = move || delivery.unroutable.count();
             Box::new(move || BrokerHealth { unroutable: unroutable(), ..publisher.health() })
         };
-        let moving = Box::new(move || (delivery.in_flight(), delivery.oldest()));
-        let handle =
-            Handle::new(plan.clone(), journal.clone(), books, listeners, moving, health, damage);
+        let handle = Handle::new(Inner {
+            plan: plan.clone(),
+            journal: journal.clone(),
+            books,
+            chronicle,
+            operators,
+            listeners,
+            moving: {
+                let delivery = delivery.clone();
+                Box::new(move || delivery.moving())
+            },
+            behind: {
+                let delivery = delivery.clone();
+                Box::new(move |id| delivery.behind(id))
+            },
+            waits_for: Box::new(move |id| delivery.waits_for(id)),
+            health,
+            started: Timestamp::now(),
+            damage,
+        });
         tokio::spawn(sampler::sample(handle.clone(), books_stop.clone()));
+        let (alerts, telling) = Alerts::new(plan.alerts.on_alert.clone());
+        tokio::spawn(telling);
+        tokio::spawn(watch::watch(handle.clone(), alerts, books_stop.clone()));
         tokio::spawn(sampler::tell_intake(handle.clone(), books_stop.clone()));
         Ok(Self {
             handle,
@@ -193,7 +244,7 @@ impl Engine {
             books_stop,
             sessions,
             delivering,
-            threads: vec![reading, keeping],
+            threads: vec![reading, keeping, writing],
             ended,
         })
     }
@@ -244,10 +295,10 @@ impl Engine {
         drop(closing.await);
     }
 
-    /// Until nothing is pending.
+    /// Until nothing is pending but what waits behind a parked message or for the broker.
     async fn idle(&self) {
         let mut durable = self.journal.durable();
-        while self.handle.ledger().total().pending > 0 {
+        while self.handle.moves() {
             let more = tokio::time::timeout(Duration::from_millis(20), durable.changed()).await;
             if matches!(more, Ok(Err(_))) {
                 return;
@@ -268,6 +319,16 @@ fn thread(
     std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
 }
 
+fn open_archive(journal: &Journal, data: &Path) -> Result<Arc<Chronicle>, StartError> {
+    let folder = data.join("archive");
+    let opened = Archive::open(&folder, archive::opening::Settings::default())
+        .map_err(|source| StartError::Archive { folder, source })?;
+    for finding in &opened.findings {
+        Event::ArchiveSetAside { finding: &finding.to_string() }.emit();
+    }
+    Ok(Chronicle::new(journal.clone(), opened.archive, opened.position.as_deref()))
+}
+
 fn tell_recovery(recovered: &Recovered, entries: u64, pending: u64, began: Instant) {
     for corruption in &recovered.report.corrupt {
         Event::damage(corruption).emit();
@@ -281,7 +342,7 @@ fn tell_recovery(recovered: &Recovered, entries: u64, pending: u64, began: Insta
 
 async fn open_journal(
     loaded: &Loaded,
-    folder: &std::path::Path,
+    folder: &Path,
 ) -> Result<(Journal, Recovered), StartError> {
     let config = &loaded.config.engine.journal;
     let mut settings = Settings::new(folder);
@@ -311,6 +372,8 @@ struct Found {
     journal: Journal,
     recovered: Recovered,
     folder: PathBuf,
+    /// The data folder.
+    data: PathBuf,
 }
 
 struct Bound {

@@ -56,6 +56,18 @@ pub enum Event<'a> {
     IntakeOpen,
     /// A message was parked; somebody must look at it.
     Parked { channel: &'a str, message: u64, reason: &'a str },
+    /// A message is a copy of an earlier one: acknowledged, counted, not processed.
+    Duplicate { channel: &'a str, message: u64, of: u64 },
+    /// An operator decided.
+    Decided { action: &'static str, message: u64, channel: &'a str, actor: &'a str },
+    /// The index of what waits behind parked messages cannot be written.
+    HeldUnwritable { error: &'a std::io::Error },
+    /// The archive cannot be written; nothing is lost, it lags behind.
+    ArchiveUnwritable { error: &'a archive::error::ArchiveError },
+    /// A part of the archive was damaged and is fed anew from the journal.
+    ArchiveSetAside { finding: &'a str },
+    /// Days of the archive were dropped.
+    ArchivePruned { days: u64, bytes: u64 },
     /// A data-quality finding; counted, never more than its code.
     Quality { channel: &'a str, code: &'a str, count: u64 },
     /// A look-up that found nothing.
@@ -203,6 +215,30 @@ impl Event<'_> {
                     .increment(1);
                 warn!(channel, message, reason, "message parked");
             }
+            Self::Duplicate { channel, message, of } => {
+                counter!("tieline_duplicates_total", "channel" => channel.to_owned()).increment(1);
+                debug!(channel, message, of, "a copy of an earlier message; not processed again");
+            }
+            Self::Decided { action, message, channel, actor } => {
+                counter!("tieline_decisions_total", "action" => action).increment(1);
+                info!(action, message, channel, actor, "an operator decided");
+            }
+            Self::HeldUnwritable { error } => {
+                error!(%error, "what waits behind parked messages cannot be written; trying again: free space on the data folder's disk");
+            }
+            Self::ArchiveUnwritable { error } => {
+                counter!("tieline_archive_errors_total").increment(1);
+                error!(%error, "the archive cannot be written; messages are delivered, finding them lags behind");
+            }
+            Self::ArchiveSetAside { finding } => {
+                warn!(
+                    finding,
+                    "a part of the archive was set aside; it is fed anew from the journal"
+                );
+            }
+            Self::ArchivePruned { days, bytes } => {
+                info!(days, bytes, "old days of the archive were removed");
+            }
             Self::Quality { channel, code, count } => {
                 counter!("tieline_data_quality_total", "channel" => channel.to_owned(), "code" => code.to_owned())
                     .increment(count);
@@ -273,8 +309,13 @@ impl Event<'_> {
 
 /// Describes every metric, so that `/metrics` explains itself.
 pub fn describe() {
-    let counters: [(&'static str, &'static str); 19] = [
-    let counters: [(&'static str, &'static str); 20] = [
+    let counters: [(&'static str, &'static str); 24] = [
+        (
+            "tieline_duplicates_total",
+            "Copies of earlier messages, not processed again, by channel.",
+        ),
+        ("tieline_decisions_total", "What operators decided, by action."),
+        ("tieline_archive_errors_total", "Failed writes of the archive; the journal has it all."),
         ("tieline_messages_received_total", "Messages made durable, by channel."),
         ("tieline_messages_refused_total", "Frames answered negatively, by listener and reason."),
         (

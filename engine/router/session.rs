@@ -278,7 +278,9 @@ impl Reader {
             received: received.as_millisecond(),
             control_id: header.control_id_text(),
             message_type: header.message_type(),
+            sender: header.sender(),
             application_ack: header.application_ack.map(|condition| condition.as_str().to_owned()),
+            edit: None,
         };
         let frame_out = acknowledgement::due(header, Outcome::Accept).map(|code| {
             encode_frame(&acknowledgement::acknowledge(
