@@ -25,6 +25,8 @@ mod unroutable;
 #[cfg(test)]
 mod broker_away;
 #[cfg(test)]
+mod conservation;
+#[cfg(test)]
 mod privacy;
 #[cfg(test)]
 mod command_line;

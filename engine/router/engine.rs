@@ -353,6 +353,15 @@ fn tell_recovery(recovered: &Recovered, entries: u64, pending: u64, began: Insta
     }
 }
 
+/// The disk; in a build for tests, one that fails on purpose when a file to steer it is named.
+fn disk() -> Arc<dyn Disk> {
+    #[cfg(feature = "faults")]
+    if let Some(control) = std::env::var_os("TIELINE_FAULTS") {
+        return Arc::new(journal::faulty::FaultyDisk::controlled(control.into()));
+    }
+    Arc::new(RealDisk)
+}
+
 async fn open_journal(
     loaded: &Loaded,
     folder: &Path,
@@ -365,7 +374,7 @@ async fn open_journal(
         age: config.retain.age.as_ref().map(|age| age.0),
         size: config.retain.size.as_ref().map(|size| size.bytes()),
     };
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let disk = disk();
     let opened = tokio::task::spawn_blocking(move || Journal::open(disk, settings)).await;
     let opened = opened.expect("opening the journal does not panic");
     opened.map_err(|source| StartError::Journal { folder: folder.to_owned(), source })

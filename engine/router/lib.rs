@@ -31,6 +31,7 @@ pub mod entry;
 pub mod delivery;
 mod reading;
 pub mod duplicates;
+mod drawer;
 pub mod sightings;
 pub mod seen_log;
 pub mod seen;

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -105,6 +105,17 @@ impl TestEngine {
             panic!("the engine did not end within {within:?}");
         };
         status.code()
+    }
+
+    /// How an engine that has ended by itself ended, if it has.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        let status = self.process.as_mut()?.try_wait().expect("our child")?;
+        self.process = None;
+        Some(status)
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        broker::signal(name, &self.pid().to_string()).expect("our child can be signalled");
     }
 
     pub(crate) fn pid(&self) -> u32 {

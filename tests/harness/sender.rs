@@ -43,6 +43,7 @@ impl TestSender {
             .unwrap_or_else(|error| panic!("connecting to {address}: {error}"))
     }
 
+    /// For a story in which the engine may be away.
     pub(crate) fn try_connect(address: &str) -> std::io::Result<Self> {
         let socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
