@@ -3,11 +3,13 @@
 //! The archive is never needed to deliver: it lags behind as long as it must, says how far it is, and
 //! is fed anew from the journal when it is lost.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use archive::archive::Archive;
+use archive::error::ArchiveError;
 use archive::record::{self, Record, What};
 use archive::state;
 use journal::entry::{Entry, Kind, Position};
@@ -18,6 +20,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::archive_home::ArchiveHome;
 use crate::backoff::Backoff;
 use crate::entry::{self, Accepted, Action, Decision, EntryError, Outcome, State, StateChange};
 use crate::event::Event;
@@ -34,7 +37,9 @@ const PRUNE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Chronicle {
     journal: Journal,
-    archive: Archive,
+    archive: ArchiveHome,
+    /// Somebody wants it made anew.
+    rebuild: AtomicBool,
     /// Where the journal is read from.
     from: Position,
     /// When the last entry taken in was written, milliseconds since 1970 in UTC.
@@ -47,17 +52,61 @@ pub struct Chronicle {
 }
 
 impl Chronicle {
-    /// An archive that was fed up to `position`, or not at all.
-    pub fn new(journal: Journal, archive: Archive, position: Option<&str>) -> Arc<Self> {
+    /// The archive of a folder, that was fed up to `position`, or not at all.
+    pub fn new(
+        journal: Journal,
+        folder: &Path,
+        archive: Archive,
+        position: Option<&str>,
+    ) -> Arc<Self> {
         let from = position.and_then(|at| at.parse().ok()).unwrap_or(Position::START);
-        let (written, caught_up) = (AtomicU64::new(0), AtomicBool::new(false));
-        let (reached, further, asked) = (Mutex::new(from), Condvar::new(), Notify::new());
-        Arc::new(Self { journal, archive, from, written, caught_up, reached, further, asked })
+        Arc::new(Self {
+            journal,
+            archive: ArchiveHome::new(folder, archive),
+            rebuild: AtomicBool::new(false),
+            from,
+            written: AtomicU64::new(0),
+            caught_up: AtomicBool::new(false),
+            reached: Mutex::new(from),
+            further: Condvar::new(),
+            asked: Notify::new(),
+        })
     }
 
-    /// The archive.
-    pub fn archive(&self) -> &Archive {
-        &self.archive
+    /// Asks the archive something.
+    pub fn ask<T>(
+        &self,
+        question: impl FnOnce(&Archive) -> Result<T, ArchiveError>,
+    ) -> Result<T, ArchiveError> {
+        self.archive.ask(question)
+    }
+
+    /// Has the archive made anew from the journal. Until it has caught up it says how far it is.
+    pub fn rebuild(&self) {
+        self.rebuild.store(true, Ordering::Release);
+        self.begin_again();
+        self.asked.notify_one();
+    }
+
+    /// Nothing of the journal may be dropped before it was taken in again.
+    fn begin_again(&self) {
+        self.caught_up.store(false, Ordering::Relaxed);
+        *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = Position::START;
+    }
+
+    /// Makes it anew; true when it has to be fed from the beginning.
+    fn rebuilt(&self) -> bool {
+        if !self.rebuild.swap(false, Ordering::Acquire) {
+            return false;
+        }
+        let first = self.journal.reader(Position::START).next().ok().flatten();
+        let begins = first.and_then(|entry| i64::try_from(entry.written).ok());
+        if let Err(error) = self.archive.rebuild(begins) {
+            Event::ArchiveUnwritable { error: &error }.emit();
+        }
+        self.begin_again();
+        self.written.store(0, Ordering::Relaxed);
+        true
     }
 
     /// Whether everything durable when it was last asked for had been taken in.
@@ -70,8 +119,11 @@ impl Chronicle {
         if self.caught_up() {
             return None;
         }
-        let written = i64::try_from(self.written.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
-        Some((now_ms - written).max(0))
+        match i64::try_from(self.written.load(Ordering::Relaxed)).unwrap_or(i64::MAX) {
+            // Nothing was read yet.
+            0 => Some(0),
+            written => Some((now_ms - written).max(0)),
+        }
     }
 
     /// Waits until everything that is durable now was taken in; false when that takes longer than
@@ -97,11 +149,14 @@ impl Chronicle {
         let mut pruned = Instant::now();
         loop {
             durable.borrow_and_update();
+            if self.rebuilt() {
+                reader = self.journal.reader(Position::START);
+            }
             let (batch, more) = self.batch(&mut reader);
             let at = reader.position().to_string();
             if !batch.is_empty() {
                 // Whatever is wrong with the archive, the journal has it all.
-                while let Err(error) = self.archive.take(&batch, &at) {
+                while let Err(error) = self.ask(|archive| archive.take(&batch, &at)) {
                     Event::ArchiveUnwritable { error: &error }.emit();
                     if !sleep(runtime, stop, backoff.wait()) {
                         return;
@@ -170,7 +225,7 @@ impl Chronicle {
     fn prune(&self, limits: ArchivePlan) {
         let limits = archive::retention::Limits { max_age: limits.age, max_bytes: limits.size };
         let now = jiff::Timestamp::now().as_millisecond();
-        match self.archive.prune(&limits, now) {
+        match self.ask(|archive| archive.prune(&limits, now)) {
             Ok(pruned) if pruned.days > 0 => {
                 Event::ArchivePruned { days: pruned.days, bytes: pruned.bytes }.emit();
             }

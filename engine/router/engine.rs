@@ -335,11 +335,12 @@ fn thread(
 fn open_archive(journal: &Journal, data: &Path) -> Result<Arc<Chronicle>, StartError> {
     let folder = data.join("archive");
     let opened = Archive::open(&folder, archive::opening::Settings::default())
-        .map_err(|source| StartError::Archive { folder, source })?;
+        .map_err(|source| StartError::Archive { folder: folder.clone(), source })?;
     for finding in &opened.findings {
         Event::ArchiveSetAside { finding: &finding.to_string() }.emit();
     }
-    Ok(Chronicle::new(journal.clone(), opened.archive, opened.position.as_deref()))
+    let position = opened.position.as_deref();
+    Ok(Chronicle::new(journal.clone(), &folder, opened.archive, position))
 }
 
 fn tell_recovery(recovered: &Recovered, entries: u64, pending: u64, began: Instant) {

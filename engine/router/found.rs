@@ -128,7 +128,7 @@ pub(crate) fn rows(
     page: &Page,
     pending: &dyn Fn(u64) -> &'static str,
 ) -> Result<Vec<Row>, archive::error::ArchiveError> {
-    let rows = chronicle.archive().messages(query, page)?;
+    let rows = chronicle.ask(|archive| archive.messages(query, page))?;
     Ok(rows.into_iter().map(|found| row(found, pending)).collect())
 }
 

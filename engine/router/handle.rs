@@ -115,7 +115,9 @@ impl Handle {
     pub fn show(&self, id: u64) -> Result<Option<Shown>, ArchiveError> {
         let inner = &self.inner;
         inner.chronicle.catch_up(ARCHIVE);
-        let Some(story) = inner.chronicle.archive().message(id)? else { return Ok(None) };
+        let Some(story) = inner.chronicle.ask(|archive| archive.message(id))? else {
+            return Ok(None);
+        };
         let open = inner.books.ask(|ledger| ledger.open.get(&id).cloned());
         let message = MessageId(id);
         let proposed = open.as_ref().and_then(|open| open.proposed.as_ref());
@@ -141,12 +143,22 @@ impl Handle {
     /// What operators decided, newest first. Blocks.
     pub fn audit(&self, since_ms: i64, limit: usize) -> Result<Vec<AuditRow>, ArchiveError> {
         self.inner.chronicle.catch_up(ARCHIVE);
-        self.inner.chronicle.archive().audit(since_ms, limit)
+        self.inner.chronicle.ask(|archive| archive.audit(since_ms, limit))
     }
 
     /// How much can be found. Blocks.
     pub fn archive_facts(&self) -> Result<Facts, ArchiveError> {
-        self.inner.chronicle.archive().facts()
+        self.inner.chronicle.ask(archive::archive::Archive::facts)
+    }
+
+    /// How far what can be found is behind, in milliseconds; nothing when it is complete.
+    pub fn archive_lag(&self) -> Option<i64> {
+        self.inner.chronicle.lag(Timestamp::now().as_millisecond())
+    }
+
+    /// Has the archive made anew from the journal; [`Handle::archive_lag`] says how far it is.
+    pub fn rebuild_archive(&self) {
+        self.inner.chronicle.rebuild();
     }
 
     /// Folds the volumes and compares. Blocks for as long as reading the journal takes.
@@ -229,7 +241,7 @@ impl Handle {
     }
 
     /// How many wait behind a parked message.
-    pub(crate) fn behind(&self, id: u64) -> u64 {
+    pub fn behind(&self, id: u64) -> u64 {
         (self.inner.behind)(id)
     }
 

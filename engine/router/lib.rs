@@ -66,6 +66,7 @@ pub mod sums;
 pub mod ledger;
 pub mod rate;
 pub mod books;
+mod archive_home;
 pub mod chronicle;
 pub mod reconcile;
 pub mod found;

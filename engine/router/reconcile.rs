@@ -156,11 +156,10 @@ pub fn reconcile(
     compare_books(&ledger, &volumes, since_ms, &mut found);
     let archived = chronicle.catch_up(PATIENCE);
     if archived {
-        let at = chronicle.archive().position().and_then(|at| at.parse().ok());
-        let by_state = chronicle.archive().ids_by_state(volumes.first)?;
+        let at = position(chronicle)?;
+        let by_state = chronicle.ask(|archive| archive.ids_by_state(volumes.first))?;
         // It may have taken in a little more meanwhile: the volumes catch up with it.
-        let again = chronicle.archive().position().and_then(|at| at.parse().ok());
-        let (from, to): (Position, Position) = (at.unwrap_or_default(), again.unwrap_or_default());
+        let (from, to) = (at, position(chronicle)?);
         volumes.fold(from.max(as_of)).map_err(ReconcileError::Journal)?;
         let settled = volumes.by_state.clone();
         let touched = touched(journal, volumes.reader.position(), to)?;
@@ -192,6 +191,12 @@ pub fn reconcile(
         first: if volumes.first == u64::MAX { 0 } else { volumes.first },
         archive: archived,
     })
+}
+
+/// How far the archive has taken in the journal.
+fn position(chronicle: &Chronicle) -> Result<Position, ArchiveError> {
+    let position = chronicle.ask(|archive| Ok(archive.position()))?;
+    Ok(position.and_then(|at| at.parse().ok()).unwrap_or_default())
 }
 
 #[derive(Default)]
