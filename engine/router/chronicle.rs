@@ -164,7 +164,9 @@ impl Chronicle {
                 }
                 backoff.reset();
             }
-            *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = reader.position();
+            // The end of a batch lies behind its last entry.
+            let reached = if more { reader.position() } else { reader.position().max(end) };
+            *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = reached;
             self.further.notify_all();
             if pruned.elapsed() >= PRUNE {
                 pruned = Instant::now();
