@@ -159,13 +159,12 @@ impl Journal {
     /// The unsettled messages with an id below `below`, rising, as of now.
     pub fn unsettled(&self, below: MessageId) -> Unsettled {
         let ledger = self.0.store.ledger();
-        ledger.settled.unsettled(below.0.min(ledger.next_id))
+        ledger.settlement.unsettled(below.0)
     }
 
     /// How many accepted messages are not settled.
     pub fn unsettled_count(&self) -> u64 {
-        let ledger = self.0.store.ledger();
-        (ledger.next_id - 1).saturating_sub(ledger.settled.count_below(ledger.next_id))
+        self.0.store.ledger().settlement.count()
     }
 
     /// The id that the next accepted message gets.

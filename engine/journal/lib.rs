@@ -24,7 +24,7 @@
 //! - New messages never use the last spares; records about messages may.
 //! - A copy is written only while its message is unsettled, so what settles a message always comes
 //!   behind its last copy.
-//! - Memory grows with the exceptions: unsettled ranges of ids, and carried copies.
+//! - Memory grows with the exceptions: a bit per unsettled id, and carried copies.
 //! - Threads, no runtime: one writes, one makes spares. Reading happens on the caller's.
 //! - Files are touched through [`disk::Disk`] only, and patient data never reaches a log or an error.
 //!
@@ -67,8 +67,8 @@
 //!
 //! checkpoint
 //!   magic "TLNCHECK", version u32 = 1, covered position, number of the batch there u64,
-//!   next batch u64, next message id u64, settled ranges (count u64, then start and end u64 each),
-//!   copies (count u64, then message id u64 and position each), carried through position,
+//!   next batch u64, next message id u64, unsettled ids (length u64 and a portable Roaring
+//!   treemap), copies (count u64, then message id u64 and position each), carried through position,
 //!   length u64 and bytes of the owner's body, CRC-32C of everything before
 //! ```
 //!

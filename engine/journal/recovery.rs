@@ -304,7 +304,7 @@ impl Scan {
                 Turn::Batch { volume, at, header, body } => {
                     volume.note(at + header.stride(), header.written);
                     // Ids of damaged batches before this one were given out all the same.
-                    self.ledger.next_id = self.ledger.next_id.max(header.first_id);
+                    self.ledger.advance(header.first_id);
                     self.take(Entries::of(header.volume, header.written, units(at), body, true));
                     self.report.batches += 1;
                     self.report.scanned += header.stride();
