@@ -88,17 +88,29 @@ pub mod checkpoint;
 pub mod retention;
 pub mod recovery;
 mod writer;
-mod find;
+pub mod find;
+mod packing;
 mod store;
 mod space;
+mod bell;
+mod age;
+mod inventory;
 mod cursor;
+mod pack;
+mod finder;
 mod walk;
 mod ledger;
+mod volumes;
+mod shelf;
+mod contents;
+mod packed;
 mod volume;
 mod entries;
 mod format;
 pub mod disk;
 #[cfg(feature = "faults")]
 pub mod faulty;
+#[cfg(feature = "faults")]
+mod control;
 #[cfg(feature = "faults")]
 mod unsynced;

@@ -3,12 +3,13 @@
 use std::{io, sync::Arc, thread};
 
 use crate::{
+    disk::DiskFile,
     entry::{MessageId, Position},
     format::{BatchHeader, HEADER, UNIT, VolumeHeader, checksum, units},
     queue::{AppendError, Appended, Group, Job, Whose},
     report::Failure,
     store::{Frontier, Store},
-    volume::Volume,
+    volume::{Place, Volume},
 };
 
 /// Memory kept between batches.
@@ -18,7 +19,7 @@ const BUFFER: usize = 8 << 20;
 #[derive(Debug)]
 pub(crate) struct Writer {
     store: Arc<Store>,
-    current: Option<Arc<Volume>>,
+    current: Option<(Arc<Volume>, Arc<dyn DiskFile>)>,
     buffer: Vec<u8>,
 }
 
@@ -32,7 +33,10 @@ enum Trouble {
 
 impl Writer {
     /// A writer that goes on in `current`, at its end.
-    pub(crate) fn new(store: Arc<Store>, current: Option<Arc<Volume>>) -> Writer {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        current: Option<(Arc<Volume>, Arc<dyn DiskFile>)>,
+    ) -> Writer {
         Writer { store, current, buffer: Vec::new() }
     }
 
@@ -117,16 +121,14 @@ impl Writer {
     /// Writes the jobs that are to be written as one batch of `size` bytes.
     fn write(&mut self, jobs: &[Job], answers: &mut [Appended], size: u64) -> Result<(), Trouble> {
         let intake = kept(jobs, answers).any(|(_, job)| job.whose == Whose::New);
-        let volume = self.volume_for(size, intake)?;
+        let (volume, file) = self.volume_for(size, intake)?;
         let at = volume.end();
         let first_id = self.store.next_id();
         let next_id = self.encode(jobs, answers, &volume, at, first_id);
         let written = self.seal(&volume, answers, first_id);
-        volume
-            .file
-            .write_at(&self.buffer, at)
+        file.write_at(&self.buffer, at)
             .map_err(|error| Trouble::Disk("write to its volume", error))?;
-        volume.file.sync().map_err(|error| Trouble::Disk("sync its volume", error))?;
+        file.sync().map_err(|error| Trouble::Disk("sync its volume", error))?;
 
         volume.note(at + size, written);
         let mut ledger = self.store.ledger();
@@ -139,6 +141,10 @@ impl Writer {
         let durable = Position { volume: volume.id, batch: units(at + size), entry: 0 };
         let next_batch = self.store.frontier().next_batch + 1;
         self.store.publish(next_id, Frontier { next_batch, durable });
+        if at == UNIT {
+            // From now on the volume before is sealed for good.
+            self.store.packing.ring();
+        }
         if self.buffer.capacity() > BUFFER {
             self.buffer = Vec::new();
         }
@@ -200,9 +206,13 @@ impl Writer {
 
     /// The volume that takes a batch of `size` bytes, put to use if it was a spare. With new messages
     /// in it (`intake`) it may not take the last spare.
-    fn volume_for(&mut self, size: u64, intake: bool) -> Result<Arc<Volume>, Trouble> {
-        if let Some(volume) = self.current.as_ref().filter(|v| v.end() + size <= v.size) {
-            return Ok(Arc::clone(volume));
+    fn volume_for(
+        &mut self,
+        size: u64,
+        intake: bool,
+    ) -> Result<(Arc<Volume>, Arc<dyn DiskFile>), Trouble> {
+        if let Some(current) = self.current.as_ref().filter(|(v, _)| v.end() + size <= v.size) {
+            return Ok(current.clone());
         }
         let spare = self.store.space.take(UNIT + size, intake).ok_or(Trouble::Full)?;
         let header = VolumeHeader {
@@ -210,6 +220,7 @@ impl Writer {
             first_batch: self.store.frontier().next_batch,
             first_id: self.store.next_id(),
             size: spare.size,
+            before: self.time_before(),
         };
         // On its own and synced: so a spare whose header says unused is blank for certain.
         spare
@@ -217,10 +228,20 @@ impl Writer {
             .write_at(&header.encode(), 0)
             .and_then(|()| spare.file.sync())
             .map_err(|error| Trouble::Disk("begin a volume", error))?;
-        let volume = Arc::new(Volume::new(spare.file, &header));
+        let volume = Arc::new(Volume::raw(&header, Place::Raw));
         self.store.volumes.insert(Arc::clone(&volume));
-        self.current = Some(Arc::clone(&volume));
-        Ok(volume)
+        let current = (volume, spare.file);
+        self.current = Some(current.clone());
+        Ok(current)
+    }
+
+    /// The newest time that the last volume states or knows of, unless the clock is not there yet:
+    /// then it was wrong, or is now.
+    fn time_before(&self) -> u64 {
+        let now = self.store.settings.clock.milliseconds();
+        let last = self.store.volumes.last();
+        let times = last.map_or([0, 0], |last| [last.before, last.written()]);
+        times.into_iter().filter(|time| *time <= now).max().unwrap_or(0)
     }
 }
 
