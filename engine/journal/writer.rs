@@ -220,7 +220,6 @@ impl Writer {
             first_batch: self.store.frontier().next_batch,
             first_id: self.store.next_id(),
             size: spare.size,
-            before: self.time_before(),
         };
         // On its own and synced: so a spare whose header says unused is blank for certain.
         spare
@@ -233,15 +232,6 @@ impl Writer {
         let current = (volume, spare.file);
         self.current = Some(current.clone());
         Ok(current)
-    }
-
-    /// The newest time that the last volume states or knows of, unless the clock is not there yet:
-    /// then it was wrong, or is now.
-    fn time_before(&self) -> u64 {
-        let now = self.store.settings.clock.milliseconds();
-        let last = self.store.volumes.last();
-        let times = last.map_or([0, 0], |last| [last.before, last.written()]);
-        times.into_iter().filter(|time| *time <= now).max().unwrap_or(0)
     }
 }
 
