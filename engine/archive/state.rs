@@ -81,7 +81,9 @@ impl fmt::Display for State {
 
 /// A word that is not the name of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such state; they are pending, parked, published, filtered, discarded, superseded and duplicate")]
+#[error(
+    "no such state; they are pending, parked, published, filtered, discarded, superseded and duplicate"
+)]
 pub struct StateError;
 
 impl FromStr for State {
