@@ -78,3 +78,34 @@ fn a_queue_of_another_kind_is_an_error_that_shows_the_difference() {
     settled(&engine);
     assert_eq!(broker.take_all(&queue, 1, SOON).len(), 1);
 }
+
+#[test]
+fn a_subscriber_that_asks_for_less_gets_less_and_one_that_is_gone_gets_nothing() {
+    let broker = TestBroker::shared();
+    let exchange = broker.name("events");
+    broker.name("events.restricted");
+    let (all, some, none) = (broker.name("all"), broker.name("some"), broker.name("none"));
+    broker.declare_exchange(&exchange);
+    let everything =
+        |name: &str, queue: &str| format!("{name}: {{receives: ['*'], queue: {queue}}}");
+    let portal = everything("portal", &all);
+    let before = [portal.clone(), everything("some", &some), everything("none", &none)].join(", ");
+    let mut engine = sample_with_broker(broker.url(), &exchange, "unused")
+        .set(&format!("subscribers={{{before}}}"))
+        .start();
+    engine.connect("pas-adt").ask(admission("C1", "1000001").text());
+    settled(&engine);
+    // Somebody else's binding is theirs.
+    let theirs = broker.name("theirs");
+    broker.declare_queue(&theirs);
+    broker.bind(&theirs, &exchange, "*.*.*.*");
+    assert_eq!(engine.terminate(), Some(0));
+    let after = format!("{portal}, some: {{receives: ['result.*'], queue: {some}}}");
+    engine.setup.replace_set(&format!("subscribers={{{after}}}"));
+    engine.start_again();
+    engine.connect("pas-adt").ask(admission("C2", "1000001").text());
+    settled(&engine);
+    assert_eq!(broker.take_all(&all, 2, SOON).len(), 2);
+    assert_eq!(broker.take_all(&theirs, 1, SOON).len(), 1);
+    assert_eq!((broker.count(&some), broker.count(&none)), (1, 1), "C1 and no more");
+}

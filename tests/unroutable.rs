@@ -2,6 +2,7 @@
 
 use crate::harness::amqp::TestBroker;
 use crate::harness::message::Adt;
+use crate::harness::own_broker::OwnBroker;
 use crate::harness::{SOON, until};
 use crate::rabbitmq::sample_with_broker;
 use crate::straight_through::{admission, settled};
@@ -94,4 +95,27 @@ fn of_many_under_way_each_gets_its_own_verdict() {
     ids.sort();
     assert_eq!(ids, expected, "every discharge reached its subscriber, once");
     assert_eq!(broker.take_all(&admissions, 151, SOON).len(), 151);
+}
+
+/// The broker closes a channel over what it will never take: that is one event's trouble.
+#[test]
+fn own_broker_that_will_not_take_a_large_event_gets_all_others() {
+    let own = OwnBroker::start_with("max_message_size = 16384");
+    let engine = sample_with_broker(&own.url(), "events", "portal").start();
+    let mut sender = engine.connect("pas-adt");
+    let long = format!("EXAMPLE-{}^ALEX", "A".repeat(20_000));
+    let large = admission("LARGE", "1000001").text().replacen("EXAMPLE^ALEX", &long, 1);
+    sender.ask(&large);
+    for number in 2..=30 {
+        sender.ask(admission(&format!("C{number}"), &format!("10000{number:02}")).text());
+    }
+    until("events of everybody else", SOON, || {
+        let status = engine.get("/api/v1/status").json();
+        (status["total"]["published"] == 29).then_some(())
+    });
+    let metrics = engine.get("/metrics").body;
+    let refused = "tieline_publish_refusals_total{reason=\"publish.too-large\"}";
+    assert!(metrics.contains(refused), "{metrics}");
+    assert!(!metrics.contains("tieline_broker_failures_total"), "the connection stayed: {metrics}");
+    assert_eq!(TestBroker::at(&own.url()).take_all("portal", 29, SOON).len(), 29);
 }

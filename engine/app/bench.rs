@@ -128,7 +128,7 @@ fn processing(folder: &Path, messages: &[Bytes], time: Duration) -> Result<Figur
         if began.elapsed() > time {
             break;
         }
-        let facts = Facts { message_id: done + 1, recorded, revision: 0, previous: None };
+        let facts = Facts::new(done + 1, recorded);
         let processed = process::process(channel, message.clone(), &facts);
         if processed.events.is_empty() {
             bail!("the admission of the samples makes no event");

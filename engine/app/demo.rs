@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use archive::page::Page;
+use archive::query::Query;
 use hl7::header::Header;
 use router::config::load::{self, Loaded};
 use router::config::overrides::Overrides;
 use router::entry::State;
 use router::handle::Handle;
-use router::query::{Cursor, Filter, Row};
+use router::feed::Cursor;
+use router::found::Row;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::arguments::DemoArgs;
@@ -77,11 +80,11 @@ async fn once(running: &Running, samples: &[Sample]) -> Result<Exit> {
         output.bytes_line(event)?;
     }
     let played = compare(&engine, samples, answers)?;
-    let ledger = engine.ledger();
+    let (ledger, held) = (engine.ask(Clone::clone), engine.status().held);
     demo_view::sum_up(&played, &ledger)?;
     let expected = played.iter().all(Played::as_expected);
-    let balanced =
-        ledger.channels.values().all(router::ledger::Sums::balance) && ledger.total().pending == 0;
+    let balanced = ledger.channels.values().all(|book| book.total.counts.balance())
+        && ledger.total().counts.pending == held;
     Ok(Exit::well_if(expected && balanced))
 }
 
@@ -111,7 +114,7 @@ async fn visit(running: &Running, loaded: &Loaded, samples: &[Sample]) -> Result
         }
     }
     let played = compare(&engine, samples, answers)?;
-    demo_view::sum_up(&played, &engine.ledger())?;
+    demo_view::sum_up(&played, &engine.ask(Clone::clone))?;
     demo_view::farewell(&mut output, running.console(), &engine.addresses(), &loaded.data)?;
     follow(&engine, &mut output, cursor).await
 }
@@ -161,7 +164,7 @@ async fn play(
 async fn settled(engine: &Handle) -> Result<()> {
     let mut changes = engine.changes();
     let deadline = Instant::now() + PATIENCE;
-    while engine.status().in_flight > 0 || engine.ledger().total().pending > 0 {
+    while engine.moves() || engine.status().retrying > 0 {
         if Instant::now() > deadline {
             bail!("messages are still pending after {} s", PATIENCE.as_secs());
         }
@@ -190,8 +193,8 @@ fn control_id(sample: &Sample) -> Option<String> {
 
 fn row_of(engine: &Handle, sample: &Sample) -> Option<Row> {
     let wanted = control_id(sample)?;
-    let filter = Filter { channel: Some(sample.channel.clone()), limit: 1000, ..Filter::default() };
-    engine.messages(&filter).into_iter().rev().find(|row| row.control_id == wanted)
+    let rows = engine.messages(&Query::control_id(&wanted), &Page::newest(100)).ok()?;
+    rows.into_iter().find(|row| row.channel == sample.channel)
 }
 
 /// What became of each sample, beside what was expected.
@@ -221,7 +224,8 @@ fn compare(engine: &Handle, samples: &[Sample], answers: Vec<String>) -> Result<
 }
 
 impl Played {
-    pub(crate) fn is_parked(&self) -> bool {
-        self.found.state == State::Parked.as_str()
+    pub(crate) fn is_kept(&self) -> bool {
+        let kept = [State::Parked.as_str(), State::Pending.as_str(), "refused"];
+        kept.contains(&self.found.state.as_str())
     }
 }

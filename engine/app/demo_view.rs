@@ -9,7 +9,8 @@ use std::path::Path;
 use anyhow::Result;
 use bytes::Bytes;
 use router::ledger::Ledger;
-use router::query::Row;
+use router::sums::Counts;
+use router::found::Row;
 use serde::Deserialize;
 
 use crate::output::{Output, OutputError};
@@ -131,20 +132,23 @@ pub(crate) fn sum_up(played: &[Played], ledger: &Ledger) -> Result<()> {
         Column::right("PUBLISHED"),
         Column::right("FILTERED"),
         Column::right("PARKED"),
-        Column::right("PENDING"),
+        Column::right("HELD"),
+        Column::right("DUPLICATE"),
         Column::right("EVENTS"),
     ]);
     let total = ledger.total();
-    let rows = ledger.channels.iter().map(|(name, sums)| (name.as_str(), sums));
+    let rows = ledger.channels.iter().map(|(name, book)| (name.as_str(), &book.total));
     for (name, sums) in rows.chain([("all", &total)]) {
-        let counts =
-            [sums.received, sums.published, sums.filtered, sums.parked, sums.pending, sums.events];
+        let (events, counts) = (sums.events, sums.counts);
+        let waiting = counts.pending;
+        let Counts { received, published, filtered, parked, duplicate, .. } = counts;
+        let counts = [received, published, filtered, parked, waiting, duplicate, events];
         let counts = counts.iter().map(ToString::to_string);
         table.row([name.to_owned()].into_iter().chain(counts).collect());
     }
     write!(text, "\n{}", table.render(Paint::new(false)))?;
-    text.push_str("\nKept for a person, or refused:\n");
-    for sample in played.iter().filter(|p| p.is_parked() || p.found.state == "refused") {
+    text.push_str("\nKept for a person, waiting behind one that is, or refused:\n");
+    for sample in played.iter().filter(|p| p.is_kept()) {
         let reason = sample.found.reason.as_deref().unwrap_or("");
         let (channel, file) = (&sample.channel, &sample.file);
         writeln!(text, "  {:<8} {reason:<24} {channel}/{file}", sample.found.state)?;
@@ -158,7 +162,7 @@ pub(crate) fn sum_up(played: &[Played], ledger: &Ledger) -> Result<()> {
             sample.expected, sample.found
         )?;
     }
-    let balance = if total.balance() { "balances" } else { "DOES NOT BALANCE" };
+    let balance = if total.counts.balance() { "balances" } else { "DOES NOT BALANCE" };
     let well = played.len() - different.len();
     write!(
         text,

@@ -110,12 +110,7 @@ pub(crate) fn play(channel: &Arc<ChannelPlan>, frame: Bytes, given: &Given) -> R
         let read = identified.identity.as_deref().cloned().unwrap_or_default();
         identified.identity = Some(Arc::new(written.over(read)?));
     }
-    let facts = Facts {
-        message_id: MESSAGE_ID,
-        recorded: given.now,
-        revision: 0,
-        previous: given.previous.clone(),
-    };
+    let facts = Facts { previous: given.previous.clone(), ..Facts::new(MESSAGE_ID, given.now) };
     let processed = process::transform(channel, &identified, &facts);
     let events = processed.events.iter().map(|event| serde_json::from_slice(&event.body));
     Ok(Played {

@@ -2,9 +2,24 @@
 //!
 //! `/livez`, `/readyz` and `/metrics` answer anybody; everything below `/api/v1/` wants the token that
 //! the engine writes to `<data>/api.token` at its first start. Answers about messages hold patient
-//! identifiers and are for the people who hold the token; nothing of them is logged.
+//! identifiers and are for the people who hold the token; nothing of them is logged, and no
+//! identifier stands in an address. Whoever decides something says who they are; the token is what
+//! authorises, the name is what the audit keeps.
 
 pub mod metrics;
 pub mod token;
+mod refusal;
+mod actor;
+mod times;
+mod lines;
+mod listing;
+mod message;
+mod message_tree;
+mod field_names;
+mod parked;
+mod channels;
+mod events;
+mod refused;
+mod accounts;
 pub mod api;
 pub mod server;

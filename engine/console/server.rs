@@ -6,9 +6,10 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::{Router, routing};
+use axum::{Json, Router, routing};
 use metrics_exporter_prometheus::PrometheusHandle;
 use router::handle::Handle;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -76,8 +77,8 @@ async fn guard(State(token): State<Token>, request: Request, next: Next) -> Resp
     match given.and_then(|value| value.strip_prefix("Bearer ")) {
         Some(given) if token.matches(given) => next.run(request).await,
         _ => {
-            let hint = "this needs the token in the engine's data folder, file api.token, as Authorization: Bearer\n";
-            (StatusCode::UNAUTHORIZED, hint).into_response()
+            let hint = "this needs the token in the engine's data folder, file api.token, as Authorization: Bearer";
+            (StatusCode::UNAUTHORIZED, Json(json!({ "error": hint }))).into_response()
         }
     }
 }

@@ -37,7 +37,7 @@ pub enum CheckpointError {
 }
 
 /// All that a checkpoint holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Checkpoint {
     /// The owner has taken in everything before this position.
     pub(crate) covered: Position,
@@ -70,13 +70,10 @@ impl Checkpoint {
         number(self.covered_batch);
         number(self.next_batch);
         number(self.ledger.next_id);
-        let ranges = self.ledger.settled.ranges();
-        number(ranges.len() as u64);
-        for range in ranges {
-            number(range.start);
-            number(range.end);
-        }
-        number(self.ledger.carried.len() as u64);
+        let settlement = self.ledger.settlement.encode();
+        number(settlement.len() as u64);
+        bytes.extend_from_slice(&settlement);
+        bytes.extend_from_slice(&(self.ledger.carried.len() as u64).to_le_bytes());
         for (&id, position) in &self.ledger.carried {
             bytes.extend_from_slice(&id.to_le_bytes());
             bytes.extend_from_slice(&position.to_bytes());
@@ -100,13 +97,9 @@ impl Checkpoint {
         }
         let position = Position::from_bytes(eye.take()?);
         let (covered_batch, next_batch, next_id) = (eye.u64()?, eye.u64()?, eye.u64()?);
-        let mut ranges = Vec::new();
-        for _ in 0..eye.u64()? {
-            ranges.push(eye.u64()?..eye.u64()?);
-        }
-        let mut ledger = Ledger::starting_at(1);
-        ledger.next_id = next_id;
-        ledger.settled = Settlement::from_ranges(ranges);
+        let mut ledger = Ledger::starting_at(next_id);
+        let length = usize::try_from(eye.u64()?).ok()?;
+        ledger.settlement = Settlement::decode(eye.slice(length)?).ok()?;
         for _ in 0..eye.u64()? {
             ledger.carried.insert(eye.u64()?, Position::from_bytes(eye.take()?));
         }
@@ -118,19 +111,16 @@ impl Checkpoint {
 
     /// Reads a checkpoint; none when it is not whole.
     pub(crate) fn load(disk: &dyn Disk, path: &Path) -> io::Result<Option<Checkpoint>> {
-        let file = disk.open(path)?;
-        let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
-        let read = file.read_at(&mut bytes, 0)?;
-        bytes.truncate(read);
-        Ok(Checkpoint::decode(&bytes.into()))
+        Ok(Checkpoint::decode(&read(disk, path)?.into()))
     }
 
     /// Writes it as file `number` of `folder`, durable under its name, and reads it back.
     pub(crate) fn save(&self, disk: &dyn Disk, folder: &Path, number: u64) -> io::Result<()> {
         let path = folder.join(checkpoint_name(number));
         let temporary = unfinished(&path);
+        let bytes = self.encode();
         let written = disk.create(&temporary).and_then(|file| {
-            file.write_at(&self.encode(), 0)?;
+            file.write_at(&bytes, 0)?;
             file.sync()
         });
         if let Err(error) = written {
@@ -140,11 +130,20 @@ impl Checkpoint {
         }
         disk.rename(&temporary, &path)?;
         disk.sync_dir(folder)?;
-        match Checkpoint::load(disk, &path)? {
-            Some(read) if read == *self => Ok(()),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "it reads back differently")),
+        if read(disk, &path)? == bytes {
+            Ok(())
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "it reads back differently"))
         }
     }
+}
+
+fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+    let file = disk.open(path)?;
+    let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
+    let read = file.read_at(&mut bytes, 0)?;
+    bytes.truncate(read);
+    Ok(bytes)
 }
 
 /// The checkpoints that are kept: the two newest good ones, as number and what each covers.
@@ -182,7 +181,7 @@ mod tests {
 
     fn checkpoint() -> Checkpoint {
         let mut ledger = Ledger::starting_at(9);
-        ledger.settled.remove(4);
+        ledger.settlement.open(4);
         ledger.carried.insert(4, Position { volume: 3, batch: 9, entry: 64 });
         let covered = Position { volume: 3, batch: 40, entry: 0 };
         let body = Bytes::from_static(b"the owner's own");

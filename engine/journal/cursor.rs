@@ -13,7 +13,8 @@ use crate::{
     entry::Position,
     format::{BatchHeader, UNIT},
     report::Corruption,
-    volume::{Volume, Volumes},
+    volume::Volume,
+    volumes::Volumes,
     walk::{Step, Walk},
 };
 
@@ -81,7 +82,7 @@ impl Cursor {
     pub(crate) fn turn(&mut self, bound: Bound) -> io::Result<Turn> {
         loop {
             if self.here.is_none()
-                && let Some(turn) = self.enter(bound)
+                && let Some(turn) = self.enter(bound)?
             {
                 return Ok(turn);
             }
@@ -100,28 +101,31 @@ impl Cursor {
     }
 
     /// Opens the volume that `from` names.
-    fn enter(&mut self, bound: Bound) -> Option<Turn> {
+    fn enter(&mut self, bound: Bound) -> io::Result<Option<Turn>> {
         let end = Turn::End { volume: None, at: 0, torn: false };
         let Some(first) = self.volumes.first().filter(|first| bound.allows(first.id)) else {
-            return Some(end);
+            return Ok(Some(end));
         };
         if self.from != Position::START && self.from.volume < first.id {
             self.from = Position { volume: first.id, batch: 1, entry: 0 };
             self.expected = None;
-            return Some(Turn::Gone { first: self.from });
+            return Ok(Some(Turn::Gone { first: self.from }));
         }
         let Some(volume) = self.volumes.from(self.from.volume).filter(|v| bound.allows(v.id))
         else {
-            return Some(end);
+            return Ok(Some(end));
         };
         let at = if volume.id == self.from.volume { self.from.batch.max(1) } else { 1 };
         if at == 1 && self.expected.is_none() {
             self.expected = Some(volume.first_batch);
         }
         let at = u64::from(at) * UNIT;
-        let walk = Walk::new(Arc::clone(&volume.file), volume.id, at, volume.size);
-        self.here = Some(Here { volume, walk });
-        None
+        // None when it was dropped this moment: the next look at the table tells.
+        if let Some(contents) = self.volumes.open(&volume)? {
+            let walk = Walk::new(contents, volume.id, at, volume.size);
+            self.here = Some(Here { volume, walk });
+        }
+        Ok(None)
     }
 
     /// On to the next volume.

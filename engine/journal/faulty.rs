@@ -4,6 +4,10 @@
 //! work that can be undone. So when the process is killed its writes are lost as if the power had
 //! gone, and [`FaultyDisk::crash`] does that, and worse, without killing anything. What was synced
 //! is handed to the operating system, which outlives every test.
+//!
+//! [`FaultyDisk::controlled`] makes one for a whole program, which another process steers through a
+//! file (`control.rs` says what stands in it), and whose SIGKILL is a power cut: unsynced writes are
+//! lost and unsynced removals undone. Files that were made or renamed keep their new names.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +21,8 @@ use std::{
 };
 
 use crate::{
-    disk::{Disk, DiskFile, Lock},
+    control::{Control, Orders},
+    disk::{Disk, DiskFile, Lock, RealDisk},
     unsynced::{Chance, Fate, Write},
 };
 
@@ -47,6 +52,9 @@ struct State {
     syncs_left: Option<u32>,
     delay: Option<Duration>,
     power_left: Option<u32>,
+    /// No file grows and none is made.
+    full: bool,
+    control: Option<Control>,
     /// Power is off: nothing works any more.
     dead: bool,
 }
@@ -82,7 +90,17 @@ impl FaultyDisk {
     /// A disk over `inner` that behaves until it is told otherwise; `seed` decides what a crash
     /// tears.
     pub fn new(inner: Arc<dyn Disk>, seed: u64) -> FaultyDisk {
-        let state = State { chance: Chance(seed), ..State::default() };
+        FaultyDisk::over(inner, State { chance: Chance(seed), ..State::default() })
+    }
+
+    /// The machine's own disk, as the control `file` says, which may come later and change at any
+    /// time. What a killed process had removed without syncing is there again.
+    pub fn controlled(file: PathBuf) -> FaultyDisk {
+        let control = Some(Control::new(file));
+        FaultyDisk::over(Arc::new(RealDisk), State { control, ..State::default() })
+    }
+
+    fn over(inner: Arc<dyn Disk>, state: State) -> FaultyDisk {
         FaultyDisk(Arc::new(Shared {
             inner,
             state: Mutex::new(state),
@@ -146,9 +164,30 @@ impl FaultyDisk {
     }
 }
 
+impl FaultyDisk {
+    /// Takes back the removals that a killed process did not sync.
+    fn rise(&self, folder: &Path) -> io::Result<()> {
+        for grave in self.0.inner.list(folder)?.iter().filter(|name| name.ends_with(GRAVE)) {
+            // `name.<number>.removed`
+            let name = grave.trim_end_matches(GRAVE).rsplit_once('.').map_or("", |(name, _)| name);
+            let (grave, path) = (folder.join(grave), folder.join(name));
+            if name.is_empty() || path.try_exists()? {
+                self.0.inner.remove(&grave)?;
+            } else {
+                self.0.inner.rename(&grave, &path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((before, orders)) = state.control.as_mut().and_then(Control::look) {
+            state.obey(before, orders);
+        }
+        state
     }
 
     /// The state, for an operation that only looks.
@@ -173,6 +212,23 @@ impl State {
         let buried = |path: &PathBuf| path.to_string_lossy().ends_with(GRAVE);
         let files = self.files.iter().filter(|(path, _)| !buried(path));
         files.map(|(_, node)| node.memory().length).sum()
+    }
+
+    /// Does what is ordered now and was not before.
+    fn obey(&mut self, before: Orders, orders: Orders) {
+        self.full = orders.full;
+        self.delay = orders.delay;
+        if orders.free_bytes != before.free_bytes {
+            self.capacity = orders.free_bytes.map(|free| self.used() + free);
+        }
+        if orders.fail_sync != before.fail_sync {
+            self.syncs_left = orders.fail_sync.map(|sync| sync.saturating_sub(1));
+        }
+    }
+
+    /// Whether there is no room for so many bytes more.
+    fn has_no_room(&self, bytes: u64) -> bool {
+        self.full || self.capacity.is_some_and(|capacity| self.used() + bytes > capacity)
     }
 
     fn add(&mut self, path: &Path, inner: Arc<dyn DiskFile>, length: u64) -> Arc<Node> {
@@ -216,11 +272,15 @@ impl State {
 
 impl Disk for FaultyDisk {
     fn create_folder(&self, folder: &Path) -> io::Result<()> {
-        self.0.inner.create_folder(folder)
+        self.0.inner.create_folder(folder)?;
+        if self.0.state().control.is_some() { self.rise(folder) } else { Ok(()) }
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.0.change()?;
+        if state.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let node = state.add(path, self.0.inner.create(path)?, 0);
         state.names.push(Name::Created(path.to_owned()));
         Ok(Arc::new(FaultyFile { disk: Arc::clone(&self.0), node }))
@@ -233,6 +293,8 @@ impl Disk for FaultyDisk {
         } else {
             let inner = self.0.inner.open(path)?;
             let length = inner.len()?;
+            // It took that room before anybody looked.
+            state.capacity = state.capacity.map(|capacity| capacity.saturating_add(length));
             state.add(path, inner, length)
         };
         Ok(Arc::new(FaultyFile { disk: Arc::clone(&self.0), node }))
@@ -245,6 +307,8 @@ impl Disk for FaultyDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
+        // Known to the end, so that its room counts as given back.
+        let _file = self.open(path)?;
         let mut state = self.0.change()?;
         state.graves += 1;
         let grave = PathBuf::from(format!("{}.{}{GRAVE}", path.display(), state.graves));
@@ -297,6 +361,26 @@ struct FaultyFile {
     node: Arc<Node>,
 }
 
+impl Drop for FaultyFile {
+    /// A whole program opens many files in its time: those without unsynced writes that nobody has
+    /// open any more are closed, and their room stays as it was.
+    fn drop(&mut self) {
+        let mut state = self.disk.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = Arc::strong_count(&self.node) > 2;
+        if state.control.is_none() || others || !self.node.memory().writes.is_empty() {
+            return;
+        }
+        let is_this = |(_, node): &(&PathBuf, &Arc<Node>)| Arc::ptr_eq(node, &self.node);
+        let Some(path) = state.files.iter().find(is_this).map(|(path, _)| path.clone()) else {
+            return;
+        };
+        let used = state.used();
+        state.files.remove(&path);
+        let gone = used - state.used();
+        state.capacity = state.capacity.map(|capacity| capacity.saturating_sub(gone));
+    }
+}
+
 impl Node {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
@@ -322,7 +406,7 @@ impl DiskFile for FaultyFile {
         let state = self.disk.change()?;
         let end = offset + bytes.len() as u64;
         let grows = end.saturating_sub(self.node.memory().length);
-        if grows > 0 && state.capacity.is_some_and(|capacity| state.used() + grows > capacity) {
+        if grows > 0 && state.has_no_room(grows) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let mut memory = self.node.memory();

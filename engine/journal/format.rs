@@ -12,6 +12,8 @@ pub(crate) const HEADER: usize = 64;
 
 const VOLUME_MAGIC: [u8; 8] = *b"TLNVOL\r\n";
 const BATCH_MAGIC: [u8; 8] = *b"TLNBATCH";
+const PACK_MAGIC: [u8; 8] = *b"TLNPACK\n";
+const FRAME_MAGIC: [u8; 8] = *b"TLNFRAME";
 
 /// The start of every volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +111,118 @@ impl BatchHeader {
     /// Bytes from this batch's start to the next one's.
     pub(crate) fn stride(&self) -> u64 {
         (UNIT + u64::from(self.length)).next_multiple_of(UNIT)
+    }
+}
+
+/// The start of a packed volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PackHeader {
+    pub(crate) frames: u32,
+    pub(crate) id: u64,
+    pub(crate) first_batch: u64,
+    pub(crate) first_id: u64,
+    /// The byte of the raw volume behind its last batch.
+    pub(crate) end: u64,
+    /// The newest time that a batch in it states, in milliseconds since 1970.
+    pub(crate) written: u64,
+}
+
+impl PackHeader {
+    pub(crate) fn encode(&self) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        let mut pen = Pen { bytes: &mut bytes, at: 0 };
+        pen.put(&PACK_MAGIC);
+        pen.put(&VERSION.to_le_bytes());
+        pen.put(&self.frames.to_le_bytes());
+        pen.put(&self.id.to_le_bytes());
+        pen.put(&self.first_batch.to_le_bytes());
+        pen.put(&self.first_id.to_le_bytes());
+        pen.put(&self.end.to_le_bytes());
+        pen.put(&self.written.to_le_bytes());
+        seal(bytes)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<PackHeader> {
+        let mut eye = sealed(bytes)?;
+        if eye.take::<8>()? != PACK_MAGIC || eye.u32()? != VERSION {
+            return None;
+        }
+        Some(PackHeader {
+            frames: eye.u32()?,
+            id: eye.u64()?,
+            first_batch: eye.u64()?,
+            first_id: eye.u64()?,
+            end: eye.u64()?,
+            written: eye.u64()?,
+        })
+    }
+}
+
+/// The start of every frame of a packed volume, and its line in the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameHeader {
+    pub(crate) volume: u64,
+    /// The byte of the raw volume that it starts with.
+    pub(crate) raw_at: u64,
+    pub(crate) first_batch: u64,
+    /// The next message id before it.
+    pub(crate) first_id: u64,
+    pub(crate) raw_length: u32,
+    pub(crate) stored_length: u32,
+    pub(crate) stored_crc: u32,
+    /// Where it starts in the packed file, in units.
+    pub(crate) place: u32,
+}
+
+impl FrameHeader {
+    pub(crate) fn encode(&self) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        let mut pen = Pen { bytes: &mut bytes, at: 0 };
+        pen.put(&FRAME_MAGIC);
+        pen.put(&self.volume.to_le_bytes());
+        pen.put(&self.raw_at.to_le_bytes());
+        pen.put(&self.first_batch.to_le_bytes());
+        pen.put(&self.first_id.to_le_bytes());
+        pen.put(&self.raw_length.to_le_bytes());
+        pen.put(&self.stored_length.to_le_bytes());
+        pen.put(&self.stored_crc.to_le_bytes());
+        pen.put(&self.place.to_le_bytes());
+        seal(bytes)
+    }
+
+    /// The header at the start of `bytes`, if it is of a frame of this volume.
+    pub(crate) fn decode(bytes: &[u8], volume: u64) -> Option<FrameHeader> {
+        if !bytes.starts_with(&FRAME_MAGIC) {
+            return None;
+        }
+        let mut eye = sealed(bytes)?;
+        eye.take::<8>()?;
+        let header = FrameHeader {
+            volume: eye.u64()?,
+            raw_at: eye.u64()?,
+            first_batch: eye.u64()?,
+            first_id: eye.u64()?,
+            raw_length: eye.u32()?,
+            stored_length: eye.u32()?,
+            stored_crc: eye.u32()?,
+            place: eye.u32()?,
+        };
+        (header.volume == volume).then_some(header)
+    }
+
+    /// The byte of the raw volume behind it.
+    pub(crate) fn end(&self) -> u64 {
+        self.raw_at + u64::from(self.raw_length)
+    }
+
+    /// The byte where it starts in the packed file.
+    pub(crate) fn at(&self) -> u64 {
+        u64::from(self.place) * UNIT
+    }
+
+    /// Bytes from its start to the next one's in the packed file.
+    pub(crate) fn stride(&self) -> u64 {
+        (UNIT + u64::from(self.stored_length)).next_multiple_of(UNIT)
     }
 }
 

@@ -16,7 +16,8 @@ use crate::{
     disk::{Disk, Lock},
     entries::Draft,
     entry::{Entry, Kind, MessageId, Position},
-    find,
+    find::{self, UnsettledEntries},
+    packing,
     queue::{AppendError, Job, Ticket, Whose},
     reader::{ReadError, Reader},
     recovery::{OpenError, Recovery, recover},
@@ -26,7 +27,7 @@ use crate::{
     settlement::Unsettled,
     space::Space,
     store::{Frontier, Start, Store},
-    volume::Volume,
+    volume::{Current, Place, Volume},
     writer::Writer,
 };
 
@@ -53,6 +54,7 @@ struct Handle {
 struct Running {
     writer: JoinHandle<()>,
     preparer: JoinHandle<()>,
+    packer: JoinHandle<()>,
     _lock: Lock,
 }
 
@@ -76,7 +78,7 @@ impl Journal {
             io::ErrorKind::WouldBlock => OpenError::InUse { folder: folder.clone() },
             _ => OpenError::doing("lock", path)(source),
         })?;
-        let recovery = recover(&*disk, &settings)?;
+        let recovery = recover(&disk, &settings)?;
         let recovered = recovery.recovered.clone();
         let (store, current) = assemble(disk, settings, recovery)?;
         let running = Running {
@@ -90,6 +92,11 @@ impl Journal {
                 move || store.space.run()
             })
             .map_err(OpenError::doing("start the thread that makes room in", &folder))?,
+            packer: spawn("journal-packing", {
+                let store = Arc::clone(&store);
+                move || packing::run(&store)
+            })
+            .map_err(OpenError::doing("start the thread that packs volumes in", &folder))?,
             _lock: lock,
         };
         let journal = Journal(Arc::new(Handle { store, open: Mutex::new(Some(running)) }));
@@ -151,6 +158,45 @@ impl Journal {
         find::find(&self.0.store, id)
     }
 
+    /// The accepted entries (originals or carried copies) of the messages with an id below `below`
+    /// that are not settled, rising. Which ones is decided now; those that are settled before their
+    /// turn are left out, and so are those whose entry is lost. Blocks on the disk: reads every
+    /// volume that holds any of them once, in large pieces, of which it keeps one.
+    ///
+    /// # Errors
+    /// [`ReadError::Corrupt`] tells damage that was met on the way, and the next one goes on behind
+    /// it. After [`ReadError::Disk`] it ends.
+    pub fn unsettled_entries(&self, below: MessageId) -> UnsettledEntries {
+        UnsettledEntries::new(Arc::clone(&self.0.store), below)
+    }
+
+    /// Everything durable about message `id` in the order of the journal: its accepted entry,
+    /// outcomes, states, decisions; of what retention dropped, the copies that it carried forward
+    /// (then the message may come after records about it). Damaged entries are left out.
+    ///
+    /// Blocks, and is slow: nothing says where records lie, so everything is read from the message
+    /// to `upto` (not including it), or to the end; a second or more for every gigabyte. Who knows
+    /// the positions asks [`Journal::read`] for them.
+    ///
+    /// # Errors
+    /// [`ReadError::Disk`]
+    pub fn records_about(
+        &self,
+        id: MessageId,
+        upto: Option<Position>,
+    ) -> Result<Vec<Entry>, ReadError> {
+        find::records_about(&self.0.store, id, upto)
+    }
+
+    /// Packs every sealed volume now, on the caller's thread, that was not packed yet and can be,
+    /// and answers how many. It happens by itself too, soon after a volume is full.
+    ///
+    /// # Errors
+    /// What the disk answered; what was not packed stays as it is, and is tried again by itself.
+    pub fn pack(&self) -> io::Result<u64> {
+        packing::pack_all(&self.0.store, &mut || true)
+    }
+
     /// Whether the message was accepted and nothing more will become of it.
     pub fn is_settled(&self, id: MessageId) -> bool {
         self.0.store.ledger().is_settled(id)
@@ -159,13 +205,12 @@ impl Journal {
     /// The unsettled messages with an id below `below`, rising, as of now.
     pub fn unsettled(&self, below: MessageId) -> Unsettled {
         let ledger = self.0.store.ledger();
-        ledger.settled.unsettled(below.0.min(ledger.next_id))
+        ledger.settlement.unsettled(below.0)
     }
 
     /// How many accepted messages are not settled.
     pub fn unsettled_count(&self) -> u64 {
-        let ledger = self.0.store.ledger();
-        (ledger.next_id - 1).saturating_sub(ledger.settled.count_below(ledger.next_id))
+        self.0.store.ledger().settlement.count()
     }
 
     /// The id that the next accepted message gets.
@@ -287,12 +332,14 @@ impl Journal {
 impl Handle {
     fn close(&self) {
         let running = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Running { writer, preparer, _lock }) = running else { return };
+        let Some(Running { writer, preparer, packer, _lock }) = running else { return };
         self.store.queue.close(AppendError::Closed);
+        self.store.packing.stop();
         // A writer that panicked has failed the journal, which says so by itself.
         writer.join().ok();
         self.store.space.stop();
         preparer.join().ok();
+        packer.join().ok();
     }
 }
 
@@ -311,7 +358,7 @@ fn assemble(
     disk: Arc<dyn Disk>,
     settings: Settings,
     found: Recovery,
-) -> Result<(Arc<Store>, Option<Arc<Volume>>), OpenError> {
+) -> Result<(Arc<Store>, Option<Current>), OpenError> {
     let Recovery { volumes, spares, ledger, current, next_batch, next_volume, .. } = found;
     let fresh = volumes.first().is_none();
     let nothing = current.is_none() && spares.is_empty();
@@ -323,7 +370,7 @@ fn assemble(
             made.map_err(OpenError::doing("make the first volume in", &settings.folder))?;
         }
     }
-    if let Some(volume) = &current {
+    if let Some((volume, _)) = &current {
         space.note_current(volume.size - volume.end());
     }
     let frontier = Frontier { next_batch, durable: found.durable };
@@ -332,13 +379,17 @@ fn assemble(
 }
 
 fn facts(volume: &Volume, last: bool) -> VolumeFacts {
-    let written = (volume.written() > 0)
-        .then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(volume.written()));
+    let known = volume.written() > 0 && volume.written() < u64::MAX;
+    let written = known.then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(volume.written()));
     VolumeFacts {
         id: volume.id,
-        size: volume.size,
+        size: volume.stored(),
         used: volume.end(),
-        state: if last { VolumeState::Current } else { VolumeState::Sealed },
+        state: match *volume.place() {
+            Place::Packed => VolumeState::Packed,
+            _ if last => VolumeState::Current,
+            _ => VolumeState::Sealed,
+        },
         first_id: Some(volume.first_id),
         written,
     }

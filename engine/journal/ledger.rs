@@ -8,9 +8,10 @@ use crate::{
 };
 
 /// The sums over all durable entries.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ledger {
-    pub(crate) settled: Settlement,
+    /// Which messages are not settled.
+    pub(crate) settlement: Settlement,
     /// The id that the next accepted message gets.
     pub(crate) next_id: u64,
     /// Where the newest copy of a carried message lies.
@@ -23,13 +24,19 @@ impl Ledger {
     /// The ledger of a journal whose oldest volume starts at message `first_id`: what is not there
     /// any more was settled, or lies further on as a copy.
     pub(crate) fn starting_at(first_id: u64) -> Ledger {
-        let mut settled = Settlement::default();
-        settled.insert_range(1..first_id.max(1));
         Ledger {
-            settled,
+            settlement: Settlement::default(),
             next_id: first_id.max(1),
             carried: BTreeMap::new(),
             carried_through: Position::START,
+        }
+    }
+
+    /// Notes that every id below `next_id` was given out.
+    pub(crate) fn advance(&mut self, next_id: u64) {
+        if next_id > self.next_id {
+            self.settlement.open_range(self.next_id..next_id);
+            self.next_id = next_id;
         }
     }
 
@@ -47,21 +54,21 @@ impl Ledger {
                 self.carried_through = self.carried_through.max(origin);
                 if kind == Kind::Accepted {
                     // Only what is unsettled is carried, and what settles it comes behind.
-                    self.settled.remove(id.0);
+                    self.settlement.open(id.0);
                     self.carried.insert(id.0, position);
                 }
             }
-            None if kind == Kind::Accepted => self.next_id = self.next_id.max(id.0 + 1),
+            None if kind == Kind::Accepted => self.advance(id.0 + 1),
             None => {}
         }
         if settles && id != MessageId::NONE {
-            self.settled.insert(id.0);
+            self.settlement.settle(id.0);
         }
     }
 
     /// Whether the message was given out and is settled.
     pub(crate) fn is_settled(&self, id: MessageId) -> bool {
-        id != MessageId::NONE && id.0 < self.next_id && self.settled.contains(id.0)
+        id != MessageId::NONE && id.0 < self.next_id && !self.settlement.is_open(id.0)
     }
 
     /// Forgets copies that lie in a dropped volume.

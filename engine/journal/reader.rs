@@ -10,7 +10,7 @@ use crate::{
     entry::{Entry, Position},
     format::units,
     report::Corruption,
-    volume::Volumes,
+    volumes::Volumes,
 };
 
 /// Why an entry cannot be read.

@@ -13,12 +13,13 @@ use crate::{
     disk::{Disk, DiskFile},
     entries::Entries,
     entry::Position,
-    format::{HEADER, UNIT, VolumeHeader, units},
+    format::{UNIT, units},
+    inventory::{self, Refused},
     ledger::Ledger,
     report::{CheckpointUsed, Corruption, Recovered, Report, Torn},
     settings::Settings,
-    volume::{Spare, UNFINISHED, Volume, Volumes, volume_id, volume_name},
-    walk::Walk,
+    volume::{Current, Place, Spare, UNFINISHED, Volume, volume_name},
+    volumes::Volumes,
 };
 
 /// Why a journal cannot be opened.
@@ -53,14 +54,21 @@ impl OpenError {
     }
 }
 
+impl From<Refused> for OpenError {
+    fn from(refused: Refused) -> OpenError {
+        let Refused { doing, path, source } = refused;
+        OpenError::Disk { doing, path, source }
+    }
+}
+
 /// A recovered journal, ready to go on.
 #[derive(Debug)]
 pub(crate) struct Recovery {
     pub(crate) volumes: Arc<Volumes>,
     pub(crate) spares: VecDeque<Spare>,
     pub(crate) ledger: Ledger,
-    /// The volume to go on in; none when a new one must be begun.
-    pub(crate) current: Option<Arc<Volume>>,
+    /// The volume to go on in, and its file; none when a new one must be begun.
+    pub(crate) current: Option<Current>,
     pub(crate) next_batch: u64,
     pub(crate) next_volume: u64,
     pub(crate) durable: Position,
@@ -68,27 +76,17 @@ pub(crate) struct Recovery {
     pub(crate) recovered: Recovered,
 }
 
-/// The files of the folder.
-#[derive(Debug)]
-struct Inventory {
-    volumes: Arc<Volumes>,
-    spares: VecDeque<Spare>,
-    /// Above the id of every file there is.
-    next_volume: u64,
-    damaged: Vec<Corruption>,
-}
-
 /// Reads what `folder` holds and makes sure that what it found is durable.
-pub(crate) fn recover(disk: &dyn Disk, settings: &Settings) -> Result<Recovery, OpenError> {
+pub(crate) fn recover(disk: &Arc<dyn Disk>, settings: &Settings) -> Result<Recovery, OpenError> {
     let folder = &settings.folder;
     let names = disk.list(folder).map_err(OpenError::doing("list", folder))?;
     for name in names.iter().filter(|name| name.ends_with(UNFINISHED)) {
         let path = folder.join(name);
         disk.remove(&path).map_err(OpenError::doing("remove", path))?;
     }
-    let inventory = inventory(disk, folder, &names)?;
+    let inventory = inventory::take(disk, folder, &names)?;
     let first_batch = inventory.volumes.first().map_or(0, |first| first.first_batch);
-    let (checkpoint, kept, used) = newest_checkpoint(disk, folder, &names, first_batch)?;
+    let (checkpoint, kept, used) = newest_checkpoint(&**disk, folder, &names, first_batch)?;
     let first_id = inventory.volumes.first().map_or(1, |first| first.first_id);
     let mut scan = Scan {
         ledger: checkpoint
@@ -109,7 +107,9 @@ pub(crate) fn recover(disk: &dyn Disk, settings: &Settings) -> Result<Recovery, 
     ledger.carried.retain(|_, position| inventory.volumes.get(position.volume).is_some());
 
     let mut next_batch = cursor.expected.unwrap_or(1);
-    let mut current = end.volume.clone().filter(|_| !end.torn);
+    // A packed volume is the last one only when what came behind it is lost.
+    let writable = |volume: &Arc<Volume>| *volume.place() == Place::Raw;
+    let mut current = end.volume.clone().filter(|volume| !end.torn && writable(volume));
     let lost = |known: &&Checkpoint| {
         known.next_batch > next_batch || (end.volume.is_none() && known.covered.volume > 0)
     };
@@ -130,7 +130,7 @@ pub(crate) fn recover(disk: &dyn Disk, settings: &Settings) -> Result<Recovery, 
     if let Some(volume) = &current {
         volume.note(end.at, 0);
     }
-    settle_disk(last.as_ref(), current.as_ref())
+    let current = settle_disk(&**disk, folder, last.as_ref(), current)
         .map_err(OpenError::doing("make durable the end of", folder))?;
     let durable = end.volume.map_or(Position::START, |volume| Position {
         volume: volume.id,
@@ -163,79 +163,6 @@ fn starting_point(checkpoint: &Checkpoint, volumes: &Volumes) -> Position {
         }
         _ => checkpoint.covered,
     }
-}
-
-/// Sorts the volumes into those in use and spares.
-fn inventory(disk: &dyn Disk, folder: &Path, names: &[String]) -> Result<Inventory, OpenError> {
-    let mut ids: Vec<u64> = names.iter().filter_map(|name| volume_id(name)).collect();
-    ids.sort_unstable();
-    let mut inventory = Inventory {
-        volumes: Arc::default(),
-        spares: VecDeque::new(),
-        next_volume: ids.last().map_or(1, |last| last + 1),
-        damaged: Vec::new(),
-    };
-    for id in ids {
-        let path = folder.join(volume_name(id));
-        let file = disk.open(&path).map_err(OpenError::doing("open", &path))?;
-        let read = header(&*file, id).map_err(OpenError::doing("read", &path))?;
-        let header = match read {
-            Some(header) => header,
-            None => match derive(&file, id).map_err(OpenError::doing("read", &path))? {
-                Derived::Header(header, damage) => {
-                    inventory.damaged.push(damage);
-                    header
-                }
-                Derived::Nothing(damage) => {
-                    inventory.damaged.push(damage);
-                    continue;
-                }
-            },
-        };
-        if header.first_batch == 0 {
-            inventory.spares.push_back(Spare { id, file, size: header.size });
-        } else {
-            // Spares are used in order: one before a volume in use was passed over.
-            for spare in inventory.spares.drain(..) {
-                let path = folder.join(volume_name(spare.id));
-                disk.remove(&path).map_err(OpenError::doing("remove", path))?;
-            }
-            inventory.volumes.insert(Arc::new(Volume::new(file, &header)));
-        }
-    }
-    Ok(inventory)
-}
-
-/// The header of volume `id`, if it is whole and the file's own.
-fn header(file: &dyn DiskFile, id: u64) -> io::Result<Option<VolumeHeader>> {
-    let mut bytes = [0; HEADER];
-    file.read_at(&mut bytes, 0)?;
-    let length = file.len()?;
-    Ok(VolumeHeader::decode(&bytes)
-        .filter(|header| header.id == id)
-        .map(|header| VolumeHeader { size: header.size.min(length), ..header }))
-}
-
-/// What stands in for a damaged volume header.
-enum Derived {
-    Header(VolumeHeader, Corruption),
-    Nothing(Corruption),
-}
-
-/// Makes out a volume's header from the first batch that can be read in it. A volume in which
-/// nothing can be read is left alone.
-fn derive(file: &Arc<dyn DiskFile>, id: u64) -> io::Result<Derived> {
-    let size = file.len()?;
-    let damage = |end: u64| Corruption { volume: id, bytes: 0..end, batches: 0..0, saved: 0 };
-    // From the header's own place, so that the first look is at the first batch.
-    let mut walk = Walk::new(Arc::clone(file), id, 0, size);
-    Ok(match walk.look_ahead(0..u64::MAX)? {
-        Some((_, first)) => {
-            let (first_batch, first_id) = (first.number, first.first_id);
-            Derived::Header(VolumeHeader { id, first_batch, first_id, size }, damage(UNIT))
-        }
-        None => Derived::Nothing(damage(size)),
-    })
 }
 
 /// The newest good checkpoint, which of them are kept, and how that went. One that covers less than
@@ -304,7 +231,7 @@ impl Scan {
                 Turn::Batch { volume, at, header, body } => {
                     volume.note(at + header.stride(), header.written);
                     // Ids of damaged batches before this one were given out all the same.
-                    self.ledger.next_id = self.ledger.next_id.max(header.first_id);
+                    self.ledger.advance(header.first_id);
                     self.take(Entries::of(header.volume, header.written, units(at), body, true));
                     self.report.batches += 1;
                     self.report.scanned += header.stride();
@@ -341,15 +268,27 @@ impl Scan {
 /// Makes durable what recovery believed. The last batch may be one whose sync failed: the machine
 /// then reads it from memory, calls it clean, and would lose it at the next power cut although a
 /// new sync succeeds. So the end is written again, as it is, before anybody builds on it.
-fn settle_disk(last: Option<&LastBatch>, current: Option<&Arc<Volume>>) -> io::Result<()> {
-    if let Some(LastBatch { volume, at, length }) = last {
-        rewrite(&*volume.file, *at, *length)?;
+/// What lies in a packed volume was made durable before the volume was packed.
+fn settle_disk(
+    disk: &dyn Disk,
+    folder: &Path,
+    last: Option<&LastBatch>,
+    current: Option<Arc<Volume>>,
+) -> io::Result<Option<Current>> {
+    let open = |volume: &Volume| disk.open(&folder.join(volume_name(volume.id)));
+    if let Some(LastBatch { volume, at, length }) = last
+        && *volume.place() != Place::Packed
+    {
+        let file = open(volume)?;
+        rewrite(&*file, *at, *length)?;
+        rewrite(&*file, 0, UNIT)?;
+        file.sync()?;
     }
-    for volume in last.map(|last| &last.volume).into_iter().chain(current) {
-        rewrite(&*volume.file, 0, UNIT)?;
-        volume.file.sync()?;
-    }
-    Ok(())
+    let Some(volume) = current else { return Ok(None) };
+    let file = open(&volume)?;
+    rewrite(&*file, 0, UNIT)?;
+    file.sync()?;
+    Ok(Some((volume, file)))
 }
 
 fn rewrite(file: &dyn DiskFile, at: u64, length: u64) -> io::Result<()> {

@@ -107,7 +107,7 @@ pub struct VolumeFacts {
     pub id: u64,
     /// The file's size in bytes.
     pub size: u64,
-    /// Bytes of it that hold batches, as far as known.
+    /// Bytes of batches in it, as far as known; of a packed one, before it was packed.
     pub used: u64,
     /// What it is for.
     pub state: VolumeState,
@@ -122,6 +122,8 @@ pub struct VolumeFacts {
 pub enum VolumeState {
     /// Full; only read.
     Sealed,
+    /// Full, and packed; only read.
+    Packed,
     /// Being written.
     Current,
     /// Filled with zeros ahead.

@@ -1,8 +1,13 @@
 //! Dropping the oldest volumes, and carrying forward what in them is not settled.
 
-use std::{io, sync::Arc, time::SystemTime};
+use std::{
+    io,
+    sync::{Arc, PoisonError},
+    time::{Instant, SystemTime},
+};
 
 use crate::{
+    age::newest_time,
     cursor::{Bound, Cursor, Turn},
     entries::{Draft, Entries, Found},
     entry::{MessageId, Position},
@@ -11,7 +16,8 @@ use crate::{
     report::Retained,
     settings::milliseconds,
     store::Store,
-    volume::{Volume, Volumes, volume_name},
+    volume::{Place, Volume, packed_name, volume_name},
+    volumes::Volumes,
 };
 
 /// Why retention stopped. What it dropped before is gone, everything else is there.
@@ -36,12 +42,18 @@ pub(crate) fn retain(store: &Store, now: SystemTime) -> Result<Retained, RetainE
     // Held to the end, so that no checkpoint moves the floor and no second round interferes.
     let kept = store.kept();
     let Some(floor) = kept.floor() else { return Ok(done) };
+    let mut look = store.look.lock().unwrap_or_else(PoisonError::into_inner);
+    let leapt = look.leapt(Instant::now(), milliseconds(now));
+    drop(look);
     for volume in store.volumes.all() {
-        if volume.id >= floor.volume || !due(store, &volume, now) {
+        let old = || !leapt && is_old(store, &volume, now);
+        if volume.id >= floor.volume || !(too_many(store) || old()) {
             break;
         }
         let disk = |source| RetainError::Disk { volume: volume.id, source };
-        let keep = unsettled(store, &volume).map_err(disk)?;
+        // Gone when only the sync of its removal failed, and then all was carried.
+        let there = *volume.place() != Place::Gone;
+        let keep = if there { unsettled(store, &volume).map_err(disk)? } else { Vec::new() };
         let bytes: usize = keep.iter().map(|found| found.entry.body.len()).sum();
         if bytes as u64 > volume.size / 2 {
             // Moving it would free next to nothing, and be done again and again.
@@ -49,43 +61,54 @@ pub(crate) fn retain(store: &Store, now: SystemTime) -> Result<Retained, RetainE
             break;
         }
         done.carried += carry(store, keep).map_err(RetainError::Carry)?;
-        let path = store.settings.folder.join(volume_name(volume.id));
-        store
-            .disk
-            .remove(&path)
-            .and_then(|()| store.disk.sync_dir(&store.settings.folder))
-            .map_err(disk)?;
+        remove(store, &volume).map_err(disk)?;
         store.volumes.remove(volume.id);
         store.ledger().forget(volume.id);
+        store.finder.lock().unwrap_or_else(PoisonError::into_inner).forget(volume.id);
         done.volumes += 1;
-        done.freed += volume.size;
+        done.freed += volume.stored();
         store.space.try_now();
     }
     drop(kept);
     Ok(done)
 }
 
-/// Whether the oldest volume is old enough, or all of them are too many.
-fn due(store: &Store, volume: &Volume, now: SystemTime) -> bool {
-    let retain = store.settings.retain;
-    let old = retain.age.is_some_and(|age| {
-        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-        let written = match volume.written() {
-            // Not scanned since the journal was opened.
-            0 => newest_batch(&store.volumes, volume),
-            written => written,
-        };
-        written.saturating_add(age) < milliseconds(now)
-    });
-    let spares: u64 = store.space.spares().iter().map(|(_, size)| size).sum();
-    let sum = || store.volumes.all().iter().map(|volume| volume.size).sum::<u64>() + spares;
-    old || retain.size.is_some_and(|size| sum() > size)
+/// Removes the files of a volume. Whoever packs it meanwhile sees that it is gone.
+fn remove(store: &Store, volume: &Volume) -> io::Result<()> {
+    let Store { disk, settings, .. } = store;
+    let mut place = volume.place();
+    if matches!(*place, Place::Packed | Place::Both) {
+        disk.remove(&settings.folder.join(packed_name(volume.id)))?;
+    }
+    if *place == Place::Both {
+        *place = Place::Raw;
+    }
+    if *place == Place::Raw {
+        disk.remove(&settings.folder.join(volume_name(volume.id)))?;
+    }
+    *place = Place::Gone;
+    disk.sync_dir(&settings.folder)
 }
 
-/// When the last batch of a volume was written, learned by reading the volume once.
-fn newest_batch(volumes: &Arc<Volumes>, volume: &Volume) -> u64 {
-    let Ok(()) = each_batch(volumes, volume, |_| ()) else { return u64::MAX };
-    volume.written()
+/// Whether all volumes together are too many.
+fn too_many(store: &Store) -> bool {
+    let spares: u64 = store.space.spares().iter().map(|(_, size)| size).sum();
+    let sum = || store.volumes.all().iter().map(|volume| volume.stored()).sum::<u64>() + spares;
+    store.settings.retain.size.is_some_and(|size| sum() > size)
+}
+
+/// Whether the oldest volume is old enough. When that cannot be said, it is not.
+fn is_old(store: &Store, volume: &Volume, now: SystemTime) -> bool {
+    let Some(age) = store.settings.retain.age else { return false };
+    let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    let now = milliseconds(now);
+    let stated =
+        store.volumes.all().into_iter().skip_while(|other| other.id < volume.id).map(|v| {
+            // What was not scanned since the journal was opened is read once.
+            let known = v.written() > 0 || each_batch(&store.volumes, &v, |_| ()).is_ok();
+            if known { v.written() } else { u64::MAX }
+        });
+    newest_time(stated, now).is_some_and(|written| written.saturating_add(age) < now)
 }
 
 /// Reads every batch of a volume that can be read.
@@ -95,9 +118,10 @@ fn each_batch(
     mut each: impl FnMut(Entries),
 ) -> io::Result<()> {
     let from = Position { volume: volume.id, batch: 1, entry: 0 };
-    // Only what lies before the floor is asked for, so there is a next volume.
-    let next = volumes.from(volume.id + 1).map_or(volume.id, |next| next.id);
-    let behind = Position { volume: next, batch: 1, entry: 0 };
+    let behind = match volumes.from(volume.id + 1) {
+        Some(next) => Position { volume: next.id, batch: 1, entry: 0 },
+        None => Position { volume: volume.id, batch: units(volume.end()), entry: 0 },
+    };
     let mut cursor = Cursor::new(Arc::clone(volumes), from, None);
     loop {
         match cursor.turn(Bound::Durable(behind))? {

@@ -20,6 +20,8 @@ pub struct Settings {
     pub batch_entries: usize,
     /// Largest body of one entry, in bytes.
     pub max_entry: usize,
+    /// Whether full volumes are packed, in the background. Packed ones are read in any case.
+    pub compress: bool,
     /// What [`crate::journal::Journal::retain`] may drop.
     pub retain: Retention,
     /// How often a full disk is tried again.
@@ -42,6 +44,7 @@ impl Settings {
             batch_bytes: 8 << 20,
             batch_entries: 1024,
             max_entry: 64 << 20,
+            compress: true,
             retain: Retention::default(),
             space_check: Duration::from_secs(1),
             clock: Clock::default(),
@@ -53,7 +56,9 @@ impl Settings {
 /// When a volume is old enough to go. Nothing set keeps everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Drop volumes whose newest entry is older than this.
+    /// Drop volumes whose newest entry is older than this. A clock that jumps does little harm: one
+    /// entry from the future neither drops nor keeps its neighbours, volumes go in the order of the
+    /// journal whatever they state, and a clock found a day ahead is believed on the next look only.
     pub age: Option<Duration>,
     /// Drop the oldest volumes while all of them together take more bytes than this.
     pub size: Option<u64>,

@@ -1,108 +1,86 @@
-//! Which messages are settled: an interval set, so that memory grows with the exceptions only.
+//! Which messages are not settled: a compressed bitmap, so that a million of them between settled
+//! ones take a few hundred KiB, and what is settled takes nothing.
 
-use std::{collections::BTreeMap, ops::Range, vec};
+use std::{fmt, io, ops::Range};
+
+use roaring::{RoaringTreemap, treemap};
 
 use crate::entry::MessageId;
 
-/// The settled ids, as ranges that neither touch nor overlap.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The ids that were given out and are not settled.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Settlement {
-    /// First id of a range -> the id behind its last.
-    ranges: BTreeMap<u64, u64>,
+    open: RoaringTreemap,
 }
 
 impl Settlement {
-    /// The set that holds exactly these ranges.
-    pub(crate) fn from_ranges(ranges: impl IntoIterator<Item = Range<u64>>) -> Settlement {
-        let mut settlement = Settlement::default();
-        for range in ranges {
-            settlement.insert_range(range);
-        }
-        settlement
-    }
-
-    /// The ranges, rising.
-    pub(crate) fn ranges(&self) -> impl ExactSizeIterator<Item = Range<u64>> {
-        self.ranges.iter().map(|(&start, &end)| start..end)
-    }
-
-    pub(crate) fn contains(&self, id: u64) -> bool {
-        self.ranges.range(..=id).next_back().is_some_and(|(_, &end)| id < end)
-    }
-
-    pub(crate) fn insert(&mut self, id: u64) {
-        // The common case: ids are settled nearly in order, one behind the last range.
-        self.insert_range(id..id.saturating_add(1));
-    }
-
-    pub(crate) fn insert_range(&mut self, mut range: Range<u64>) {
-        if range.is_empty() {
-            return;
-        }
-        // Swallow every range that touches the new one; its start is at most the new end.
-        while let Some((&start, &end)) = self.ranges.range(..=range.end).next_back() {
-            if end < range.start {
-                break;
+    /// Notes ids that are given out: from now on they are not settled.
+    pub(crate) fn open_range(&mut self, ids: Range<u64>) {
+        match ids.end.saturating_sub(ids.start) {
+            0 => {}
+            // The common case, at the end of the last bitmap.
+            1 => self.open(ids.start),
+            _ => {
+                self.open.insert_range(ids);
             }
-            self.ranges.remove(&start);
-            range = range.start.min(start)..range.end.max(end);
-        }
-        self.ranges.insert(range.start, range.end);
-    }
-
-    pub(crate) fn remove(&mut self, id: u64) {
-        let found = self.ranges.range(..=id).next_back().map(|(&start, &end)| (start, end));
-        let Some((start, end)) = found.filter(|&(_, end)| id < end) else {
-            return;
-        };
-        self.ranges.remove(&start);
-        if start < id {
-            self.ranges.insert(start, id);
-        }
-        if id + 1 < end {
-            self.ranges.insert(id + 1, end);
         }
     }
 
-    /// How many of the ids below `end` are settled.
-    pub(crate) fn count_below(&self, end: u64) -> u64 {
-        self.ranges.range(..end).map(|(&from, &to)| to.min(end) - from).sum()
+    /// Notes that a message is not settled.
+    pub(crate) fn open(&mut self, id: u64) {
+        self.open.insert(id);
     }
 
-    /// The ids from 1 up to, not including, `end` that are not settled.
+    /// Notes that a message is settled.
+    pub(crate) fn settle(&mut self, id: u64) {
+        self.open.remove(id);
+    }
+
+    pub(crate) fn is_open(&self, id: u64) -> bool {
+        self.open.contains(id)
+    }
+
+    /// How many messages are not settled.
+    pub(crate) fn count(&self) -> u64 {
+        self.open.len()
+    }
+
+    /// The ids below `end` that are not settled.
     pub(crate) fn unsettled(&self, end: u64) -> Unsettled {
-        let mut gaps = Vec::new();
-        let mut next = 1;
-        for (&from, &to) in self.ranges.range(..end) {
-            if next < from {
-                gaps.push(next..from);
-            }
-            next = to;
-        }
-        if next < end {
-            gaps.push(next..end);
-        }
-        Unsettled { gaps: gaps.into_iter(), current: 0..0 }
+        let mut open = self.open.clone();
+        open.remove_range(end..);
+        Unsettled(open.into_iter())
+    }
+
+    /// Its bytes, in the portable form of Roaring bitmaps.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut open = self.open.clone();
+        open.optimize();
+        let mut bytes = Vec::with_capacity(open.serialized_size());
+        open.serialize_into(&mut bytes).expect("a vector takes every write");
+        bytes
+    }
+
+    /// The set that [`Settlement::encode`] wrote.
+    pub(crate) fn decode(bytes: &[u8]) -> io::Result<Settlement> {
+        Ok(Settlement { open: RoaringTreemap::deserialize_from(bytes)? })
     }
 }
 
 /// The ids of unsettled messages, rising, as they were when asked for.
-#[derive(Clone, Debug)]
-pub struct Unsettled {
-    gaps: vec::IntoIter<Range<u64>>,
-    current: Range<u64>,
-}
+pub struct Unsettled(treemap::IntoIter);
 
 impl Iterator for Unsettled {
     type Item = MessageId;
 
     fn next(&mut self) -> Option<MessageId> {
-        loop {
-            if let Some(id) = self.current.next() {
-                return Some(MessageId(id));
-            }
-            self.current = self.gaps.next()?;
-        }
+        self.0.next().map(MessageId)
+    }
+}
+
+impl fmt::Debug for Unsettled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unsettled").finish_non_exhaustive()
     }
 }
 
@@ -115,13 +93,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settling_in_order_is_one_range() {
+    fn a_million_between_settled_ones_stay_small() {
         let mut settlement = Settlement::default();
-        for id in [1, 3, 2, 5, 4] {
-            settlement.insert(id);
-        }
-        assert_eq!(settlement.ranges().len(), 1);
-        assert_eq!(settlement.unsettled(8).collect::<Vec<_>>(), [MessageId(6), MessageId(7)]);
+        settlement.open_range(1..12_000_001);
+        (1..12_000_001).filter(|id| *id < 10_000_001 || id % 2 == 0).for_each(|id| {
+            settlement.settle(id);
+        });
+        assert_eq!(settlement.count(), 1_000_000);
+        let bytes = settlement.encode();
+        assert!(bytes.len() < 300 << 10, "{} bytes", bytes.len());
+        let containers = settlement.open.bitmaps().map(|(_, bitmap)| bitmap.statistics());
+        let memory: u64 = containers.map(|kept| kept.n_bytes_bitset_containers).sum();
+        assert!(memory < 300 << 10, "{memory} bytes");
+        assert_eq!(Settlement::decode(&bytes).unwrap(), settlement);
     }
 
     proptest! {
@@ -131,22 +115,21 @@ mod tests {
             let mut model = BTreeSet::new();
             for (id, length, add) in steps {
                 if add {
-                    settlement.insert_range(id..id + length);
+                    settlement.open_range(id..id + length);
                     model.extend(id..id + length);
                 } else {
-                    settlement.remove(id);
+                    settlement.settle(id);
                     model.remove(&id);
                 }
-                let pairs: Vec<_> = settlement.ranges().collect();
-                prop_assert!(pairs.windows(2).all(|pair| pair[0].end < pair[1].start));
+                prop_assert_eq!(Settlement::decode(&settlement.encode()).unwrap(), settlement.clone());
             }
             for id in 1..50 {
-                prop_assert_eq!(settlement.contains(id), model.contains(&id));
-                prop_assert_eq!(settlement.count_below(id), model.range(..id).count() as u64);
+                prop_assert_eq!(settlement.is_open(id), model.contains(&id));
+                let open: Vec<u64> = settlement.unsettled(id).map(|id| id.0).collect();
+                let expected: Vec<u64> = model.range(..id).copied().collect();
+                prop_assert_eq!(open, expected);
             }
-            let open: Vec<u64> = settlement.unsettled(50).map(|id| id.0).collect();
-            let expected: Vec<u64> = (1..50).filter(|id| !model.contains(id)).collect();
-            prop_assert_eq!(open, expected);
+            prop_assert_eq!(settlement.count(), model.len() as u64);
         }
     }
 }

@@ -45,8 +45,8 @@ struct Pool {
     refused: bool,
     /// Try at once, whatever the pace.
     hurry: bool,
-    /// Nothing is to be made for the moment.
-    held: bool,
+    /// So many ask that nothing is made for the moment.
+    held: u32,
     /// A spare is being made.
     busy: bool,
     stop: bool,
@@ -74,7 +74,7 @@ impl Space {
             failing: false,
             refused: false,
             hurry: false,
-            held: false,
+            held: 0,
             busy: false,
             stop: false,
         };
@@ -168,23 +168,31 @@ impl Space {
     /// them, and then in the place of one: a checkpoint that finds no room comes before spares,
     /// because without checkpoints nothing can ever be dropped.
     pub(crate) fn make_way(&self, mut work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
-        let full = |done: &io::Result<()>| {
-            done.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull)
-        };
         let first = work();
-        if !full(&first) {
+        if !is_full(&first) {
             return first;
         }
+        self.without_making(|| {
+            let done = work();
+            if is_full(&done) && self.sacrifice() { work() } else { done }
+        })
+    }
+
+    /// Tries `work` once more when the disk is full, without spares being made beside it, which
+    /// cannot be made then anyway. Nobody is kept waiting for one.
+    pub(crate) fn stand_aside<T>(&self, work: &mut dyn FnMut() -> io::Result<T>) -> io::Result<T> {
+        let first = work();
+        if is_full(&first) && self.pool().failing { self.without_making(work) } else { first }
+    }
+
+    fn without_making<T>(&self, work: impl FnOnce() -> T) -> T {
         let mut pool = self.pool();
-        pool.held = true;
+        pool.held += 1;
         self.changed.notify_all();
         let pool = self.changed.wait_while(pool, |pool| pool.busy);
         drop(pool.unwrap_or_else(PoisonError::into_inner));
-        let mut done = work();
-        if full(&done) && self.sacrifice() {
-            done = work();
-        }
-        self.pool().held = false;
+        let done = work();
+        self.pool().held -= 1;
         self.changed.notify_all();
         done
     }
@@ -236,7 +244,7 @@ impl Space {
                     pool.spares.push_back(spare);
                 }
                 // Given up half-way because somebody said so, which says nothing about the disk.
-                Err(_) if pool.stop || pool.held => {}
+                Err(_) if pool.stop || pool.held > 0 => {}
                 Err(error) => {
                     if !mem::replace(&mut pool.failing, true) {
                         tracing::warn!(%error, "the journal cannot make its next volume");
@@ -258,7 +266,7 @@ impl Space {
                 return None;
             }
             let missing = pool.wanted.is_some() || pool.spare_bytes() < self.reserve_sum();
-            let missing = missing && !pool.held;
+            let missing = missing && pool.held == 0;
             if missing && (!pool.failing || waited || pool.hurry) {
                 pool.hurry = false;
                 pool.busy = true;
@@ -296,13 +304,13 @@ impl Space {
         move || {
             let pool = self.pool();
             let took = since.elapsed();
-            let calm = |pool: &mut Pool| pool.wanted.is_none() && !pool.stop && !pool.held;
+            let calm = |pool: &mut Pool| pool.wanted.is_none() && !pool.stop && pool.held == 0;
             let (pool, _) = self
                 .changed
                 .wait_timeout_while(pool, (took * 3).min(Duration::from_millis(50)), calm)
                 .unwrap_or_else(PoisonError::into_inner);
             since = Instant::now();
-            !pool.stop && !pool.held
+            !pool.stop && pool.held == 0
         }
     }
 
@@ -315,6 +323,10 @@ impl Space {
         pool.spares.push_back(spare);
         Ok(())
     }
+}
+
+fn is_full<T>(done: &io::Result<T>) -> bool {
+    done.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::StorageFull)
 }
 
 fn intake_room(pool: &Pool, reserve: u64) -> u64 {

@@ -8,15 +8,18 @@ use std::sync::{
 use tokio::sync::watch;
 
 use crate::{
+    age::LastLook,
+    bell::Bell,
     checkpoint::Kept,
     disk::Disk,
     entry::Position,
+    finder::Finder,
     ledger::Ledger,
     queue::{AppendError, Queue},
     report::Failure,
     settings::Settings,
     space::Space,
-    volume::Volumes,
+    volumes::Volumes,
 };
 
 /// The parts of an open journal.
@@ -31,6 +34,11 @@ pub(crate) struct Store {
     pub(crate) failed: watch::Sender<Option<Failure>>,
     /// Held while a checkpoint is taken or volumes are dropped: one at a time.
     pub(crate) kept: Mutex<Kept>,
+    /// When retention last looked at the clock.
+    pub(crate) look: Mutex<LastLook>,
+    pub(crate) packing: Bell,
+    /// Where a message was found last.
+    pub(crate) finder: Mutex<Finder>,
     ledger: Mutex<Ledger>,
     /// The ledger's, to be read without its lock.
     next_id: AtomicU64,
@@ -68,6 +76,9 @@ impl Store {
             durable: watch::Sender::new(start.frontier.durable),
             failed: watch::Sender::new(None),
             kept: Mutex::new(start.kept),
+            look: Mutex::default(),
+            packing: Bell::default(),
+            finder: Mutex::default(),
             next_id: AtomicU64::new(start.ledger.next_id),
             ledger: Mutex::new(start.ledger),
             frontier: Mutex::new(start.frontier),

@@ -1,18 +1,17 @@
-//! Volumes: the files that batches lie in, and the table of those in use.
+//! Volumes: the files that batches lie in.
 
 use std::{
-    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use crate::{
     disk::{Disk, DiskFile},
-    format::{UNIT, VolumeHeader},
+    format::{PackHeader, UNIT, VolumeHeader},
 };
 
 /// Bytes written between two syncs while a volume is filled with zeros: small, so that a commit
@@ -29,7 +28,21 @@ pub(crate) fn volume_name(id: u64) -> String {
 
 /// The volume id in a file name, if it is a volume's.
 pub(crate) fn volume_id(name: &str) -> Option<u64> {
-    let digits = name.strip_prefix("journal-")?.strip_suffix(".volume")?;
+    id_in(name, ".volume")
+}
+
+/// The file name of a packed volume.
+pub(crate) fn packed_name(id: u64) -> String {
+    format!("journal-{id:020}.packed")
+}
+
+/// The volume id in a file name, if it is a packed volume's.
+pub(crate) fn packed_id(name: &str) -> Option<u64> {
+    id_in(name, ".packed")
+}
+
+fn id_in(name: &str, ending: &str) -> Option<u64> {
+    let digits = name.strip_prefix("journal-")?.strip_suffix(ending)?;
     (digits.len() == 20).then(|| digits.parse().ok()).flatten()
 }
 
@@ -37,7 +50,7 @@ pub(crate) fn volume_id(name: &str) -> Option<u64> {
 #[derive(Debug)]
 pub(crate) struct Volume {
     pub(crate) id: u64,
-    pub(crate) file: Arc<dyn DiskFile>,
+    /// Bytes of the raw volume that can hold batches.
     pub(crate) size: u64,
     pub(crate) first_batch: u64,
     pub(crate) first_id: u64,
@@ -45,8 +58,27 @@ pub(crate) struct Volume {
     end: AtomicU64,
     /// When its newest known batch was written, in milliseconds since 1970; 0 is not known.
     written: AtomicU64,
+    /// Bytes that its file takes.
+    stored: AtomicU64,
+    place: Mutex<Place>,
+    /// It cannot be packed.
+    stays_raw: AtomicBool,
     /// Where ids lie, built when somebody looks for one: (next id before the batch, batch's byte).
     pub(crate) index: Mutex<Index>,
+}
+
+/// The volume that is being written, and its file.
+pub(crate) type Current = (Arc<Volume>, Arc<dyn DiskFile>);
+
+/// Where a volume's bytes lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Raw,
+    /// A packed file is there too, and is not verified yet.
+    Both,
+    Packed,
+    /// It was dropped.
+    Gone,
 }
 
 /// A sparse index of a volume.
@@ -58,17 +90,59 @@ pub(crate) struct Index {
 }
 
 impl Volume {
-    pub(crate) fn new(file: Arc<dyn DiskFile>, header: &VolumeHeader) -> Volume {
+    pub(crate) fn raw(header: &VolumeHeader, place: Place) -> Volume {
         Volume {
             id: header.id,
-            file,
             size: header.size,
             first_batch: header.first_batch,
             first_id: header.first_id,
             end: AtomicU64::new(UNIT),
             written: AtomicU64::new(0),
+            stored: AtomicU64::new(header.size),
+            place: Mutex::new(place),
+            stays_raw: AtomicBool::new(false),
             index: Mutex::default(),
         }
+    }
+
+    /// A packed volume whose file takes `stored` bytes.
+    pub(crate) fn packed(header: &PackHeader, stored: u64) -> Volume {
+        Volume {
+            id: header.id,
+            size: header.end,
+            first_batch: header.first_batch,
+            first_id: header.first_id,
+            end: AtomicU64::new(header.end),
+            written: AtomicU64::new(header.written),
+            stored: AtomicU64::new(stored),
+            place: Mutex::new(Place::Packed),
+            stays_raw: AtomicBool::new(false),
+            index: Mutex::default(),
+        }
+    }
+
+    /// Where its bytes lie, kept from changing.
+    pub(crate) fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it was found that it cannot be packed.
+    pub(crate) fn stays_raw(&self) -> bool {
+        self.stays_raw.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn keep_raw(&self) {
+        self.stays_raw.store(true, Ordering::Relaxed);
+    }
+
+    /// Bytes that its file takes.
+    pub(crate) fn stored(&self) -> u64 {
+        self.stored.load(Ordering::Relaxed)
+    }
+
+    /// Notes that its file takes `stored` bytes from now on.
+    pub(crate) fn note_stored(&self, stored: u64) {
+        self.stored.store(stored, Ordering::Relaxed);
     }
 
     pub(crate) fn end(&self) -> u64 {
@@ -92,44 +166,6 @@ pub(crate) struct Spare {
     pub(crate) id: u64,
     pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) size: u64,
-}
-
-/// The volumes in use, by id.
-#[derive(Debug, Default)]
-pub(crate) struct Volumes(RwLock<BTreeMap<u64, Arc<Volume>>>);
-
-impl Volumes {
-    pub(crate) fn insert(&self, volume: Arc<Volume>) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(volume.id, volume);
-    }
-
-    pub(crate) fn remove(&self, id: u64) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
-    }
-
-    pub(crate) fn get(&self, id: u64) -> Option<Arc<Volume>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
-    }
-
-    /// The first volume with an id of at least `id`.
-    pub(crate) fn from(&self, id: u64) -> Option<Arc<Volume>> {
-        let volumes = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        volumes.range(id..).next().map(|(_, volume)| Arc::clone(volume))
-    }
-
-    pub(crate) fn first(&self) -> Option<Arc<Volume>> {
-        self.from(0)
-    }
-
-    /// The last volume for which `holds` is true.
-    pub(crate) fn last_where(&self, holds: impl Fn(&Volume) -> bool) -> Option<Arc<Volume>> {
-        let volumes = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        volumes.values().rev().find(|volume| holds(volume)).cloned()
-    }
-
-    pub(crate) fn all(&self) -> Vec<Arc<Volume>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
 }
 
 /// Makes spare `id` in `folder`: zeros under a temporary name, synced, renamed, folder synced.
@@ -195,6 +231,8 @@ mod tests {
     #[test]
     fn names_and_ids_agree() {
         assert_eq!(volume_id(&volume_name(7)), Some(7));
+        assert_eq!(packed_id(&packed_name(7)), Some(7));
+        assert_eq!((volume_id(&packed_name(7)), packed_id(&volume_name(7))), (None, None));
         assert_eq!(volume_id("journal-7.volume"), None);
         assert_eq!(volume_id("journal-00000000000000000007.volume.new"), None);
     }

@@ -5,18 +5,15 @@ use std::{io, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    disk::DiskFile,
+    contents::{CHUNK, Contents},
     entries::Entries,
     format::{BatchHeader, HEADER, UNIT, checksum, units},
 };
 
-/// Bytes read at once when batches are small.
-const CHUNK: u64 = 256 << 10;
-
 /// A place in a volume, and the bytes read around it.
 #[derive(Debug)]
 pub(crate) struct Walk {
-    file: Arc<dyn DiskFile>,
+    contents: Arc<Contents>,
     volume: u64,
     /// The byte where the next batch should start.
     pub(crate) at: u64,
@@ -39,21 +36,16 @@ pub(crate) enum Step {
 }
 
 impl Walk {
-    pub(crate) fn new(file: Arc<dyn DiskFile>, volume: u64, at: u64, limit: u64) -> Walk {
-        Walk { file, volume, at, limit, window: Bytes::new(), window_at: 0 }
+    pub(crate) fn new(contents: Arc<Contents>, volume: u64, at: u64, limit: u64) -> Walk {
+        Walk { contents, volume, at, limit, window: Bytes::new(), window_at: 0 }
     }
 
-    /// `length` bytes from `at`, or fewer at the limit or the file's end.
+    /// `length` bytes from `at`, or fewer at the limit or where the volume's bytes end.
     fn bytes(&mut self, at: u64, length: u64) -> io::Result<Bytes> {
         let length = length.min(self.limit.saturating_sub(at));
         let have = self.window_at..self.window_at + self.window.len() as u64;
         if at < have.start || at + length > have.end {
-            let wanted = length.max(CHUNK).min(self.limit.saturating_sub(at));
-            let mut buffer = vec![0; usize::try_from(wanted).unwrap_or(usize::MAX)];
-            let read = self.file.read_at(&mut buffer, at)?;
-            buffer.truncate(read);
-            self.window = buffer.into();
-            self.window_at = at;
+            (self.window_at, self.window) = self.contents.window(at, length, self.limit)?;
         }
         let start = usize::try_from(at - self.window_at).unwrap_or(usize::MAX);
         let end = start.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));

@@ -8,7 +8,7 @@ use crate::{
     queue::{AppendError, Appended, Group, Job, Whose},
     report::Failure,
     store::{Frontier, Store},
-    volume::Volume,
+    volume::{Current, Place, Volume},
 };
 
 /// Memory kept between batches.
@@ -18,7 +18,7 @@ const BUFFER: usize = 8 << 20;
 #[derive(Debug)]
 pub(crate) struct Writer {
     store: Arc<Store>,
-    current: Option<Arc<Volume>>,
+    current: Option<Current>,
     buffer: Vec<u8>,
 }
 
@@ -32,7 +32,7 @@ enum Trouble {
 
 impl Writer {
     /// A writer that goes on in `current`, at its end.
-    pub(crate) fn new(store: Arc<Store>, current: Option<Arc<Volume>>) -> Writer {
+    pub(crate) fn new(store: Arc<Store>, current: Option<Current>) -> Writer {
         Writer { store, current, buffer: Vec::new() }
     }
 
@@ -117,16 +117,14 @@ impl Writer {
     /// Writes the jobs that are to be written as one batch of `size` bytes.
     fn write(&mut self, jobs: &[Job], answers: &mut [Appended], size: u64) -> Result<(), Trouble> {
         let intake = kept(jobs, answers).any(|(_, job)| job.whose == Whose::New);
-        let volume = self.volume_for(size, intake)?;
+        let (volume, file) = self.volume_for(size, intake)?;
         let at = volume.end();
         let first_id = self.store.next_id();
         let next_id = self.encode(jobs, answers, &volume, at, first_id);
         let written = self.seal(&volume, answers, first_id);
-        volume
-            .file
-            .write_at(&self.buffer, at)
+        file.write_at(&self.buffer, at)
             .map_err(|error| Trouble::Disk("write to its volume", error))?;
-        volume.file.sync().map_err(|error| Trouble::Disk("sync its volume", error))?;
+        file.sync().map_err(|error| Trouble::Disk("sync its volume", error))?;
 
         volume.note(at + size, written);
         let mut ledger = self.store.ledger();
@@ -139,6 +137,10 @@ impl Writer {
         let durable = Position { volume: volume.id, batch: units(at + size), entry: 0 };
         let next_batch = self.store.frontier().next_batch + 1;
         self.store.publish(next_id, Frontier { next_batch, durable });
+        if at == UNIT {
+            // From now on the volume before is sealed for good.
+            self.store.packing.ring();
+        }
         if self.buffer.capacity() > BUFFER {
             self.buffer = Vec::new();
         }
@@ -200,9 +202,9 @@ impl Writer {
 
     /// The volume that takes a batch of `size` bytes, put to use if it was a spare. With new messages
     /// in it (`intake`) it may not take the last spare.
-    fn volume_for(&mut self, size: u64, intake: bool) -> Result<Arc<Volume>, Trouble> {
-        if let Some(volume) = self.current.as_ref().filter(|v| v.end() + size <= v.size) {
-            return Ok(Arc::clone(volume));
+    fn volume_for(&mut self, size: u64, intake: bool) -> Result<Current, Trouble> {
+        if let Some(current) = self.current.as_ref().filter(|(v, _)| v.end() + size <= v.size) {
+            return Ok(current.clone());
         }
         let spare = self.store.space.take(UNIT + size, intake).ok_or(Trouble::Full)?;
         let header = VolumeHeader {
@@ -217,10 +219,11 @@ impl Writer {
             .write_at(&header.encode(), 0)
             .and_then(|()| spare.file.sync())
             .map_err(|error| Trouble::Disk("begin a volume", error))?;
-        let volume = Arc::new(Volume::new(spare.file, &header));
+        let volume = Arc::new(Volume::raw(&header, Place::Raw));
         self.store.volumes.insert(Arc::clone(&volume));
-        self.current = Some(Arc::clone(&volume));
-        Ok(volume)
+        let current = (volume, spare.file);
+        self.current = Some(current.clone());
+        Ok(current)
     }
 }
 

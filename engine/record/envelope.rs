@@ -60,8 +60,15 @@ pub struct EventInput<'a> {
     pub configversion: &'a str,
     /// 0, and one more whenever an operator has the message processed again.
     pub revision: u32,
-    /// The event of the revision before, which this one replaces.
-    pub replaces: Option<Uuid>,
+    /// The events of the revision before, which those of this one replace.
+    pub left: &'a [Uuid],
+    /// Whether the same bytes came before under the same control id, or under none: then the
+    /// message's number is part of its identity, since one id never has two contents.
+    pub repeated: bool,
+    /// Whether an operator edited the message.
+    pub edited: bool,
+    /// Whether later messages of the patient may have gone before it.
+    pub out_of_order: bool,
     /// Hash of the message's bytes.
     pub content_hash: &'a [u8],
     /// W3C trace context, if the message is traced.
@@ -100,7 +107,7 @@ impl std::fmt::Debug for Event {
 
 /// Makes the event.
 pub fn event(input: EventInput<'_>) -> Event {
-    let id = event_id(&input);
+    let id = event_id(&input, input.revision);
     let event_type = input.event_type.full(&input.source.namespace);
     let sensitivity = Sensitivity::of(input.message);
     let routing_key = routing_key(&input, sensitivity);
@@ -135,11 +142,12 @@ const EVENTS: Uuid = Uuid::from_u128(0x9d0f_43c6_1b52_5e0a_8e7f_2a64_c1d9_35b8);
 /// `UUIDv5` over source, message identity (sender, control id, content), revision, type, and the
 /// number among events of that type. Each part is preceded by its length, so that no two different
 /// lists of parts give the same bytes.
-fn event_id(input: &EventInput<'_>) -> Uuid {
+fn event_id(input: &EventInput<'_>, revision: u32) -> Uuid {
     let source = input.source.uri();
     let sender = input.header.sender();
-    let (revision, nth) = (input.revision.to_be_bytes(), input.nth_of_type.to_be_bytes());
-    let parts: [&[u8]; 7] = [
+    let (revision, nth) = (revision.to_be_bytes(), input.nth_of_type.to_be_bytes());
+    let number = input.message_id.to_be_bytes();
+    let parts: [&[u8]; 8] = [
         source.as_bytes(),
         sender.as_bytes(),
         &input.header.control_id,
@@ -147,7 +155,9 @@ fn event_id(input: &EventInput<'_>) -> Uuid {
         &revision,
         input.event_type.name.as_bytes(),
         &nth,
+        &number,
     ];
+    let parts = if input.repeated { &parts[..] } else { &parts[..7] };
     let mut name = Vec::new();
     for part in parts {
         name.extend_from_slice(&(part.len() as u64).to_be_bytes());
@@ -189,7 +199,10 @@ fn lineage(out: &mut Attributes, input: &EventInput<'_>) {
     out.text("correlationid", &input.header.control_id_text());
     out.text("configversion", input.configversion);
     out.0.insert("revision".to_owned(), Value::from(input.revision));
-    out.option("replaces", input.replaces.map(|id| id.to_string()));
+    let before = input.revision.checked_sub(1).map(|revision| event_id(input, revision));
+    out.option("replaces", before.filter(|id| input.left.contains(id)).map(|id| id.to_string()));
+    out.flag("edited", input.edited);
+    out.flag("outoforder", input.out_of_order);
     out.option("traceparent", input.traceparent.map(str::to_owned));
 }
 
@@ -285,7 +298,10 @@ mod tests {
             recorded,
             configversion: "c0ffee",
             revision,
-            replaces: None,
+            left: &[],
+            repeated: false,
+            edited: false,
+            out_of_order: false,
             content_hash: text.as_bytes(),
             traceparent: None,
         })
@@ -384,7 +400,10 @@ mod tests {
             recorded,
             configversion: "c0ffee",
             revision: 0,
-            replaces: None,
+            left: &[],
+            repeated: false,
+            edited: false,
+            out_of_order: false,
             content_hash: b"",
             traceparent: None,
         });

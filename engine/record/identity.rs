@@ -56,25 +56,6 @@ impl IdentityConflict {
     }
 }
 
-/// What keeps the messages of one patient in order. Opaque, and never shown.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OrderKey(String);
-
-impl OrderKey {
-    /// The key, for maps and the journal; it holds an identifier and must not reach a log.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// The keys that a message has to wait for: the best local identifier, else the NHS Number,
-/// else none.
-pub fn order_keys(identity: &Identity) -> Vec<OrderKey> {
-    let local = identity.best_local.as_ref().map(|local| format!("local:{local}"));
-    let key = local.or_else(|| identity.found.map(|number| format!("nhs:{number}")));
-    key.map(OrderKey).into_iter().collect()
-}
-
 impl Identity {
     /// Reads the identifiers of a message by the rules of its source.
     ///
@@ -103,7 +84,7 @@ impl Identity {
         }
         identity.found = numbers.into_iter().next();
         if let Some(pid) = persons.first() {
-            (identity.local, identity.best_local) = local_ids(pid, &source.local);
+            (identity.local, identity.best_local) = local_ids(pid.field(3), &source.local);
         }
         let statuses = statuses(message, &persons, source);
         identity.decide(statuses, &source.nhs_number);
@@ -160,12 +141,6 @@ fn same_patient(one: &Segment<'_>, other: &Segment<'_>) -> bool {
     identifiers(one) == identifiers(other)
 }
 
-impl fmt::Debug for OrderKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OrderKey(***)")
-    }
-}
-
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity")
@@ -183,6 +158,7 @@ mod tests {
     use hl7::message::Reading;
 
     use super::*;
+    use crate::order::{OrderKey, order_keys};
     use crate::source::LocalAuthority;
 
     const HEAD: &str = "MSH|^~\\&|PAS|RXX01|TIE|RXX|20240110||ADT^A31|1|P|2.4\r";
@@ -261,7 +237,7 @@ mod tests {
                 finding == "nhs-number.untrusted",
                 "{reliability}"
             );
-            assert_eq!(order_keys(&identity)[0].as_str(), "nhs:9990000018");
+            assert_eq!(keys(&identity)[0].as_str(), "nhs:9990000018");
             assert_eq!(identity.quality, [finding]);
         }
         let mut lenient = source();
@@ -433,12 +409,17 @@ mod tests {
         }
     }
 
+    fn keys(identity: &Identity) -> Vec<OrderKey> {
+        let message = Message::parse(HEAD.as_bytes(), &Reading::default()).unwrap();
+        order_keys(&message, &source(), Some(identity))
+    }
+
     #[test]
     fn the_best_identifier_keeps_the_order() {
         let identity = read("9990000018^^^NHS^NH~1234567^^^RXX01^MR", "NSTS01");
-        assert_eq!(order_keys(&identity)[0].as_str(), "local:1234567^^^RXX01^MR");
-        assert_eq!(order_keys(&read("9990000018^^^NHS^NH", ""))[0].as_str(), "nhs:9990000018");
-        assert!(order_keys(&read("", "")).is_empty());
+        assert_eq!(keys(&identity)[0].as_str(), "local:1234567^^^RXX01^MR");
+        assert_eq!(keys(&read("9990000018^^^NHS^NH", ""))[0].as_str(), "nhs:9990000018");
+        assert!(keys(&read("", "")).is_empty());
     }
 
     #[test]
@@ -454,7 +435,7 @@ mod tests {
     #[test]
     fn debug_shows_no_identifier() {
         let identity = read("9990000018^^^NHS^NH~1234567^^^RXX01^MR", "01");
-        let shown = format!("{identity:?} {:?} {:?}", identity.local, order_keys(&identity));
+        let shown = format!("{identity:?} {:?} {:?}", identity.local, keys(&identity));
         assert!(!shown.contains("9990000018") && !shown.contains("1234567"), "{shown}");
     }
 }

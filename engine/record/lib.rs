@@ -23,6 +23,7 @@ mod dtm;
 pub mod envelope;
 pub mod fhir;
 pub mod identity;
+pub mod order;
 pub mod local;
 pub mod nhs_number;
 pub mod result;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hl7::segment::{Repetition, Segment};
+use hl7::segment::{Field, Repetition};
 
 use crate::claim::is_labelled;
 use crate::source::LocalAuthority;
@@ -19,14 +19,14 @@ pub struct LocalId {
     pub value: String,
 }
 
-/// The source's own identifiers in PID-3, in message order, and the one that orders and names the
-/// patient best: one that names its authority, then one of the default authority, then the first of
-/// the source's list.
+/// The source's own identifiers in a list of them (PID-3, MRG-1), in message order, and the one
+/// that orders and names the patient best: one that names its authority, then one of the default
+/// authority, then the first of the source's list.
 pub(crate) fn local_ids(
-    pid: &Segment<'_>,
+    list: Option<Field<'_>>,
     kinds: &[LocalAuthority],
 ) -> (Vec<LocalId>, Option<LocalId>) {
-    let Some(field) = pid.field(3) else { return (Vec::new(), None) };
+    let Some(field) = list else { return (Vec::new(), None) };
     let own = |id: Repetition<'_>| {
         let local = local_id(&id, kinds)?;
         Some((local, stated(id.text(4, 1)).is_some(), is_labelled(&id)))

@@ -59,7 +59,8 @@ pub fn unsupported(message: &Message) -> Option<&'static str> {
     is_merge(message).then_some("merge.unsupported")
 }
 
-fn is_merge(message: &Message) -> bool {
+/// Whether the message says that two records are of one patient, or no longer are.
+pub fn is_merge(message: &Message) -> bool {
     let at = |text: &str| -> Option<String> {
         let at: Location = text.parse().ok()?;
         stated(message.text(&at))

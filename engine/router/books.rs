@@ -1,6 +1,7 @@
 //! Keeps the books: follows the journal, folds it into the ledger, writes checkpoints, drops old volumes.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,10 +15,13 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use crate::duplicates;
 use crate::entry::{Accepted, EntryError};
 use crate::event::Event;
 use crate::ledger::Ledger;
 use crate::rate::Rate;
+use crate::seen::{Mark, Seen};
+use crate::seen_log::SeenError;
 
 /// Entries after which a checkpoint is due.
 const CHECKPOINT_ENTRIES: u64 = 50_000;
@@ -72,11 +76,35 @@ impl Kept {
 }
 
 /// What a checkpoint holds of the router.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Snapshot {
+    /// Everything before is in the ledger.
+    as_of: String,
+    /// Everything accepted before was judged by delivery: whether it is a duplicate.
+    delivery: String,
+    /// What was seen by then.
+    seen: Mark,
+    ledger: Ledger,
+}
+
+/// The same, as it is written.
+#[derive(Serialize)]
+struct SnapshotOf<'a> {
     as_of: String,
     delivery: String,
-    ledger: Ledger,
+    seen: &'a Mark,
+    ledger: &'a Ledger,
+}
+
+/// What a start took up.
+#[derive(Debug)]
+pub struct Taken {
+    /// The books, read to the journal's end.
+    pub books: Books,
+    /// The window of duplicates, read as far.
+    pub seen: Seen,
+    /// Entries read since the checkpoint.
+    pub entries: u64,
 }
 
 /// Why the books cannot be opened.
@@ -88,6 +116,9 @@ pub enum BooksError {
     /// The disk answers with an error.
     #[error("the journal cannot be read")]
     Disk(#[source] std::io::Error),
+    /// The window of duplicates cannot be made.
+    #[error("the window of duplicates cannot be written")]
+    Seen(#[source] SeenError),
     /// An entry is not what this version writes.
     #[error("journal entry {at} cannot be read")]
     Entry {
@@ -100,26 +131,70 @@ pub enum BooksError {
 }
 
 impl Books {
-    /// Takes up the books where the last checkpoint left them and reads on to the journal's end.
-    /// Gives back where delivery must begin to read, and how many entries were read. Blocks.
+    /// Takes up the books, and the window of duplicates in `folder`, where the last checkpoint left
+    /// them, and reads on to the journal's end. Blocks.
     pub fn recover(
         journal: Journal,
         recovered: &Recovered,
-    ) -> Result<(Self, Position, u64), BooksError> {
-        let (ledger, as_of, delivery) = match &recovered.checkpoint {
-            None => (Ledger::default(), Position::START, Position::START),
-            Some(bytes) => {
-                let snapshot: Snapshot =
-                    serde_json::from_slice(bytes).map_err(|_| BooksError::Snapshot)?;
-                let position = |text: &str| text.parse().map_err(|_| BooksError::Snapshot);
-                (snapshot.ledger, position(&snapshot.as_of)?, position(&snapshot.delivery)?)
+        folder: &Path,
+    ) -> Result<Taken, BooksError> {
+        let snapshot: Option<Snapshot> = match &recovered.checkpoint {
+            None => None,
+            Some(bytes) => Some(serde_json::from_slice(bytes).map_err(|_| BooksError::Snapshot)?),
+        };
+        let position = |text: &str| text.parse::<Position>().map_err(|_| BooksError::Snapshot);
+        let (ledger, as_of, delivery, mark) = match snapshot {
+            None => (Ledger::default(), Position::START, Position::START, None),
+            Some(Snapshot { as_of, delivery, seen, ledger }) => {
+                (ledger, position(&as_of)?, position(&delivery)?, Some(seen))
             }
         };
-        let mut kept =
-            Kept { ledger, reader: journal.reader(as_of), fresh: 0, rates: BTreeMap::new() };
-        while kept.advance(STEP)? {}
-        let count = std::mem::take(&mut kept.fresh);
-        Ok((Self { journal, kept: Mutex::new(kept) }, delivery, count))
+        let (mut seen, seen_from) = match Seen::open(folder, mark.as_ref()) {
+            Ok(seen) => (seen, delivery),
+            Err(error) => {
+                tracing::warn!(%error, "the window of duplicates is made anew from the journal");
+                let seen = Seen::empty(folder).map_err(BooksError::Seen)?;
+                (seen, Position::START)
+            }
+        };
+        let mut entries = 0;
+        let mut reader = journal.reader(seen_from.min(as_of));
+        let mut ledger = ledger;
+        loop {
+            let entry = match reader.next() {
+                Ok(Some(entry)) => entry,
+                Ok(None) => break,
+                Err(ReadError::Corrupt(damage)) => {
+                    Event::damage(&damage).emit();
+                    continue;
+                }
+                Err(ReadError::Dropped { .. } | ReadError::NoEntry(_)) => continue,
+                Err(ReadError::Disk(source)) => return Err(BooksError::Disk(source)),
+            };
+            entries += 1;
+            let unreadable = |source| BooksError::Entry { at: entry.position, source };
+            if entry.position >= as_of {
+                ledger.apply(&entry).map_err(unreadable)?;
+            }
+            duplicates::follow(&mut seen, &entry).map_err(unreadable)?;
+        }
+        let kept = Kept { ledger, reader, fresh: 0, rates: BTreeMap::new() };
+        Ok(Taken { books: Self { journal, kept: Mutex::new(kept) }, seen, entries })
+    }
+
+    /// Asks the ledger as of the last durable entry. Blocks while it reads what is new.
+    pub fn ask<T>(&self, question: impl FnOnce(&Ledger) -> T) -> T {
+        let mut kept = self.kept();
+        // What cannot be read is told by `follow`, which meets it too.
+        while matches!(kept.advance(STEP), Ok(true)) {}
+        question(&kept.ledger)
+    }
+
+    /// The ledger and up to where it was folded.
+    pub fn as_of(&self) -> (Ledger, Position) {
+        let mut kept = self.kept();
+        while matches!(kept.advance(STEP), Ok(true)) {}
+        (kept.ledger.clone(), kept.reader.position())
     }
 
     /// The ledger as of the last durable entry. Blocks while it reads what is new.
@@ -142,12 +217,14 @@ impl Books {
     }
 
     /// Follows the journal until stopped, then writes a last checkpoint. Blocks; give it a thread.
-    /// `delivery` says from where a restart must deliver.
+    /// `seen` gives how far delivery has judged, and a durable mark of the window of duplicates;
+    /// `may_drop` says whether whoever else reads the journal has read what retention would drop.
     pub fn follow(
         &self,
         runtime: &Handle,
         stop: &CancellationToken,
-        delivery: &dyn Fn() -> Position,
+        seen: &dyn Fn() -> std::io::Result<(Position, Mark)>,
+        may_drop: &dyn Fn() -> bool,
     ) {
         let mut durable = self.journal.durable();
         let mut last = Instant::now();
@@ -162,7 +239,7 @@ impl Books {
                 Ok(true) => {}
                 Ok(false) => {
                     if !Self::wait(runtime, stop, &mut durable) {
-                        self.checkpoint(delivery());
+                        self.checkpoint(seen);
                         return;
                     }
                 }
@@ -176,11 +253,13 @@ impl Books {
             }
             let timely = last.elapsed() >= CHECKPOINT_TIME;
             if fresh >= CHECKPOINT_ENTRIES || (fresh > 0 && timely) {
-                self.checkpoint(delivery());
+                self.checkpoint(seen);
             }
             // By the clock too: on a full disk nothing new comes, and only this makes room.
             if fresh >= CHECKPOINT_ENTRIES || timely {
-                self.retain();
+                if may_drop() {
+                    self.retain();
+                }
                 last = Instant::now();
             }
         }
@@ -201,20 +280,28 @@ impl Books {
         })
     }
 
-    fn checkpoint(&self, delivery: Position) {
-        let (as_of, snapshot) = {
+    fn checkpoint(&self, seen: &dyn Fn() -> std::io::Result<(Position, Mark)>) {
+        let (delivery, mark) = match seen() {
+            Ok(seen) => seen,
+            Err(error) => {
+                tracing::warn!(%error, "checkpoint not written: the window of duplicates cannot be saved");
+                return;
+            }
+        };
+        let (as_of, body) = {
             let mut kept = self.kept();
             kept.fresh = 0;
+            kept.ledger.forget_hours();
             let as_of = kept.reader.position();
-            let snapshot = Snapshot {
+            let snapshot = SnapshotOf {
                 as_of: as_of.to_string(),
                 delivery: delivery.to_string(),
-                ledger: kept.ledger.clone(),
+                seen: &mark,
+                ledger: &kept.ledger,
             };
-            (as_of, snapshot)
+            let body = serde_json::to_vec(&snapshot);
+            (as_of, body.expect("a snapshot holds only strings and numbers"))
         };
-        let body =
-            serde_json::to_vec(&snapshot).expect("a snapshot holds only strings and numbers");
         if let Err(error) = self.journal.checkpoint(body.into(), as_of.min(delivery)) {
             // The journal itself is whole: the next start only reads more of it.
             tracing::warn!(%error, "checkpoint not written; the next start will take longer");

@@ -1,11 +1,12 @@
 //! RabbitMQ as channels.yaml describes it: where it is and what it must hold.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::topology::Topology;
 
 /// Where the broker is; the full address holds the password and is never shown.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     /// `amqp://user:password@host:port/vhost`, secrets resolved.
     pub url: String,
@@ -20,7 +21,7 @@ impl std::fmt::Debug for Address {
 }
 
 /// RabbitMQ.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerPlan {
     /// Where it is.
     pub address: Address,
@@ -28,4 +29,6 @@ pub struct BrokerPlan {
     pub topology: Topology,
     /// How long it may take to confirm an event.
     pub confirm: Duration,
+    /// The file that remembers which bindings are ours.
+    pub remembered: PathBuf,
 }

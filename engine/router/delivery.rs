@@ -1,58 +1,115 @@
 //! The far side of the journal: read, identify, order by patient, transform, record, publish, settle.
 //!
-//! One thread reads accepted messages in journal order and finds their patients; worker threads run
-//! the scripts, so that a slow one never delays an acknowledgement; one small task a message waits
-//! for its outcome to be durable and for its receipts. Memory holds runnable work only: the backlog
-//! is the journal.
+//! One thread reads accepted messages in journal order and finds their patients (`reading.rs`);
+//! worker threads run the scripts, so that a slow one never delays an acknowledgement, and one small
+//! task a message waits for its outcome to be durable and for its receipts (`settle.rs`). What must
+//! wait behind a parked message leaves memory for the held index and comes back when it is free
+//! (`waiting.rs`). Memory holds runnable work only: the backlog is the journal.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
-use journal::entry::{Entry, Kind, Position};
+use jiff::Timestamp;
+use journal::entry::{Kind, MessageId, Position};
 use journal::journal::Journal;
-use journal::reader::ReadError;
+use journal::queue::AppendError;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::backoff::Backoff;
-use crate::entry::{self, Accepted, Outcome, State};
+use crate::entry::{self, StateChange};
 use crate::event::Event;
-use crate::order::{Order, OrderKey};
-use crate::places::Places;
-use crate::plan::Plan;
+use crate::flight::Flight;
+use crate::held::Held;
+use crate::order::Order;
+use crate::plan::Current;
 use crate::priority;
-use crate::process::{self, Identified};
-use crate::publish::Publisher;
-use crate::work::{Task, Unfinished, Work};
+use crate::publish::{Publisher, Unroutable};
+use crate::retries::{RETRIES, Retries};
+use crate::runnable::Runnable;
+use crate::seen::{Mark, Seen};
+use crate::waiting::Command;
+use crate::work::{Released, Room, Work};
 
 /// Messages between the journal and their settlement.
 const WINDOW: usize = 2048;
 /// Bytes of such messages, in KiB; a larger message runs alone.
 const WINDOW_KIB: u32 = 64 * 1024;
 
+/// What delivery begins with.
+#[derive(Debug)]
+pub struct Beginning {
+    /// Messages in memory at once.
+    pub window: usize,
+    /// A folder for the held index, which is made anew at every start.
+    pub folder: PathBuf,
+    /// The window of duplicates, as far as the journal was read.
+    pub seen: Seen,
+}
+
+impl Beginning {
+    /// With the usual window.
+    pub fn new(folder: &Path, seen: Seen) -> Self {
+        Self { window: WINDOW, folder: folder.to_owned(), seen }
+    }
+}
+
 /// Everything delivery works with.
 pub struct Delivery<P> {
     /// The truth.
     pub journal: Journal,
     /// Configuration in force.
-    pub plan: Arc<Plan>,
+    pub plan: Arc<Current>,
     /// Where events leave.
     pub publisher: Arc<P>,
+    /// Events that found no queue and wait for one.
+    pub unroutable: Unroutable,
     /// Cancelled when delivery must end.
     pub stop: CancellationToken,
     /// The tasks that wait for outcomes and receipts.
     pub tasks: TaskTracker,
     pub(crate) runtime: Handle,
+    /// What runs, and what waits behind it in memory.
     order: Mutex<Order<Work>>,
-    runnable: mpsc::UnboundedSender<Work>,
-    messages: Arc<Semaphore>,
-    kib: Arc<Semaphore>,
-    /// Where the oldest message lies that was read and is not settled.
-    places: Mutex<Places>,
+    /// What is parked or retried, and what waits behind it on disk.
+    held: Mutex<Held>,
+    pub(crate) runnable: Runnable<Work>,
+    /// To the thread that keeps the held index.
+    pub(crate) commands: mpsc::UnboundedSender<Command>,
+    pub(crate) messages: Arc<Semaphore>,
+    pub(crate) kib: Arc<Semaphore>,
+    pub(crate) retry_slots: Arc<Semaphore>,
+    pub(crate) retry_due: Notify,
+    retries: Mutex<Retries>,
+    flight: Mutex<Flight>,
+    reading: Mutex<Reading>,
+    /// Messages that an operator released and that have no new outcome yet.
+    released: Mutex<BTreeMap<u64, Released>>,
+    /// Waiting messages that were not yet read again after they were freed.
+    pub(crate) returning: AtomicU64,
+}
+
+/// Tells delivery what operators decided.
+#[derive(Clone, Debug)]
+pub struct Desk(mpsc::UnboundedSender<Command>);
+
+impl Desk {
+    pub(crate) fn tell(&self, command: Command) {
+        // Delivery ends only with the engine; what is durable has its effect after the next start.
+        drop(self.0.send(command));
+    }
+}
+
+/// How far the journal was read, and what was seen on the way.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) seen: Seen,
+    pub(crate) position: Position,
 }
 
 impl<P> std::fmt::Debug for Delivery<P> {
@@ -61,207 +118,228 @@ impl<P> std::fmt::Debug for Delivery<P> {
     }
 }
 
+/// What is under way, for the status page.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Moving {
+    /// Messages in memory.
+    pub in_flight: usize,
+    /// Messages that wait on disk behind a parked one.
+    pub held: u64,
+    /// Messages with an event that finds no queue, or that the broker refuses.
+    pub retrying: usize,
+    /// Since when the oldest of them is tried, milliseconds since 1970 in UTC.
+    pub retrying_since: Option<i64>,
+    /// When the oldest message in memory was received, by channel, in the same unit.
+    #[serde(skip)]
+    pub oldest: BTreeMap<String, i64>,
+    /// Results and documents among the held.
+    #[serde(skip)]
+    pub held_results: u64,
+    /// Held messages by channel.
+    #[serde(skip)]
+    pub held_by_channel: BTreeMap<String, u64>,
+}
+
 impl<P: Publisher> Delivery<P> {
-    /// Builds the stage and starts its worker threads; [`Delivery::read`] feeds it, from `from` on.
+    /// Builds the stage and starts its threads; [`Delivery::read`] feeds it.
     pub fn start(
         journal: Journal,
-        plan: Arc<Plan>,
+        plan: Arc<Current>,
         publisher: Arc<P>,
         stop: CancellationToken,
         tasks: TaskTracker,
-        from: Position,
+        beginning: Beginning,
     ) -> std::io::Result<Arc<Self>> {
-        let (runnable, queue) = mpsc::unbounded_channel();
-        let workers = plan.workers;
+        let (commands, obeyed) = mpsc::unbounded_channel();
+        let workers = plan.get().workers;
+        std::fs::create_dir_all(&beginning.folder)?;
+        let held = Held::create(&beginning.folder.join("held"))?;
         let delivery = Arc::new(Self {
             journal,
             plan,
             publisher,
+            unroutable: Unroutable::default(),
             stop,
             tasks,
             runtime: Handle::current(),
             order: Mutex::default(),
-            runnable,
-            messages: Arc::new(Semaphore::new(WINDOW)),
+            held: Mutex::new(held),
+            runnable: Runnable::default(),
+            commands,
+            messages: Arc::new(Semaphore::new(beginning.window)),
             kib: Arc::new(Semaphore::new(WINDOW_KIB as usize)),
-            places: Mutex::new(Places::from(from)),
+            retry_slots: Arc::new(Semaphore::new(RETRIES)),
+            retry_due: Notify::new(),
+            retries: Mutex::default(),
+            flight: Mutex::default(),
+            reading: Mutex::new(Reading { seen: beginning.seen, position: Position::START }),
+            released: Mutex::default(),
+            returning: AtomicU64::new(0),
         });
-        let queue = Arc::new(Mutex::new(queue));
         for number in 1..=workers {
-            let (delivery, queue) = (delivery.clone(), queue.clone());
+            let delivery = delivery.clone();
             std::thread::Builder::new().name(format!("transform-{number}")).spawn(move || {
                 priority::give_way();
-                loop {
-                    // In a statement of its own, so that the lock is free while the script runs.
-                    let work = queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
-                    let Some(work) = work else { return };
+                while let Some(work) = delivery.runnable.take() {
                     delivery.run(work);
                 }
             })?;
         }
+        let reader = delivery.clone();
+        std::thread::Builder::new().name("held".to_owned()).spawn(move || reader.obey(obeyed))?;
+        delivery.tasks.spawn(delivery.clone().retry());
+        let (closing, stop) = (delivery.clone(), delivery.stop.clone());
+        delivery.runtime.spawn(async move {
+            stop.cancelled().await;
+            closing.runnable.close();
+        });
         Ok(delivery)
     }
 
-    /// Reads accepted messages from `from` on, in order, until stopped. Blocks; give it a thread.
-    pub fn read(self: &Arc<Self>, from: Position, unfinished: &Unfinished) {
-        self.left_behind(from, unfinished);
-        let mut reader = self.journal.reader(from);
-        let mut durable = self.journal.durable();
-        let mut backoff = Backoff::default();
-        while !self.stop.is_cancelled() {
-            durable.borrow_and_update();
-            match reader.next() {
-                Ok(Some(entry)) => {
-                    backoff.reset();
-                    if !self.admit(&entry, unfinished) {
-                        return;
-                    }
-                    self.places().read(reader.position());
-                }
-                Ok(None) => {
-                    let stopped = self.runtime.block_on(async {
-                        tokio::select! {
-                            () = self.stop.cancelled() => true,
-                            changed = durable.changed() => changed.is_err(),
-                        }
-                    });
-                    if stopped {
-                        return;
-                    }
-                }
-                // The next call goes on behind it.
-                Err(ReadError::Corrupt(damage)) => Event::damage(&damage).emit(),
-                Err(ReadError::Dropped { .. } | ReadError::NoEntry(_)) => {}
-                // The next call tries the same place again.
-                Err(ReadError::Disk(error)) => {
-                    Event::DiskUnreadable { error: &error }.emit();
-                    self.pause(backoff.wait());
-                }
-            }
+    /// Where decisions about parked messages and channels take effect.
+    pub fn desk(&self) -> Desk {
+        Desk(self.commands.clone())
+    }
+
+    /// What is under way.
+    pub fn moving(&self) -> Moving {
+        let (retrying, retrying_since) = {
+            let retries = self.retries();
+            (retries.len(), retries.oldest())
+        };
+        let held = self.held().waiting();
+        let (held_by_channel, held_results, oldest) = {
+            let flight = self.flight();
+            (flight.held.clone(), flight.held_results, flight.oldest())
+        };
+        Moving {
+            in_flight: self.order().len(),
+            held: held + self.returning.load(Ordering::Relaxed),
+            retrying,
+            retrying_since,
+            oldest,
+            held_results,
+            held_by_channel,
         }
     }
 
-    /// Messages before `from` that are neither settled nor parked: their last record was lost in a
-    /// crash after a checkpoint had moved on. There are none unless that happened.
-    fn left_behind(self: &Arc<Self>, from: Position, unfinished: &Unfinished) {
-        for id in self.journal.unsettled(self.journal.next_id()) {
-            if unfinished.get(&id.0).is_some_and(|open| open.state == State::Parked) {
-                continue;
-            }
-            match self.journal.find(id) {
-                Ok(Some(entry)) if entry.position < from => {
-                    if !self.admit(&entry, unfinished) {
-                        return;
-                    }
-                }
-                // Ids rise with positions: everything from here on is read in its turn.
-                Ok(Some(_)) => return,
-                Ok(None) | Err(_) => {}
-            }
+    /// How many wait behind a parked message.
+    pub fn behind(&self, id: u64) -> u64 {
+        self.held().behind(id)
+    }
+
+    /// What a pending message waits for.
+    pub fn waits_for(&self, id: u64) -> &'static str {
+        if self.retries().since(id).is_some() {
+            "retrying"
+        } else if self.held().is_waiting(id) {
+            "held"
+        } else {
+            "queued"
         }
     }
 
-    fn pause(&self, length: Duration) {
-        self.runtime.block_on(async {
-            tokio::select! {
-                () = self.stop.cancelled() => {}
-                () = tokio::time::sleep(length) => {}
-            }
-        });
+    /// How far the journal was read, and a durable mark of what was seen until then.
+    pub fn mark(&self) -> std::io::Result<(Position, Mark)> {
+        let plan = self.plan.get();
+        let windows = plan.channels.values().map(|channel| channel.duplicates.window);
+        let longest = windows.max().unwrap_or_default();
+        let longest = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
+        let mut reading = self.reading();
+        reading.seen.forget(Timestamp::now().as_millisecond().saturating_sub(longest));
+        let mark = reading.seen.save()?;
+        Ok((reading.position, mark))
     }
 
-    /// How many messages are between the journal and their settlement.
-    pub fn in_flight(&self) -> usize {
-        self.order().len()
-    }
-
-    /// From where a restart must read: everything before is settled or parked.
-    pub fn low_water(&self) -> Position {
-        self.places().low_water()
-    }
-
-    /// When the oldest message in memory was received, milliseconds since 1970 in UTC. Whatever is
-    /// still in the backlog came later.
-    pub fn oldest(&self) -> Option<i64> {
-        self.places().oldest()
-    }
-
-    pub(crate) fn places(&self) -> MutexGuard<'_, Places> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn order(&self) -> MutexGuard<'_, Order<Work>> {
         self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a message into the window, if it is one that must run; false when stopped before that.
-    fn admit(self: &Arc<Self>, entry: &Entry, unfinished: &Unfinished) -> bool {
-        // A carried copy is of a parked message: it holds nobody and waits for a person.
-        if entry.kind != Kind::Accepted || entry.carried || self.journal.is_settled(entry.id) {
-            return true;
-        }
-        let open = unfinished.get(&entry.id.0);
-        if open.is_some_and(|open| open.state == State::Parked) {
-            return true;
-        }
-        let Ok((head, frame)) = entry::decode::<Accepted>(&entry.body) else {
-            Event::OutcomeUnreadable { message: entry.id.0 }.emit();
-            return true;
-        };
-        let Some(room) = self.room(frame.len()) else { return false };
-        // A copy, because the entry is a slice of a larger read that it would keep in memory.
-        let frame = Bytes::copy_from_slice(&frame);
-        let channel = self.plan.channels.get(&head.channel).cloned();
-        let identified = match &channel {
-            Some(channel) => {
-                let identify = AssertUnwindSafe(|| process::identify(channel, frame.clone()));
-                catch_unwind(identify).unwrap_or_else(|_| Identified::parked(frame, "internal"))
-            }
-            None => Identified::parked(frame, "channel.unknown"),
-        };
-        let keys: Vec<OrderKey> = identified.keys.clone();
-        let task = match open {
-            None => Task::Transform(identified),
-            Some(open) => {
-                let Some((outcome, payload)) = self.outcome(&open.outcome) else {
-                    // Never run again, never settle: one id must not have two contents.
-                    Event::OutcomeUnreadable { message: entry.id.0 }.emit();
-                    return true;
-                };
-                Task::Publish(outcome, payload)
-            }
-        };
-        self.places().enter(entry.id, entry.position, head.received);
-        let work = Work { id: entry.id, channel, head, task, _room: room };
-        let ready = self.order().admit(entry.id.0, keys, work);
-        if let Some(work) = ready {
-            self.enqueue(work);
-        }
-        true
+    pub(crate) fn retries(&self) -> MutexGuard<'_, Retries> {
+        self.retries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn enqueue(&self, work: Work) {
-        // The workers end only after this sender: a failure means that the process ends.
-        drop(self.runnable.send(work));
+    pub(crate) fn flight(&self) -> MutexGuard<'_, Flight> {
+        self.flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn reading(&self) -> MutexGuard<'_, Reading> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn released(&self) -> MutexGuard<'_, BTreeMap<u64, Released>> {
+        self.released.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for room in the window; nothing when stopped.
-    fn room(&self, bytes: usize) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
+    pub(crate) async fn room(&self, bytes: usize) -> Option<Room> {
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).clamp(1, WINDOW_KIB);
-        self.runtime.block_on(async {
-            tokio::select! {
-                () = self.stop.cancelled() => None,
-                room = async {
-                    let message = self.messages.clone().acquire_owned().await.ok()?;
-                    let kib = self.kib.clone().acquire_many_owned(kib).await.ok()?;
-                    Some((message, kib))
-                } => room,
-            }
-        })
+        tokio::select! {
+            () = self.stop.cancelled() => None,
+            room = async {
+                let message = self.messages.clone().acquire_owned().await.ok()?;
+                let kib = self.kib.clone().acquire_many_owned(kib).await.ok()?;
+                Some((message, kib))
+            } => room,
+        }
     }
 
-    fn outcome(&self, at: &str) -> Option<(Outcome, Bytes)> {
-        let entry = self.journal.read(at.parse().ok()?).ok()?;
-        entry::decode(&entry.body).ok()
+    /// Writes a record, waiting for room as long as it takes: what was accepted must drain.
+    pub(crate) async fn store(
+        &self,
+        kind: Kind,
+        id: MessageId,
+        body: Bytes,
+        settles: bool,
+    ) -> Result<Position, AppendError> {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.journal.record(kind, id, body.clone(), settles).await {
+                Ok((_, at)) => return Ok(at),
+                Err(AppendError::Full) => {
+                    Event::RecordWaits.emit();
+                    tokio::select! {
+                        () = self.stop.cancelled() => return Err(AppendError::Closed),
+                        () = tokio::time::sleep(backoff.wait()) => {}
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Records a state that settles a message.
+    pub(crate) async fn settle(
+        &self,
+        id: MessageId,
+        change: &StateChange,
+    ) -> Result<(), AppendError> {
+        let body = entry::encode(change, &[]);
+        self.store(Kind::State, id, body, change.state.is_final()).await?;
+        if change.state.is_void() {
+            self.reading().seen.void(id.0);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn_on(task, &self.runtime);
+    }
+
+    /// A message leaves memory and its keys: what waited behind it in memory may run.
+    pub(crate) fn leave(&self, id: MessageId) {
+        let ready = self.order().finish(id.0);
+        self.flight().leave(id.0);
+        for next in ready {
+            self.enqueue(next);
+        }
+    }
+
+    pub(crate) fn enqueue(&self, work: Work) {
+        self.runnable.push(&work.head.channel.clone(), work);
     }
 }

@@ -1,10 +1,11 @@
 //! The engine: assembles the line from a configuration, and is asked about it through one handle.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use archive::archive::Archive;
+use archive::error::ArchiveError;
 use jiff::Timestamp;
 use journal::disk::{Disk, RealDisk};
 use journal::journal::Journal;
@@ -13,45 +14,49 @@ use journal::report::Recovered;
 use journal::settings::{Retention, Settings};
 use thiserror::Error;
 use tokio::runtime::Handle as Runtime;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::alert::Alerts;
 use crate::amqp::Amqp;
-use crate::books::{Books, BooksError};
-use crate::budget::Budget;
+use crate::books::{Books, BooksError, Taken};
+use crate::chronicle::Chronicle;
 use crate::config;
 use crate::config::load::Loaded;
 use crate::config::secret::RevealError;
-use crate::delivery::Delivery;
+use crate::delivery::{Beginning, Delivery};
 use crate::embedded::Embedded;
 use crate::event::Event;
-use crate::handle::{Handle, ListenerFacts};
-use crate::intake::{Intake, Stamps};
+use crate::handle::{Handle, Inner};
+use crate::intake::Intake;
 use crate::lifeline::{Ended, Lifeline};
-use crate::listener::Listener;
-use crate::plan::{ListenerPlan, Plan};
-use crate::publish::Publisher;
+use crate::listeners::{ListenError, Listeners, Prepared};
+use crate::operators::Operators;
+use crate::plan::{Current, Plan};
+use crate::priority;
+use crate::publish::{BrokerHealth, Publisher};
+use crate::reload::{Configured, ReloadError, Reloaded};
 use crate::sampler;
+use crate::waiting::Command;
+use crate::watch;
 
-/// How long sessions may take to send what they owe when the engine stops.
-const SESSION_GRACE: Duration = Duration::from_secs(10);
 /// How long delivery may take to finish what is in flight; the rest goes on after the next start.
 const DELIVERY_GRACE: Duration = Duration::from_secs(10);
 
 /// All events of one message together; more parks it.
 const LARGEST_OUTCOME: u64 = 64 * 1024 * 1024;
 /// What an entry's head may take beside the frame.
-const HEAD: u64 = 64 * 1024;
+const HEAD: usize = 64 * 1024;
 
 /// A running engine. Dropping it without [`Engine::stop`] is a crash, which loses nothing.
 #[derive(Debug)]
 pub struct Engine {
     handle: Handle,
     journal: Journal,
-    intake_stop: CancellationToken,
+    configured: Configured,
     delivery_stop: CancellationToken,
     books_stop: CancellationToken,
-    sessions: TaskTracker,
     delivering: TaskTracker,
     threads: Vec<std::thread::JoinHandle<()>>,
     /// Names a part that ended before its time.
@@ -82,19 +87,18 @@ pub enum StartError {
         #[source]
         source: BooksError,
     },
-    /// A port is taken, or the address is not this machine's.
-    #[error(
-        "channel {channel} cannot listen on {address}: choose another listener.mllp.listen or stop what holds it"
-    )]
-    Listen {
-        /// First channel of the listener.
-        channel: String,
-        /// Its address.
-        address: SocketAddr,
+    /// The archive cannot be opened, not even anew.
+    #[error("the archive in {folder} cannot be opened")]
+    Archive {
+        /// Its folder.
+        folder: PathBuf,
         /// Why.
         #[source]
-        source: std::io::Error,
+        source: ArchiveError,
     },
+    /// A port is taken, or the address is not this machine's.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The system gives no thread.
     #[error("a thread cannot be started")]
     Thread(#[source] std::io::Error),
@@ -107,16 +111,30 @@ impl Engine {
         let plan = Arc::new(Plan::assemble(loaded)?);
         let folder = loaded.data.join("journal");
         let (journal, recovered) = open_journal(loaded, &folder).await?;
-        let sockets = bind(&plan, &journal).await?;
+        let intake = Arc::new(Intake::new(journal.clone(), plan.buffers));
+        let listeners = Arc::new(Listeners::new(intake, TaskTracker::new()));
+        let sockets = listeners.prepare(&plan.listeners).await?;
         let stop = CancellationToken::new();
         let ended = Ended::new(None);
-        let found = Found { journal, recovered, folder };
+        let data = loaded.data.clone();
+        let found = Found { journal: journal.clone(), recovered, folder, data };
+        let mut configured = Configured {
+            plan: Arc::new(Current::new(plan.clone())),
+            listeners,
+            broker: None,
+            journal,
+            started: loaded.config.clone(),
+            data: loaded.data.clone(),
+            largest_frame: largest_frame(loaded),
+            last: Mutex::new(loaded.clone()),
+        };
         let engine = match &plan.broker {
-            None => Self::assemble(&plan, found, sockets, Embedded, stop, ended),
+            None => Self::assemble(configured, found, sockets, Embedded, stop, ended),
             Some(broker) => {
                 let lifeline = Lifeline::new("publisher", &stop, &ended);
                 let publisher = Amqp::start(broker, stop.clone(), lifeline);
-                Self::assemble(&plan, found, sockets, publisher, stop, ended)
+                configured.broker = Some(publisher.clone());
+                Self::assemble(configured, found, sockets, publisher, stop, ended)
             }
         }?;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -126,20 +144,23 @@ impl Engine {
     }
 
     fn assemble<P: Publisher>(
-        plan: &Arc<Plan>,
+        configured: Configured,
         found: Found,
-        sockets: Bound,
+        sockets: Prepared,
         publisher: P,
         delivery_stop: CancellationToken,
         ended: Ended,
     ) -> Result<Self, StartError> {
         let began = Instant::now();
-        let Found { journal, recovered, folder } = found;
-        let (books, from, entries) = Books::recover(journal.clone(), &recovered)
+        let Found { journal, recovered, folder, data } = found;
+        let plan = configured.plan.clone();
+        let taken = Books::recover(journal.clone(), &recovered, &data.join("seen"))
             .map_err(|source| StartError::Books { folder, source })?;
+        let Taken { books, seen, entries } = taken;
         let books = Arc::new(books);
-        let ledger = books.ledger();
-        tell_recovery(&recovered, entries, ledger.total().pending, began);
+        let ledger = books.ask(Clone::clone);
+        let paused = ledger.paused.clone();
+        tell_recovery(&recovered, entries, ledger.total().counts.pending, began);
         let damage = recovered.report.corrupt.len();
         let publisher = Arc::new(publisher);
         let delivering = TaskTracker::new();
@@ -149,47 +170,85 @@ impl Engine {
             publisher.clone(),
             delivery_stop.clone(),
             delivering.clone(),
-            from,
+            Beginning::new(&data, seen),
         )
         .map_err(StartError::Thread)?;
+        let chronicle = open_archive(&journal, &data)?;
+        let operators = Operators::new(journal.clone(), books.clone(), delivery.desk());
         let books_stop = CancellationToken::new();
+        let runtime = Runtime::current();
         let reading = {
             let delivery = delivery.clone();
             let lifeline = Lifeline::new("delivery", &delivery_stop, &ended);
-            thread("delivery", lifeline, move || delivery.read(from, &ledger.open))?
+            thread("delivery", lifeline, move || delivery.read(&ledger))?
         };
         let keeping = {
-            let (books, runtime) = (books.clone(), Runtime::current());
+            let (books, runtime) = (books.clone(), runtime.clone());
             let (stop, delivery) = (books_stop.clone(), delivery.clone());
+            let chronicle = chronicle.clone();
             let lifeline = Lifeline::new("books", &books_stop, &ended);
             thread("books", lifeline, move || {
-                books.follow(&runtime, &stop, &|| delivery.low_water());
+                let may_drop = || chronicle.caught_up();
+                books.follow(&runtime, &stop, &|| delivery.mark(), &may_drop);
             })?
         };
-        let sessions = TaskTracker::new();
-        let intake_stop = sockets.intake.stop.clone();
-        let mut listeners = Vec::new();
-        for (listener, plan) in sockets.listeners {
-            let facts = ListenerFacts::new(&plan, &listener);
-            Event::Listening { listener: &plan.name, address: facts.address }.emit();
-            listeners.push(facts);
-            sessions.spawn(listener.run(sessions.clone()));
+        let writing = {
+            let (chronicle, stop) = (chronicle.clone(), books_stop.clone());
+            let lifeline = Lifeline::new("archive", &books_stop, &ended);
+            let plan = plan.clone();
+            thread("archive", lifeline, move || {
+                priority::give_way();
+                chronicle.follow(&runtime, &stop, &|| plan.get().archive);
+            })?
+        };
+        let listeners = configured.listeners.clone();
+        for (channel, paused) in &paused {
+            if paused.intake {
+                listeners.intake().pause(channel);
+            }
+            if paused.delivery {
+                delivery.desk().tell(Command::Pause { channel: channel.clone() });
+            }
         }
-        let moving = Box::new(move || (delivery.in_flight(), delivery.oldest()));
-        let health = Box::new(move || publisher.health());
-        let handle =
-            Handle::new(plan.clone(), journal.clone(), books, listeners, moving, health, damage);
+        listeners.commit(sockets);
+        let health = {
+            let delivery = delivery.clone();
+            let unroutable = move || delivery.unroutable.count();
+            Box::new(move || BrokerHealth { unroutable: unroutable(), ..publisher.health() })
+        };
+        let handle = Handle::new(Inner {
+            plan: plan.clone(),
+            journal: journal.clone(),
+            books,
+            chronicle,
+            operators,
+            listeners,
+            moving: {
+                let delivery = delivery.clone();
+                Box::new(move || delivery.moving())
+            },
+            behind: {
+                let delivery = delivery.clone();
+                Box::new(move |id| delivery.behind(id))
+            },
+            waits_for: Box::new(move |id| delivery.waits_for(id)),
+            health,
+            started: Timestamp::now(),
+            damage,
+        });
         tokio::spawn(sampler::sample(handle.clone(), books_stop.clone()));
+        let (alerts, telling) = Alerts::new(plan.get().alerts.on_alert.clone());
+        tokio::spawn(telling);
+        tokio::spawn(watch::watch(handle.clone(), alerts, books_stop.clone()));
         tokio::spawn(sampler::tell_intake(handle.clone(), books_stop.clone()));
         Ok(Self {
             handle,
             journal,
-            intake_stop,
+            configured,
             delivery_stop,
             books_stop,
-            sessions,
             delivering,
-            threads: vec![reading, keeping],
+            threads: vec![reading, keeping, writing],
             ended,
         })
     }
@@ -197,6 +256,18 @@ impl Engine {
     /// What the console sees.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// Puts a changed configuration in force, all of it or nothing, and says what changed. Messages
+    /// in hand are finished as they were begun; connections stay, except on addresses that are no
+    /// longer named.
+    pub async fn reload(&self, loaded: Loaded) -> Result<Reloaded, ReloadError> {
+        self.configured.reload(loaded).await
+    }
+
+    /// What takes messages in: to pause and resume channels.
+    pub fn intake(&self) -> Arc<Intake> {
+        self.configured.listeners.intake().clone()
     }
 
     /// Resolves when the engine cannot go on: the journal can write no more, or a part has ended.
@@ -218,10 +289,7 @@ impl Engine {
 
     /// Takes no more, answers what is owed, finishes what is in flight, closes the journal.
     pub async fn stop(self) {
-        self.intake_stop.cancel();
-        self.sessions.close();
-        // What does not end in time is cut: its sender has no answer and sends again.
-        drop(tokio::time::timeout(SESSION_GRACE, self.sessions.wait()).await);
+        self.configured.listeners.stop().await;
         self.delivering.close();
         // Without its broker nothing more gets done.
         if self.handle.broker_connected() {
@@ -240,10 +308,10 @@ impl Engine {
         drop(closing.await);
     }
 
-    /// Until nothing is pending.
+    /// Until nothing is pending but what waits behind a parked message or for the broker.
     async fn idle(&self) {
         let mut durable = self.journal.durable();
-        while self.handle.ledger().total().pending > 0 {
+        while self.handle.moves() {
             let more = tokio::time::timeout(Duration::from_millis(20), durable.changed()).await;
             if matches!(more, Ok(Err(_))) {
                 return;
@@ -264,6 +332,17 @@ fn thread(
     std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
 }
 
+fn open_archive(journal: &Journal, data: &Path) -> Result<Arc<Chronicle>, StartError> {
+    let folder = data.join("archive");
+    let opened = Archive::open(&folder, archive::opening::Settings::default())
+        .map_err(|source| StartError::Archive { folder: folder.clone(), source })?;
+    for finding in &opened.findings {
+        Event::ArchiveSetAside { finding: &finding.to_string() }.emit();
+    }
+    let position = opened.position.as_deref();
+    Ok(Chronicle::new(journal.clone(), &folder, opened.archive, position))
+}
+
 fn tell_recovery(recovered: &Recovered, entries: u64, pending: u64, began: Instant) {
     for corruption in &recovered.report.corrupt {
         Event::damage(corruption).emit();
@@ -275,30 +354,39 @@ fn tell_recovery(recovered: &Recovered, entries: u64, pending: u64, began: Insta
     }
 }
 
+/// The disk; in a build for tests, one that fails on purpose when a file to steer it is named.
+fn disk() -> Arc<dyn Disk> {
+    #[cfg(feature = "faults")]
+    if let Some(control) = std::env::var_os("TIELINE_FAULTS") {
+        return Arc::new(journal::faulty::FaultyDisk::controlled(control.into()));
+    }
+    Arc::new(RealDisk)
+}
+
 async fn open_journal(
     loaded: &Loaded,
-    folder: &std::path::Path,
+    folder: &Path,
 ) -> Result<(Journal, Recovered), StartError> {
     let config = &loaded.config.engine.journal;
     let mut settings = Settings::new(folder);
     settings.volume_size = config.volume.bytes();
-    settings.max_entry = largest_entry(loaded);
+    settings.max_entry = largest_frame(loaded).saturating_add(HEAD);
     settings.retain = Retention {
         age: config.retain.age.as_ref().map(|age| age.0),
         size: config.retain.size.as_ref().map(|size| size.bytes()),
     };
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let disk = disk();
     let opened = tokio::task::spawn_blocking(move || Journal::open(disk, settings)).await;
     let opened = opened.expect("opening the journal does not panic");
     opened.map_err(|source| StartError::Journal { folder: folder.to_owned(), source })
 }
 
-/// The largest frame with its head, or the largest outcome that is reasonable.
-fn largest_entry(loaded: &Loaded) -> usize {
+/// The largest frame, or the largest outcome that is reasonable.
+fn largest_frame(loaded: &Loaded) -> usize {
     let frames = loaded.config.channels.iter().map(|(_, channel)| match &channel.listener {
         config::channel::Listener::Mllp(mllp) => mllp.max_frame.bytes(),
     });
-    let largest = frames.max().unwrap_or_default().max(LARGEST_OUTCOME) + HEAD;
+    let largest = frames.max().unwrap_or_default().max(LARGEST_OUTCOME);
     usize::try_from(largest).unwrap_or(usize::MAX)
 }
 
@@ -307,30 +395,6 @@ struct Found {
     journal: Journal,
     recovered: Recovered,
     folder: PathBuf,
-}
-
-struct Bound {
-    intake: Arc<Intake>,
-    listeners: Vec<(Listener, Arc<ListenerPlan>)>,
-}
-
-/// Binds everything before anything is accepted: a taken port stops the start, not a feed.
-async fn bind(plan: &Plan, journal: &Journal) -> Result<Bound, StartError> {
-    let intake = Arc::new(Intake {
-        journal: journal.clone(),
-        budget: Budget::new(plan.buffers),
-        stop: CancellationToken::new(),
-        stamps: Stamps::new(Timestamp::now()),
-    });
-    let mut listeners = Vec::new();
-    for listener in &plan.listeners {
-        let bound = Listener::bind(listener.clone(), intake.clone()).await;
-        let bound = bound.map_err(|source| StartError::Listen {
-            channel: listener.name.clone(),
-            address: listener.address,
-            source,
-        })?;
-        listeners.push((bound, listener.clone()));
-    }
-    Ok(Bound { intake, listeners })
+    /// The data folder.
+    data: PathBuf,
 }

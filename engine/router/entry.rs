@@ -1,4 +1,4 @@
-//! What the router writes into the journal: the bodies of `accepted`, `outcome` and `state` entries.
+//! What the router writes into the journal: the bodies of its entries.
 //!
 //! Every body is a length-prefixed JSON head followed by raw bytes, so that a field may be added
 //! without a new format and message bytes stay exactly as they came:
@@ -6,13 +6,15 @@
 //! ```text
 //! u32 little-endian: length of the head | head (JSON) | payload
 //! accepted: the frame            outcome: the final bytes of each event, one after another
-//! state:    nothing
+//! state:    nothing              operator: the bytes of a proposed edit, else nothing
 //! ```
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::hold::HoldKey;
 
 /// The states of the ledger: every accepted message is in exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,9 +28,26 @@ pub enum State {
     Published,
     /// The script said that no event follows. Final.
     Filtered,
+    /// An operator decided that it is not delivered. Final.
+    Discarded,
+    /// An operator's edit took its place; the edit is a message of its own. Final.
+    Superseded,
+    /// The same sender sent the same bytes before. Final.
+    Duplicate,
 }
 
 impl State {
+    /// Every state.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Parked,
+        Self::Published,
+        Self::Filtered,
+        Self::Discarded,
+        Self::Superseded,
+        Self::Duplicate,
+    ];
+
     /// The word used in the API, the metrics and the logs.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -36,12 +55,20 @@ impl State {
             Self::Parked => "parked",
             Self::Published => "published",
             Self::Filtered => "filtered",
+            Self::Discarded => "discarded",
+            Self::Superseded => "superseded",
+            Self::Duplicate => "duplicate",
         }
     }
 
     /// Whether nothing can change this state any more.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Published | Self::Filtered)
+        !matches!(self, Self::Pending | Self::Parked)
+    }
+
+    /// Whether a copy of such a message is processed anew: nothing of it was delivered.
+    pub fn is_void(self) -> bool {
+        matches!(self, Self::Filtered | Self::Discarded | Self::Superseded)
     }
 }
 
@@ -59,9 +86,31 @@ pub struct Accepted {
     /// MSH-9 as `ADT^A01`.
     #[serde(rename = "type")]
     pub message_type: String,
+    /// Who sent it: MSH-3 and MSH-4 as `PAS/RXX01`. A resend comes from the same sender.
+    #[serde(default)]
+    pub sender: String,
     /// MSH-16, recorded and not yet answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_ack: Option<String>,
+    /// Set when an operator made it out of a parked message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<EditOf>,
+}
+
+/// What an edit is of, and who made it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EditOf {
+    /// The message whose place it takes; that one becomes superseded.
+    pub of: u64,
+    /// The first message of a row of edits: where it stands in the order of its patients.
+    pub place: u64,
+    /// Who edited.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// The second person, when the edit touches who the message is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
 }
 
 /// Head of an `outcome` entry: what the message became; the payload is the events' bytes.
@@ -95,6 +144,12 @@ pub struct Outcome {
     pub quality: std::collections::BTreeMap<String, u64>,
     /// Configuration that decided.
     pub configversion: String,
+    /// 0, and one more whenever an operator had it processed again although events had left.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub revision: u32,
+    /// What a parked message holds back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<HoldKey>,
     /// The events in their order.
     pub events: Vec<StoredEvent>,
 }
@@ -124,16 +179,109 @@ pub struct StoredEvent {
     pub length: u32,
 }
 
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// Body of a `state` entry.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StateChange {
     /// Channel of the message.
     pub channel: String,
+    /// When the message was received, milliseconds since 1970 in UTC: its hour in the books.
+    pub received: i64,
     /// The state reached.
     pub state: State,
     /// How many subscribers should get its events, summed over the events.
     #[serde(default)]
     pub routes: u64,
+    /// The message that it is a copy of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate_of: Option<u64>,
+    /// The edit that took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<u64>,
+    /// Why it is parked, when its events can never leave as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What it holds back when it is parked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<HoldKey>,
+}
+
+impl StateChange {
+    /// A change that says no more than the state.
+    pub fn new(channel: String, received: i64, state: State) -> Self {
+        let (reason, holds) = (None, Vec::new());
+        let (duplicate_of, superseded_by) = (None, None);
+        Self { channel, received, state, routes: 0, duplicate_of, superseded_by, reason, holds }
+    }
+}
+
+/// Body of an `operator` entry: who decided what, and why. A proposed edit's bytes are its payload.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Decision {
+    /// When, milliseconds since 1970 in UTC.
+    pub at: i64,
+    /// Who.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// The channel, or the one of the message.
+    pub channel: String,
+    /// When the message was received, milliseconds since 1970 in UTC; 0 when it is about none.
+    #[serde(default)]
+    pub received: i64,
+    /// What was decided.
+    pub action: Action,
+}
+
+/// What an operator decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// The parked message is processed again.
+    Release {
+        /// Revision of its next outcome.
+        revision: u32,
+        /// Whether later messages of its patient may have gone before it.
+        out_of_order: bool,
+    },
+    /// The parked message is not delivered.
+    Discard,
+    /// An edit of the parked message waits for a second person.
+    Propose,
+    /// The edit that waited is not wanted.
+    Withdraw,
+    /// The channel's listener takes no more messages.
+    PauseIntake,
+    /// It takes messages again.
+    ResumeIntake,
+    /// The channel's messages wait on disk.
+    PauseDelivery,
+    /// They are delivered again.
+    ResumeDelivery,
+}
+
+impl Action {
+    /// The word used in the API and the audit.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Release { .. } => "release",
+            Self::Discard => "discard",
+            Self::Propose => "propose",
+            Self::Withdraw => "withdraw",
+            Self::PauseIntake => "pause-intake",
+            Self::ResumeIntake => "resume-intake",
+            Self::PauseDelivery => "pause-delivery",
+            Self::ResumeDelivery => "resume-delivery",
+        }
+    }
+}
+
+/// Whether a message of this type (MSH-9) is a result or a document.
+pub fn is_result(message_type: &str) -> bool {
+    matches!(message_type.get(..3), Some("ORU" | "OUL" | "OUR" | "MDM"))
 }
 
 /// Why an entry of the router's own making cannot be read back.
@@ -193,9 +341,13 @@ pub fn events(outcome: &Outcome, payload: &Bytes) -> Result<Vec<(StoredEvent, By
 mod tests {
     use super::*;
 
+    fn change(channel: &str, state: State) -> StateChange {
+        StateChange::new(channel.to_owned(), 5, state)
+    }
+
     #[test]
     fn a_body_reads_back_as_written() {
-        let head = StateChange { channel: "pas-adt".into(), state: State::Published, routes: 2 };
+        let head = change("pas-adt", State::Published);
         let body = encode(&head, &[b"MSH|", &[0xff, 0x00]]);
         let (back, payload): (StateChange, Bytes) = decode(&body).unwrap();
         assert_eq!(back.channel, "pas-adt");
@@ -205,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_cut_body_is_an_error_not_a_panic() {
-        let head = StateChange { channel: "c".into(), state: State::Filtered, routes: 0 };
+        let head = change("c", State::Filtered);
         let body = encode(&head, &[]);
         for end in 0..body.len() {
             assert!(decode::<StateChange>(&body.slice(..end)).is_err());

@@ -6,9 +6,13 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use jiff::Timestamp;
 use journal::report::Corruption;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 use tracing::{debug, error, info, warn};
+
+use crate::alarm::Alarm;
+use crate::config::measure::Period;
 
 /// One thing that happened, told in words and numbers that name no patient.
 #[derive(Debug)]
@@ -34,6 +38,18 @@ pub enum Event<'a> {
     Activated { version: &'a str, last_good: bool },
     /// A listener accepts connections.
     Listening { listener: &'a str, address: SocketAddr },
+    /// An address that the configuration no longer names takes no more.
+    ListenerClosed { listener: &'a str, address: SocketAddr },
+    /// A changed configuration was put in force; the names are those of channels.
+    Reloaded { version: &'a str, added: &'a [String], removed: &'a [String], changed: &'a [String] },
+    /// Keys of a changed configuration that are in force only after a restart.
+    WaitsForRestart { keys: &'a [&'static str] },
+    /// A changed configuration cannot be put in force; nothing changed.
+    ReloadRefused { why: &'a str },
+    /// An operator stopped the intake of a channel.
+    IntakePaused { channel: &'a str },
+    /// An operator let it go on.
+    IntakeResumed { channel: &'a str },
     /// A peer connected.
     Connected { listener: &'a str, peer: SocketAddr },
     /// A connection ended; `why` is one of a closed set of words.
@@ -52,6 +68,18 @@ pub enum Event<'a> {
     IntakeOpen,
     /// A message was parked; somebody must look at it.
     Parked { channel: &'a str, message: u64, reason: &'a str },
+    /// A message is a copy of an earlier one: acknowledged, counted, not processed.
+    Duplicate { channel: &'a str, message: u64, of: u64 },
+    /// An operator decided.
+    Decided { action: &'static str, message: u64, channel: &'a str, actor: &'a str },
+    /// The index of what waits behind parked messages cannot be written.
+    HeldUnwritable { error: &'a std::io::Error },
+    /// The archive cannot be written; nothing is lost, it lags behind.
+    ArchiveUnwritable { error: &'a archive::error::ArchiveError },
+    /// A part of the archive was damaged and is fed anew from the journal.
+    ArchiveSetAside { finding: &'a str },
+    /// Days of the archive were dropped.
+    ArchivePruned { days: u64, bytes: u64 },
     /// A data-quality finding; counted, never more than its code.
     Quality { channel: &'a str, code: &'a str, count: u64 },
     /// A look-up that found nothing.
@@ -60,8 +88,12 @@ pub enum Event<'a> {
     Published { subscribers: usize },
     /// The broker confirmed an event but no queue took it; it is kept and tried again.
     Unroutable { event_type: &'a str, routing_key: &'a str },
-    /// A publish got no receipt and is tried again.
+    /// A publish got no receipt and will be tried again.
     PublishRetried { reason: &'static str },
+    /// The broker will never take an event; `detail` is its own words, which know no content.
+    PublishRefused { reason: &'static str, detail: &'a str },
+    /// Bindings that this engine once made and channels.yaml no longer asks for were removed.
+    Unbound { bindings: usize },
     /// The broker connection is up and its topology stands.
     BrokerUp { address: &'a str },
     /// The broker connection is lost or cannot be made.
@@ -74,6 +106,12 @@ pub enum Event<'a> {
     VolumesDropped { volumes: u64, bytes: u64 },
     /// The configuration file on disk is broken; what was last activated is used.
     LastGood { path: &'a Path, problems: usize },
+    /// Something needs a person.
+    AlarmOpened { alarm: &'a Alarm, now: Timestamp },
+    /// It does no more.
+    AlarmClosed { alarm: &'a Alarm, after: Period },
+    /// Nobody could be told of an alarm but by this log.
+    AlertNotTold { kind: &'static str, why: &'a str },
 }
 
 impl Event<'_> {
@@ -177,6 +215,27 @@ impl Event<'_> {
                     "disk is full: nothing more is acknowledged until there is room; what was accepted is still delivered"
                 );
             }
+            Self::ListenerClosed { listener, address } => {
+                info!(listener, %address, "no longer listening");
+            }
+            Self::Reloaded { version, added, removed, changed } => {
+                counter!("tieline_reloads_total", "outcome" => "activated").increment(1);
+                let [added, removed, changed] =
+                    [added, removed, changed].map(|names| names.join(" "));
+                info!(version, added, removed, changed, "configuration reloaded");
+            }
+            Self::WaitsForRestart { keys } => warn!(
+                keys = keys.join(" "),
+                "these changes need a restart; everything else is in force"
+            ),
+            Self::ReloadRefused { why } => {
+                counter!("tieline_reloads_total", "outcome" => "refused").increment(1);
+                error!(why, "configuration not reloaded: nothing has changed; mend it and reload");
+            }
+            Self::IntakePaused { channel } => {
+                warn!(channel, "intake paused: its senders wait until it is resumed");
+            }
+            Self::IntakeResumed { channel } => info!(channel, "intake resumed"),
             Self::IntakeOpen => info!("there is room on disk again: intake goes on"),
             other => other.emit_delivery(),
         }
@@ -188,6 +247,30 @@ impl Event<'_> {
                 counter!("tieline_messages_settled_total", "channel" => channel.to_owned(), "state" => "parked", "reason" => reason.to_owned())
                     .increment(1);
                 warn!(channel, message, reason, "message parked");
+            }
+            Self::Duplicate { channel, message, of } => {
+                counter!("tieline_duplicates_total", "channel" => channel.to_owned()).increment(1);
+                debug!(channel, message, of, "a copy of an earlier message; not processed again");
+            }
+            Self::Decided { action, message, channel, actor } => {
+                counter!("tieline_decisions_total", "action" => action).increment(1);
+                info!(action, message, channel, actor, "an operator decided");
+            }
+            Self::HeldUnwritable { error } => {
+                error!(%error, "what waits behind parked messages cannot be written; trying again: free space on the data folder's disk");
+            }
+            Self::ArchiveUnwritable { error } => {
+                counter!("tieline_archive_errors_total").increment(1);
+                error!(%error, "the archive cannot be written; messages are delivered, finding them lags behind");
+            }
+            Self::ArchiveSetAside { finding } => {
+                warn!(
+                    finding,
+                    "a part of the archive was set aside; it is fed anew from the journal"
+                );
+            }
+            Self::ArchivePruned { days, bytes } => {
+                info!(days, bytes, "old days of the archive were removed");
             }
             Self::Quality { channel, code, count } => {
                 counter!("tieline_data_quality_total", "channel" => channel.to_owned(), "code" => code.to_owned())
@@ -212,6 +295,13 @@ impl Event<'_> {
             Self::PublishRetried { reason } => {
                 counter!("tieline_publish_retries_total", "reason" => reason).increment(1);
             }
+            Self::PublishRefused { reason, detail } => {
+                counter!("tieline_publish_refusals_total", "reason" => reason).increment(1);
+                error!(reason, detail, "the broker will never take this event as it is");
+            }
+            Self::Unbound { bindings } => {
+                info!(bindings, "bindings that channels.yaml no longer asks for are removed");
+            }
             Self::BrokerUp { address } => info!(address, "broker connected, topology in place"),
             Self::BrokerDown { address, detail, retry_ms } => {
                 counter!("tieline_broker_failures_total").increment(1);
@@ -223,6 +313,27 @@ impl Event<'_> {
                     "the broker holds a different exchange or queue: delete it there or name another in channels.yaml"
                 );
             }
+            other => other.emit_alarm(),
+        }
+    }
+
+    fn emit_alarm(self) {
+        match self {
+            Self::AlarmOpened { alarm, now } => {
+                let kind = alarm.kind.name();
+                let channel = alarm.channel.clone().unwrap_or_default();
+                counter!("tieline_alarms_total", "kind" => kind, "channel" => channel.clone())
+                    .increment(1);
+                error!(kind, channel, text = alarm.text(now), "alarm open");
+            }
+            Self::AlarmClosed { alarm, after } => {
+                let channel = alarm.channel.as_deref().unwrap_or_default();
+                error!(kind = alarm.kind.name(), channel, "alarm closed after {after}");
+            }
+            Self::AlertNotTold { kind, why } => {
+                counter!("tieline_alerts_not_told_total", "kind" => kind).increment(1);
+                warn!(kind, why, "nobody was told of an alarm: mend alerts.on_alert");
+            }
             // Every other variant was told by the callers of this function.
             _ => {}
         }
@@ -231,7 +342,13 @@ impl Event<'_> {
 
 /// Describes every metric, so that `/metrics` explains itself.
 pub fn describe() {
-    let counters: [(&'static str, &'static str); 18] = [
+    let counters: [(&'static str, &'static str); 25] = [
+        (
+            "tieline_duplicates_total",
+            "Copies of earlier messages, not processed again, by channel.",
+        ),
+        ("tieline_decisions_total", "What operators decided, by action."),
+        ("tieline_archive_errors_total", "Failed writes of the archive; the journal has it all."),
         ("tieline_messages_received_total", "Messages made durable, by channel."),
         ("tieline_messages_refused_total", "Frames answered negatively, by listener and reason."),
         (
@@ -251,14 +368,21 @@ pub fn describe() {
             "Events with a receipt, by whether any subscriber wanted them.",
         ),
         ("tieline_events_unroutable_total", "Events the broker could not route; each is retried."),
-        ("tieline_publish_retries_total", "Publishes without a receipt that were tried again."),
+        ("tieline_publish_retries_total", "Publishes without a receipt, by what stood in the way."),
+        (
+            "tieline_publish_refusals_total",
+            "Events that the broker will never take, by reason code.",
+        ),
         ("tieline_broker_failures_total", "Broker connections lost or refused."),
         ("tieline_journal_corruptions_total", "Durable journal parts that fail their checksum."),
+        ("tieline_reloads_total", "Reloads of the configuration, by outcome."),
         ("tieline_intake_closed_total", "Times that intake stopped because the disk was full."),
         (
             "tieline_records_waiting_total",
             "Attempts to record an outcome or a state that found the disk full.",
         ),
+        ("tieline_alarms_total", "Alarms opened, by kind and channel."),
+        ("tieline_alerts_not_told_total", "Alarms that on_alert could not be told of, by kind."),
     ];
     for (name, text) in counters {
         describe_counter!(name, text);
@@ -267,6 +391,7 @@ pub fn describe() {
     describe_gauge!("tieline_journal_bytes", Unit::Bytes, "Journal volumes on disk.");
     describe_gauge!("tieline_connections", "Open connections, by listener.");
     describe_gauge!("tieline_unroutable_events", "Events waiting because no queue took them.");
+    describe_gauge!("tieline_alarms", "1 while an alarm is open, by kind and channel.");
     describe_gauge!("tieline_broker_connected", "1 while the broker is connected.");
     describe_gauge!(
         "tieline_last_received_timestamp_seconds",

@@ -3,22 +3,36 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use archive::error::ArchiveError;
+use archive::page::Page;
+use archive::query::Query;
+use archive::row::{AuditRow, Facts};
 use bytes::Bytes;
 use jiff::Timestamp;
-use journal::entry::Position;
+use journal::entry::{MessageId, Position};
 use journal::journal::Journal;
-use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::alert_plan::OnAlertPlan;
 use crate::books::Books;
-use crate::ledger::{Ledger, Sums};
-use crate::listener::Listener;
-use crate::plan::{ListenerPlan, Plan};
+use crate::chronicle::Chronicle;
+use crate::delivery::Moving;
+use crate::feed::{self, Cursor};
+use crate::found::{self, ParkedRow, Row, Shown};
+use crate::ledger::Ledger;
+use crate::listeners::Listeners;
+use crate::operators::{Actor, OperatorError, Operators, Side};
+use crate::plan::{Current, Plan};
+use crate::port::Port;
 use crate::publish::BrokerHealth;
-use crate::query::{self, Cursor, Filter, Row};
+use crate::reconcile::{self, ReconcileError, Reconciled};
 use crate::refused::RefusedFrame;
+use crate::status::{self, ArchiveStatus, ChannelStatus, JournalStatus, Status};
+
+/// How long an answer waits for the archive to have what was durable when it was asked.
+const ARCHIVE: Duration = Duration::from_secs(2);
 
 type Ask<T> = Box<dyn Fn() -> T + Send + Sync>;
 
@@ -28,16 +42,35 @@ pub struct Handle {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    plan: Arc<Plan>,
-    journal: Journal,
-    books: Arc<Books>,
-    listeners: Vec<ListenerFacts>,
-    delivery: Ask<(usize, Option<i64>)>,
-    health: Ask<BrokerHealth>,
-    started: Timestamp,
+/// What an engine is made of, as far as others may look.
+pub(crate) struct Inner {
+    pub(crate) plan: Arc<Current>,
+    pub(crate) journal: Journal,
+    pub(crate) books: Arc<Books>,
+    pub(crate) chronicle: Arc<Chronicle>,
+    pub(crate) operators: Operators,
+    pub(crate) listeners: Arc<Listeners>,
+    pub(crate) moving: Ask<Moving>,
+    /// How many wait behind a parked message.
+    pub(crate) behind: Box<dyn Fn(u64) -> u64 + Send + Sync>,
+    /// What a pending message waits for.
+    pub(crate) waits_for: Box<dyn Fn(u64) -> &'static str + Send + Sync>,
+    pub(crate) health: Ask<BrokerHealth>,
+    pub(crate) started: Timestamp,
     /// Damaged parts of the journal that recovery met.
-    damage: usize,
+    pub(crate) damage: usize,
+}
+
+/// What is looked at for alarms.
+pub(crate) struct Watched {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) ledger: Ledger,
+    pub(crate) moving: Moving,
+    pub(crate) broker_connected: bool,
+    pub(crate) unroutable: u64,
+    pub(crate) intake_open: bool,
+    pub(crate) damage: u64,
+    pub(crate) archive_lag: Option<i64>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -46,121 +79,22 @@ impl std::fmt::Debug for Handle {
     }
 }
 
-/// A bound listener.
-#[derive(Debug)]
-pub struct ListenerFacts {
-    /// With the port that the system chose.
-    pub address: SocketAddr,
-    plan: Arc<ListenerPlan>,
-    connections: Arc<AtomicUsize>,
-}
-
-impl ListenerFacts {
-    /// Facts of a bound listener.
-    pub fn new(plan: &Arc<ListenerPlan>, listener: &Listener) -> Self {
-        let address = listener.address().unwrap_or(plan.address);
-        Self { address, plan: plan.clone(), connections: listener.connections() }
-    }
-}
-
-/// The status page.
-#[derive(Clone, Debug, Serialize)]
-pub struct Status {
-    /// Of the binary.
-    pub version: &'static str,
-    /// Of the configuration.
-    pub configversion: String,
-    /// RFC 3339 in UTC.
-    pub started: String,
-    /// RFC 3339 in UTC.
-    pub now: String,
-    /// In the order of their names.
-    pub channels: Vec<ChannelStatus>,
-    /// The sums of all channels.
-    pub total: Sums,
-    /// Frames answered negatively since start.
-    pub refused: u64,
-    /// Messages in memory on their way.
-    pub in_flight: usize,
-    /// Age of the oldest message that waits for delivery, in seconds.
-    pub oldest_pending: Option<i64>,
-    /// Where events leave.
-    pub broker: BrokerHealth,
-    /// The journal on disk.
-    pub journal: JournalStatus,
-    /// Why somebody should look, in words; empty when all is well.
-    pub attention: Vec<String>,
-}
-
-/// One channel on the status page.
-#[derive(Clone, Debug, Serialize)]
-pub struct ChannelStatus {
-    /// Its name.
-    pub name: String,
-    /// Its bound address.
-    pub listener: Option<SocketAddr>,
-    /// Messages of the last minute.
-    pub last_minute: u64,
-    /// Peers connected to its listener now.
-    pub connections: usize,
-    /// Its sums.
-    #[serde(flatten)]
-    pub sums: Sums,
-    /// Frames its listener answered negatively since start.
-    pub refused: u64,
-    /// Parked messages by reason code.
-    pub reasons: BTreeMap<String, u64>,
-}
-
-/// The journal on the status page.
-#[derive(Clone, Debug, Serialize)]
-pub struct JournalStatus {
-    /// Files.
-    pub volumes: usize,
-    /// Their size in bytes.
-    pub bytes: u64,
-    /// Whether new messages can be stored.
-    pub intake_open: bool,
-    /// Damaged parts that the last start met.
-    pub damage: usize,
-}
-
 impl Handle {
-    pub(crate) fn new(
-        plan: Arc<Plan>,
-        journal: Journal,
-        books: Arc<Books>,
-        listeners: Vec<ListenerFacts>,
-        delivery: Ask<(usize, Option<i64>)>,
-        health: Ask<BrokerHealth>,
-        damage: usize,
-    ) -> Self {
-        let started = Timestamp::now();
-        Self {
-            inner: Arc::new(Inner {
-                plan,
-                journal,
-                books,
-                listeners,
-                delivery,
-                health,
-                started,
-                damage,
-            }),
-        }
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
     }
 
-    /// The books as of now. Blocks for as long as reading what is new takes.
-    pub fn ledger(&self) -> Ledger {
-        self.inner.books.ledger()
+    /// Asks the books as of now. Blocks for as long as reading what is new takes.
+    pub fn ask<T>(&self, question: impl FnOnce(&Ledger) -> T) -> T {
+        self.inner.books.ask(question)
     }
 
     /// Bound address by channel name.
     pub fn addresses(&self) -> BTreeMap<String, SocketAddr> {
         let mut all = BTreeMap::new();
-        for listener in &self.inner.listeners {
-            for channel in &listener.plan.channels {
-                all.insert(channel.name.clone(), listener.address);
+        for port in self.inner.listeners.ports() {
+            for channel in &port.plan().channels {
+                all.insert(channel.name.clone(), port.address);
             }
         }
         all
@@ -171,22 +105,151 @@ impl Handle {
         self.inner.journal.durable()
     }
 
-    /// Messages from the journal. Blocks.
-    pub fn messages(&self, filter: &Filter) -> Vec<Row> {
-        query::messages(&self.inner.journal, filter)
+    /// Messages that a question finds. Blocks.
+    pub fn messages(&self, query: &Query, page: &Page) -> Result<Vec<Row>, ArchiveError> {
+        self.inner.chronicle.catch_up(ARCHIVE);
+        found::rows(&self.inner.chronicle, query, page, &*self.inner.waits_for)
+    }
+
+    /// Everything that is known of one message. Blocks.
+    pub fn show(&self, id: u64) -> Result<Option<Shown>, ArchiveError> {
+        let inner = &self.inner;
+        inner.chronicle.catch_up(ARCHIVE);
+        let Some(story) = inner.chronicle.ask(|archive| archive.message(id))? else {
+            return Ok(None);
+        };
+        let open = inner.books.ask(|ledger| ledger.open.get(&id).cloned());
+        let message = MessageId(id);
+        let proposed = open.as_ref().and_then(|open| open.proposed.as_ref());
+        let proposed = proposed.and_then(|_| inner.operators.proposed(id).ok().flatten());
+        Ok(Some(Shown {
+            row: found::row(story.row.clone(), &*inner.waits_for),
+            frame: found::frame(&inner.journal, message, story.place),
+            events: found::events(&inner.journal, message, open.as_ref(), story.outcome_place),
+            proposed,
+            story,
+        }))
+    }
+
+    /// The parked messages, oldest first, and how many there are by reason. Blocks.
+    pub fn parked(&self, limit: usize) -> (Vec<ParkedRow>, BTreeMap<String, u64>) {
+        let inner = &self.inner;
+        let parked: Vec<_> = inner
+            .books
+            .ask(|ledger| ledger.parked().map(|(id, open)| (id, open.clone())).collect());
+        found::parked(&inner.journal, &parked, limit, &*inner.behind)
+    }
+
+    /// What operators decided, newest first. Blocks.
+    pub fn audit(&self, since_ms: i64, limit: usize) -> Result<Vec<AuditRow>, ArchiveError> {
+        self.inner.chronicle.catch_up(ARCHIVE);
+        self.inner.chronicle.ask(|archive| archive.audit(since_ms, limit))
+    }
+
+    /// How much can be found. Blocks.
+    pub fn archive_facts(&self) -> Result<Facts, ArchiveError> {
+        self.inner.chronicle.ask(archive::archive::Archive::facts)
+    }
+
+    /// How far what can be found is behind, in milliseconds; nothing when it is complete.
+    pub fn archive_lag(&self) -> Option<i64> {
+        self.inner.chronicle.lag(Timestamp::now().as_millisecond())
+    }
+
+    /// Has the archive made anew from the journal; [`Handle::archive_lag`] says how far it is.
+    pub fn rebuild_archive(&self) {
+        self.inner.chronicle.rebuild();
+    }
+
+    /// Folds the volumes and compares. Blocks for as long as reading the journal takes.
+    pub fn reconcile(&self, since_ms: Option<i64>) -> Result<Reconciled, ReconcileError> {
+        let inner = &self.inner;
+        let mut found =
+            reconcile::reconcile(&inner.journal, &inner.books, &inner.chronicle, since_ms)?;
+        for port in inner.listeners.ports() {
+            found.refused += port.refused.total();
+            let name = &port.plan().name;
+            if let Some(channel) = found.channels.iter_mut().find(|c| c.name == *name) {
+                channel.refused = port.refused.total();
+            }
+        }
+        Ok(found)
+    }
+
+    /// Where operators decide about parked messages.
+    pub fn operators(&self) -> &Operators {
+        &self.inner.operators
+    }
+
+    /// Stops one side of a channel, or lets it go on.
+    pub async fn pause(
+        &self,
+        channel: &str,
+        side: Side,
+        stop: bool,
+        actor: &Actor,
+    ) -> Result<(), OperatorError> {
+        if !self.inner.plan.get().channels.contains_key(channel) {
+            return Err(OperatorError::NoChannel(channel.to_owned()));
+        }
+        self.inner.operators.pause(channel, side, stop, actor).await?;
+        if side == Side::Intake {
+            let intake = self.inner.listeners.intake();
+            if stop {
+                intake.pause(channel);
+            } else {
+                intake.resume(channel);
+            }
+        }
+        Ok(())
     }
 
     /// Events from the journal in publishing order. Blocks.
     pub fn events(&self, cursor: Cursor, limit: usize) -> (Vec<Bytes>, Cursor) {
-        query::events(&self.inner.journal, cursor, limit)
+        feed::events(&self.inner.journal, cursor, limit)
     }
 
     /// Refused frames by listener name.
     pub fn refused(&self) -> Vec<(String, RefusedFrame)> {
-        let rings = self.inner.listeners.iter();
-        rings
-            .flat_map(|l| l.plan.refused.frames().into_iter().map(|f| (l.plan.name.clone(), f)))
-            .collect()
+        let mut all = Vec::new();
+        for port in self.inner.listeners.ports() {
+            let name = &port.plan().name;
+            all.extend(port.refused.frames().into_iter().map(|frame| (name.clone(), frame)));
+        }
+        all
+    }
+
+    /// What is looked at for alarms. Blocks.
+    pub(crate) fn watched(&self) -> Watched {
+        let inner = &self.inner;
+        let health = (inner.health)();
+        Watched {
+            plan: inner.plan.get(),
+            ledger: self.ask(Clone::clone),
+            moving: (inner.moving)(),
+            broker_connected: health.connected,
+            unroutable: health.unroutable,
+            intake_open: *inner.journal.intake_open().borrow(),
+            damage: inner.damage as u64,
+            archive_lag: inner.chronicle.lag(Timestamp::now().as_millisecond()),
+        }
+    }
+
+    /// Who is told of alarms.
+    pub(crate) fn on_alert(&self) -> Option<OnAlertPlan> {
+        self.inner.plan.get().alerts.on_alert.clone()
+    }
+
+    /// How many wait behind a parked message.
+    pub fn behind(&self, id: u64) -> u64 {
+        (self.inner.behind)(id)
+    }
+
+    /// Whether anything is pending that neither waits behind a parked message nor for the broker.
+    pub fn moves(&self) -> bool {
+        let pending = self.ask(|ledger| ledger.total().counts.pending);
+        let moving = (self.inner.moving)();
+        pending > moving.held + moving.retrying as u64
     }
 
     /// Whether events can leave now.
@@ -216,21 +279,25 @@ impl Handle {
     /// One screen.
     pub fn status(&self) -> Status {
         let inner = &self.inner;
-        let ledger = self.ledger();
+        let ledger = inner.books.ask(Clone::clone);
         let volumes = inner.journal.volumes();
         let intake_open = *inner.journal.intake_open().borrow();
-        let refused = inner.listeners.iter().map(|listener| listener.plan.refused.total()).sum();
+        let refused = inner.listeners.ports().iter().map(|port| port.refused.total()).sum();
         let now = Timestamp::now();
-        let (in_flight, oldest) = (inner.delivery)();
+        let moving = (inner.moving)();
+        let oldest = moving.oldest.values().min().copied();
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION"),
-            configversion: inner.plan.version.clone(),
+            configversion: inner.plan.get().version.clone(),
             started: format!("{:.3}", inner.started),
             now: format!("{now:.3}"),
-            channels: self.channel_statuses(&ledger, &inner.books.rates(now)),
+            channels: self.channel_statuses(&ledger, &inner.books.rates(now), &moving, now),
             total: ledger.total(),
             refused,
-            in_flight,
+            in_flight: moving.in_flight,
+            held: moving.held,
+            retrying: moving.retrying,
+            retrying_since: moving.retrying_since.map(found::time),
             oldest_pending: oldest.map(|then| (now.as_millisecond() - then).max(0) / 1000),
             broker: (inner.health)(),
             journal: JournalStatus {
@@ -239,9 +306,12 @@ impl Handle {
                 intake_open,
                 damage: inner.damage,
             },
+            archive: ArchiveStatus {
+                lag: inner.chronicle.lag(now.as_millisecond()).unwrap_or_default() / 1000,
+            },
             attention: Vec::new(),
         };
-        status.attention = attention(&status);
+        status.attention = status::attention(&status);
         status
     }
 
@@ -249,60 +319,53 @@ impl Handle {
         &self,
         ledger: &Ledger,
         rates: &BTreeMap<String, u64>,
+        moving: &Moving,
+        now: Timestamp,
     ) -> Vec<ChannelStatus> {
+        let age = |then: i64| (now.as_millisecond() - then).max(0) / 1000;
+        let mut oldest_parked: BTreeMap<&str, i64> = BTreeMap::new();
+        for (_, open) in ledger.parked() {
+            let since = oldest_parked.entry(&open.channel).or_insert(open.since);
+            *since = (*since).min(open.since);
+        }
         let mut reasons: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
-        for open in ledger.open.values() {
+        for open in ledger.parked().map(|(_, open)| open) {
             if let Some(reason) = &open.reason {
                 *reasons.entry(&open.channel).or_default().entry(reason.clone()).or_default() += 1;
             }
         }
-        let listener_of = |name: &str| {
-            let mut listeners = self.inner.listeners.iter();
-            listeners.find(|l| l.plan.channels.iter().any(|channel| channel.name == name))
+        let (plan, ports) = (self.inner.plan.get(), self.inner.listeners.ports());
+        let port_of = |name: &str| {
+            let serves =
+                |port: &&Arc<Port>| port.plan().channels.iter().any(|channel| channel.name == name);
+            ports.iter().find(serves)
         };
-        let names = self.inner.plan.channels.keys().chain(ledger.channels.keys());
+        let names = plan.channels.keys().chain(ledger.channels.keys());
         let names: std::collections::BTreeSet<&String> = names.collect();
         names
             .into_iter()
             .map(|name| {
-                let listener = listener_of(name);
+                let port = port_of(name);
+                let sums = ledger.channels.get(name).map(|book| book.total).unwrap_or_default();
+                let paused = ledger.paused.get(name).cloned().unwrap_or_default();
                 ChannelStatus {
                     name: name.clone(),
-                    listener: listener.map(|l| l.address),
+                    listener: port.map(|port| port.address),
                     last_minute: rates.get(name).copied().unwrap_or_default(),
-                    connections: listener.map_or(0, |l| l.connections.load(Ordering::Relaxed)),
-                    sums: ledger.channels.get(name).copied().unwrap_or_default(),
-                    refused: listener.map_or(0, |l| l.plan.refused.total()),
+                    connections: port.map_or(0, |port| port.connections()),
+                    sums,
+                    held: moving.held_by_channel.get(name).copied().unwrap_or_default(),
+                    last: (sums.last_received > 0).then(|| found::time(sums.last_received)),
+                    oldest_pending: moving.oldest.get(name).copied().map(age),
+                    oldest_parked: oldest_parked.get(name.as_str()).copied().map(age),
+                    paused: [(paused.intake, "intake"), (paused.delivery, "delivery")]
+                        .into_iter()
+                        .filter_map(|(is, side)| is.then_some(side))
+                        .collect(),
+                    refused: port.map_or(0, |port| port.refused.total()),
                     reasons: reasons.remove(name.as_str()).unwrap_or_default(),
                 }
             })
             .collect()
     }
-}
-
-fn attention(status: &Status) -> Vec<String> {
-    let mut all = Vec::new();
-    if status.total.parked > 0 {
-        all.push(format!("{} parked: see tieline messages --state parked", status.total.parked));
-    }
-    if !status.broker.connected {
-        all.push("the broker is not connected: events wait on disk".to_owned());
-    }
-    if status.broker.unroutable > 0 {
-        let count = status.broker.unroutable;
-        all.push(format!("{count} unroutable: a subscriber's queue is not bound"));
-    }
-    if !status.journal.intake_open {
-        all.push("disk is full: nothing is acknowledged".to_owned());
-    }
-    if status.journal.damage > 0 {
-        all.push(format!("{} damaged parts of the journal: see the log", status.journal.damage));
-    }
-    if let Some(trouble) = &status.broker.trouble {
-        all.push(format!("broker: {trouble}"));
-    }
-    if !status.total.balance() {
-        all.push("the ledger does not balance".to_owned());
-    }
-    all
 }

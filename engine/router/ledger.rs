@@ -1,50 +1,19 @@
-//! The books: every accepted message in exactly one counted state, per channel.
+//! The books: every accepted message in exactly one counted state, per channel and hour of receipt.
 //!
 //! A [`Ledger`] is a plain fold over journal entries in journal order. It is never told anything
-//! that is not in the journal, so it survives crashes by being computed again.
+//! that is not in the journal, so it survives crashes by being computed again, and anybody can check
+//! it by folding once more. Where damage swallowed an entry, the later ones of the message say what
+//! it said: an outcome without its acceptance still books a receipt, so that the sums hold.
 
 use std::collections::BTreeMap;
 
 use journal::entry::{Entry, Kind, MessageId};
 use serde::{Deserialize, Serialize};
 
-use crate::entry::{self, Accepted, EntryError, Outcome, State, StateChange};
-
-/// Sums of one channel. `received` is always the sum of the four states.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sums {
-    /// Messages accepted.
-    pub received: u64,
-    /// Neither parked nor final.
-    pub pending: u64,
-    /// Kept back with a reason.
-    pub parked: u64,
-    /// All events have their receipts.
-    pub published: u64,
-    /// The script said that nothing follows.
-    pub filtered: u64,
-    /// When the last message came, milliseconds since 1970 in UTC; 0 for never.
-    pub last_received: i64,
-    /// Events made.
-    #[serde(default)]
-    pub events: u64,
-}
-
-impl Sums {
-    /// Whether the states add up to what was received.
-    pub fn balance(&self) -> bool {
-        self.received == self.pending + self.parked + self.published + self.filtered
-    }
-
-    fn slot(&mut self, state: State) -> &mut u64 {
-        match state {
-            State::Pending => &mut self.pending,
-            State::Parked => &mut self.parked,
-            State::Published => &mut self.published,
-            State::Filtered => &mut self.filtered,
-        }
-    }
-}
+use crate::entry::{self, Accepted, Action, Decision, EntryError, Outcome, State, StateChange};
+use crate::hold::HoldKey;
+use crate::ids::Ids;
+use crate::sums::{Book, Sums};
 
 /// A message whose outcome is known and which is not settled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,17 +27,85 @@ pub struct Open {
     pub reason: Option<String>,
     /// When it was received, milliseconds since 1970 in UTC.
     pub received: i64,
+    /// When its outcome was recorded, milliseconds since 1970 in UTC.
+    #[serde(default)]
+    pub since: i64,
     /// Where its outcome lies, as the journal writes positions.
     pub outcome: String,
+    /// What it holds back while it is parked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<HoldKey>,
+    /// Revision of the outcome.
+    #[serde(default)]
+    pub revision: u32,
+    /// Whether it is a result or a document, which somebody waits for.
+    #[serde(default)]
+    pub result: bool,
+    /// How many events the outcome has.
+    #[serde(default)]
+    pub events: u32,
+    /// An edit that waits for a second person: where it lies, and who made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposed: Option<Proposed>,
+}
+
+/// An edit that waits for a second person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposed {
+    /// Where its bytes lie, as the journal writes positions.
+    pub at: String,
+    /// Who made it; somebody else must approve.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A message that an operator released: it is processed again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// Revision of its next outcome.
+    pub revision: u32,
+    /// Whether later messages of its patient may have gone before it.
+    pub out_of_order: bool,
+}
+
+/// What an edit is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edit {
+    /// The message that it replaces.
+    pub of: u64,
+    /// The first message of a row of edits: where it stands in the order of its patients.
+    pub place: u64,
+}
+
+/// What of a channel an operator stopped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// Its listener takes no more messages.
+    pub intake: bool,
+    /// Its messages wait on disk.
+    pub delivery: bool,
 }
 
 /// The fold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// Per channel.
-    pub channels: BTreeMap<String, Sums>,
+    pub channels: BTreeMap<String, Book>,
     /// Outcomes recorded and not settled: what delivery takes up again after a crash.
     pub open: BTreeMap<u64, Open>,
+    /// Released and without a new outcome.
+    #[serde(default)]
+    pub again: BTreeMap<u64, Again>,
+    /// Edits that are not settled.
+    #[serde(default)]
+    pub edits: BTreeMap<u64, Edit>,
+    /// Channels of which something is paused.
+    #[serde(default)]
+    pub paused: BTreeMap<String, Paused>,
+    /// Accepted and without an outcome.
+    #[serde(default)]
+    pub waiting: Ids,
     /// Newest message seen.
     pub newest: u64,
 }
@@ -79,8 +116,9 @@ impl Ledger {
         match entry.kind {
             Kind::Accepted => return self.accepted(entry),
             Kind::Outcome => self.outcome(entry)?,
-            Kind::State => self.state(entry.id, &entry.body)?,
-            _ => {}
+            Kind::State => self.change(entry.id, entry::decode(&entry.body)?.0),
+            Kind::Operator => self.operator(entry)?,
+            Kind::Identity | Kind::Configuration | Kind::Checkpoint => {}
         }
         Ok(None)
     }
@@ -92,73 +130,148 @@ impl Ledger {
         }
         let (head, _): (Accepted, _) = entry::decode(&entry.body)?;
         self.newest = self.newest.max(entry.id.0);
-        let sums = self.sums(&head.channel);
-        sums.received += 1;
-        sums.pending += 1;
-        sums.last_received = head.received;
+        self.waiting.insert(entry.id.0);
+        if let Some(edit) = &head.edit {
+            self.edits.insert(entry.id.0, Edit { of: edit.of, place: edit.place });
+        }
+        self.book(&head.channel).receive(head.received);
         Ok(Some(head))
     }
 
     fn outcome(&mut self, entry: &Entry) -> Result<(), EntryError> {
         let outcome = entry.position.to_string();
-        if let Some(open) = self.open.get_mut(&entry.id.0) {
+        let id = entry.id.0;
+        if let Some(open) = self.open.get_mut(&id) {
             open.outcome = outcome; // A copy that retention carried forward.
             return Ok(());
         }
         let (head, _): (Outcome, _) = entry::decode(&entry.body)?;
-        let sums = self.sums(&head.channel);
-        sums.events += head.events.len() as u64;
-        let now = if head.state == State::Parked { State::Parked } else { State::Pending };
-        if now == State::Parked {
-            sums.pending = sums.pending.saturating_sub(1);
-            sums.parked += 1;
+        let known = self.waiting.remove(id);
+        self.again.remove(&id);
+        let book = self.book(&head.channel);
+        if !known {
+            book.receive(head.received);
         }
+        book.events(head.events.len() as u64);
+        let now = if head.state == State::Parked { State::Parked } else { State::Pending };
+        book.change(head.received, State::Pending, now);
         let open = Open {
             channel: head.channel,
             state: now,
             reason: head.reason,
             received: head.received,
+            since: i64::try_from(entry.written).unwrap_or(i64::MAX),
             outcome,
+            holds: head.holds,
+            revision: head.revision,
+            result: entry::is_result(&head.message_type),
+            events: u32::try_from(head.events.len()).unwrap_or(u32::MAX),
+            proposed: None,
         };
-        self.open.insert(entry.id.0, open);
+        self.open.insert(id, open);
         Ok(())
     }
 
-    fn state(&mut self, id: MessageId, body: &bytes::Bytes) -> Result<(), EntryError> {
-        let (change, _): (StateChange, _) = entry::decode(body)?;
-        let Some(was) = self.open.get(&id.0).map(|open| open.state) else { return Ok(()) };
-        let sums = self.sums(&change.channel);
-        let slot = sums.slot(was);
-        *slot = slot.saturating_sub(1);
-        *sums.slot(change.state) += 1;
-        if change.state.is_final() {
-            self.open.remove(&id.0);
-        } else if let Some(open) = self.open.get_mut(&id.0) {
-            open.state = change.state;
+    fn change(&mut self, id: MessageId, change: StateChange) {
+        if change.state == State::Parked {
+            // Its events can never leave as they are; the outcome stays to be looked at.
+            if let Some(open) = self.open.get_mut(&id.0) {
+                let was = std::mem::replace(&mut open.state, State::Parked);
+                (open.reason, open.holds) = (change.reason, change.holds);
+                let received = open.received;
+                self.book(&change.channel).change(received, was, State::Parked);
+            }
+            return;
         }
+        let Some((was, received)) = self.leave(id.0, change.received) else { return };
+        self.book(&change.channel).change(received, was, change.state);
+    }
+
+    /// Takes a message out of what is not settled; gives back its state and when it was received.
+    fn leave(&mut self, id: u64, received: i64) -> Option<(State, i64)> {
+        self.edits.remove(&id);
+        self.again.remove(&id);
+        let waited = self.waiting.remove(id);
+        match self.open.remove(&id) {
+            Some(open) => Some((open.state, open.received)),
+            // A duplicate never has an outcome, and damage may have swallowed one.
+            None => waited.then_some((State::Pending, received)),
+        }
+    }
+
+    fn operator(&mut self, entry: &Entry) -> Result<(), EntryError> {
+        let (head, _): (Decision, _) = entry::decode(&entry.body)?;
+        let id = entry.id.0;
+        match head.action {
+            Action::Release { revision, out_of_order } => {
+                if self.open.get(&id).is_some_and(|open| open.state == State::Parked)
+                    && let Some(open) = self.open.remove(&id)
+                {
+                    self.book(&open.channel).change(open.received, State::Parked, State::Pending);
+                    self.waiting.insert(id);
+                    self.again.insert(id, Again { revision, out_of_order });
+                }
+            }
+            Action::Discard => {
+                if let Some((was, received)) = self.leave(id, head.received) {
+                    self.book(&head.channel).change(received, was, State::Discarded);
+                }
+            }
+            Action::Propose | Action::Withdraw => {
+                if let Some(open) = self.open.get_mut(&id) {
+                    open.proposed = (head.action == Action::Propose).then(|| Proposed {
+                        at: entry.position.to_string(),
+                        actor: head.actor,
+                        reason: head.reason,
+                    });
+                }
+            }
+            Action::PauseIntake => self.paused(&head.channel).intake = true,
+            Action::PauseDelivery => self.paused(&head.channel).delivery = true,
+            Action::ResumeIntake => self.paused(&head.channel).intake = false,
+            Action::ResumeDelivery => self.paused(&head.channel).delivery = false,
+        }
+        self.paused.retain(|_, paused| *paused != Paused::default());
         Ok(())
     }
 
-    fn sums(&mut self, channel: &str) -> &mut Sums {
+    fn paused(&mut self, channel: &str) -> &mut Paused {
+        self.paused.entry(channel.to_owned()).or_default()
+    }
+
+    fn book(&mut self, channel: &str) -> &mut Book {
         if !self.channels.contains_key(channel) {
-            self.channels.insert(channel.to_owned(), Sums::default());
+            self.channels.insert(channel.to_owned(), Book::default());
         }
         self.channels.get_mut(channel).expect("it was put there")
+    }
+
+    /// The state of a message that is not settled.
+    pub fn state(&self, id: u64) -> Option<State> {
+        let waits = || self.waiting.contains(id).then_some(State::Pending);
+        self.open.get(&id).map(|open| open.state).or_else(waits)
+    }
+
+    /// The parked messages, rising.
+    pub fn parked(&self) -> impl Iterator<Item = (u64, &Open)> {
+        let open = self.open.iter();
+        open.filter(|(_, open)| open.state == State::Parked).map(|(id, open)| (*id, open))
     }
 
     /// All channels together.
     pub fn total(&self) -> Sums {
         let mut total = Sums::default();
-        for sums in self.channels.values() {
-            total.received += sums.received;
-            total.pending += sums.pending;
-            total.parked += sums.parked;
-            total.published += sums.published;
-            total.filtered += sums.filtered;
-            total.events += sums.events;
-            total.last_received = total.last_received.max(sums.last_received);
+        for book in self.channels.values() {
+            total.add(&book.total);
         }
         total
+    }
+
+    /// Forgets hours long past; what is counted in them stays in the totals.
+    pub fn forget_hours(&mut self) {
+        for book in self.channels.values_mut() {
+            book.forget_hours();
+        }
     }
 }
 
@@ -167,6 +280,7 @@ mod tests {
     use journal::entry::Position;
 
     use super::*;
+    use crate::sums::Counts;
 
     fn entry<H: Serialize>(kind: Kind, id: u64, head: &H) -> Entry {
         let position = Position { volume: 1, batch: 1, entry: 1 };
@@ -190,7 +304,9 @@ mod tests {
             received: 5,
             control_id: String::new(),
             message_type: String::new(),
+            sender: String::new(),
             application_ack: None,
+            edit: None,
         };
         entry(Kind::Accepted, id, &head)
     }
@@ -208,22 +324,35 @@ mod tests {
             local_ids: Vec::new(),
             quality: BTreeMap::new(),
             configversion: String::new(),
+            revision: 0,
+            holds: Vec::new(),
             events: Vec::new(),
         };
         entry(Kind::Outcome, id, &head)
     }
 
     fn settled(id: u64, state: State) -> Entry {
-        entry(Kind::State, id, &StateChange { channel: "c".into(), state, routes: 0 })
+        entry(Kind::State, id, &StateChange::new("c".into(), 5, state))
     }
 
-    fn fold(entries: &[Entry]) -> Sums {
+    fn decided(id: u64, action: Action) -> Entry {
+        let (actor, reason) = (String::from("alex"), String::from("tried again"));
+        let head = Decision { at: 6, actor, reason, channel: "c".into(), received: 5, action };
+        entry(Kind::Operator, id, &head)
+    }
+
+    fn fold(entries: &[Entry]) -> Counts {
         let mut ledger = Ledger::default();
         for entry in entries {
             ledger.apply(entry).unwrap();
-            assert!(ledger.total().balance(), "the sums hold at every moment");
+            let total = ledger.total().counts;
+            assert!(total.balance(), "the sums hold at every moment");
+            let hours = ledger.channels["c"].hours.values();
+            let mut sum = Counts::default();
+            hours.for_each(|counts| sum.add(counts));
+            assert_eq!(sum, total, "the hours say the same");
         }
-        ledger.total()
+        ledger.total().counts
     }
 
     #[test]
@@ -258,6 +387,40 @@ mod tests {
         ];
         let sums = fold(&twice);
         assert_eq!((sums.received, sums.parked, sums.published), (2, 1, 1));
+    }
+
+    #[test]
+    fn what_an_operator_decides_moves_the_message_and_nothing_else() {
+        let again = Action::Release { revision: 1, out_of_order: false };
+        let sums = fold(&[
+            accepted(1),
+            accepted(2),
+            accepted(3),
+            outcome(1, State::Parked),
+            outcome(2, State::Parked),
+            decided(1, again),
+            decided(1, again),
+            outcome(1, State::Published),
+            settled(1, State::Published),
+            decided(2, Action::Discard),
+            decided(2, Action::Discard),
+            settled(3, State::Duplicate),
+            settled(3, State::Duplicate),
+        ]);
+        let expected =
+            Counts { received: 3, published: 1, discarded: 1, duplicate: 1, ..Counts::default() };
+        assert_eq!(sums, expected);
+    }
+
+    #[test]
+    fn an_entry_that_damage_swallowed_does_not_upset_the_sums() {
+        let sums = fold(&[
+            accepted(3),
+            outcome(1, State::Published),
+            settled(1, State::Published),
+            settled(3, State::Published),
+        ]);
+        assert_eq!(sums, Counts { received: 2, published: 2, ..Counts::default() });
     }
 
     #[test]

@@ -2,22 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use hl7::location::Location;
 use jiff::tz::TimeZone;
 use record::source::Source;
 use transform::script::Script;
 
+use crate::alert_plan::AlertsPlan;
 use crate::broker_plan::BrokerPlan;
 use crate::config::assemble;
-use crate::config::channel::Accept;
+use crate::config::channel::{Accept, OnError, Order};
 use crate::config::load::Loaded;
+use crate::config::measure::Size;
 use crate::config::model::Broker;
 use crate::config::secret::RevealError;
 use crate::meters::Meters;
-use crate::refused::RefusedRing;
 use crate::routes::{Pattern, Routes, Subscription};
+use crate::silence::ExpectPlan;
 use crate::topology::Topology;
 
 /// The whole of it.
@@ -33,10 +36,32 @@ pub struct Plan {
     pub routes: Routes,
     /// Where events leave; embedded when absent.
     pub broker: Option<BrokerPlan>,
+    /// When alarms are raised and who is told.
+    pub alerts: AlertsPlan,
+    /// How long what is settled can be found.
+    pub archive: ArchivePlan,
     /// Transform threads.
     pub workers: usize,
     /// Memory over all connections, bytes.
     pub buffers: usize,
+}
+
+/// How long what is settled can be found; whichever ends first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArchivePlan {
+    /// The age beyond which a day is dropped.
+    pub age: Option<Duration>,
+    /// The bytes of all days beyond which the oldest is dropped.
+    pub size: Option<u64>,
+}
+
+/// How a message sent twice is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuplicatesPlan {
+    /// How far back to look; zero looks at nothing.
+    pub window: Duration,
+    /// Places in MSH that may differ, against the sender's immediately preceding message only.
+    pub ignore: Vec<Location>,
 }
 
 /// One channel.
@@ -54,6 +79,14 @@ pub struct ChannelPlan {
     pub version: String,
     /// Larger events park their message.
     pub max_event_bytes: usize,
+    /// What is kept in order.
+    pub order: Order,
+    /// What a message that failed holds back.
+    pub on_error: OnError,
+    /// How a message sent twice is known.
+    pub duplicates: DuplicatesPlan,
+    /// When silence is a fault; never if absent.
+    pub expect: Option<ExpectPlan>,
     /// Its hot-path metrics.
     pub meters: Meters,
 }
@@ -75,8 +108,6 @@ pub struct ListenerPlan {
     pub write_timeout: Duration,
     /// In the order of channels.yaml.
     pub channels: Vec<Arc<ChannelPlan>>,
-    /// Negative answers and their frames.
-    pub refused: RefusedRing,
 }
 
 impl ListenerPlan {
@@ -84,6 +115,33 @@ impl ListenerPlan {
     pub fn zone(&self) -> &TimeZone {
         const UTC: &TimeZone = &TimeZone::UTC;
         self.channels.first().map_or(UTC, |channel| &channel.source.zone)
+    }
+
+    /// Whether both are about one socket: the same address, and where the system chooses the port,
+    /// the same channel.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.address == other.address && (self.address.port() != 0 || self.name == other.name)
+    }
+}
+
+/// The plan in force: everything that needs it asks here, each time anew, and a reload swaps it.
+#[derive(Debug)]
+pub struct Current(RwLock<Arc<Plan>>);
+
+impl Current {
+    /// The first one.
+    pub fn new(plan: Arc<Plan>) -> Self {
+        Self(RwLock::new(plan))
+    }
+
+    /// The one in force now. Who took one keeps it for the message in hand.
+    pub fn get(&self) -> Arc<Plan> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another one in force.
+    pub fn set(&self, plan: Arc<Plan>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = plan;
     }
 }
 
@@ -100,6 +158,7 @@ impl Plan {
                 address: assemble::address(amqp, &loaded.base)?,
                 topology: Topology { exchange: amqp.exchange.clone(), routes: routes.clone() },
                 confirm: amqp.confirm.0,
+                remembered: loaded.data.join("bindings.json"),
             }),
         };
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -109,6 +168,11 @@ impl Plan {
             listeners,
             routes,
             broker,
+            alerts: assemble::alerts(loaded)?,
+            archive: ArchivePlan {
+                age: config.engine.archive.retain.age.map(|age| age.0),
+                size: config.engine.archive.retain.size.map(Size::bytes),
+            },
             workers: config.engine.limits.workers.map_or(processors, std::num::NonZero::get),
             buffers: size(config.engine.limits.buffers.bytes()),
         })
@@ -131,6 +195,13 @@ fn channels(loaded: &Loaded) -> Vec<Arc<ChannelPlan>> {
                 script: script.clone(),
                 version: loaded.version.clone(),
                 max_event_bytes: size(loaded.config.events.max_bytes.bytes()),
+                order: channel.order,
+                on_error: channel.on_error,
+                duplicates: DuplicatesPlan {
+                    window: channel.duplicates.window.0,
+                    ignore: channel.duplicates.ignore.iter().map(|place| place.0).collect(),
+                },
+                expect: assemble::expect(channel),
                 meters: Meters::new(name),
             })
         })
@@ -151,7 +222,6 @@ fn listeners(loaded: &Loaded, channels: &[Arc<ChannelPlan>]) -> Vec<Arc<Listener
                 connections: listener.settings.connections as usize,
                 write_timeout: listener.settings.write_timeout.0,
                 channels: own,
-                refused: RefusedRing::default(),
             })
         })
         .collect()

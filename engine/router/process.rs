@@ -9,9 +9,9 @@ use hl7::header::Header;
 use hl7::message::{Message, Reading};
 use jiff::Timestamp;
 use record::envelope::{self, Event, EventInput};
-use record::identity::{self, Identity};
+use record::identity::Identity;
 use record::timing::{self, Timing};
-use record::{sensitivity, site};
+use record::{order, sensitivity, site};
 use transform::fault::{Fault, FaultClass};
 use transform::outcome::{Decision, Emitted, Input};
 use transform::script::Script;
@@ -33,8 +33,32 @@ pub struct Facts {
     pub recorded: Timestamp,
     /// 0, and one more for each time an operator reprocesses it.
     pub revision: u32,
+    /// The events of the outcome before, which those of this one replace.
+    pub left: Vec<Uuid>,
+    /// Whether the same bytes came before and were processed.
+    pub repeated: bool,
+    /// Whether an operator edited it.
+    pub edited: bool,
+    /// Whether later messages of its patient may have gone before it.
+    pub out_of_order: bool,
     /// What the source last stated of the patient, for the script.
     pub previous: Option<serde_json::Value>,
+}
+
+impl Facts {
+    /// Those of a message that comes for the first time.
+    pub fn new(message_id: u64, recorded: Timestamp) -> Self {
+        Self {
+            message_id,
+            recorded,
+            revision: 0,
+            left: Vec::new(),
+            repeated: false,
+            edited: false,
+            out_of_order: false,
+            previous: None,
+        }
+    }
 }
 
 /// A message whose patient is known as far as it can be.
@@ -45,8 +69,10 @@ pub struct Identified {
     pub message: Option<(Message, Header)>,
     /// Whom it is about.
     pub identity: Option<Arc<Identity>>,
-    /// What it must wait for; empty when it waits for nothing.
+    /// The patients it names; empty when it waits for nobody.
     pub keys: Vec<OrderKey>,
+    /// Whether it changes whom a number belongs to.
+    pub about_identity: bool,
     /// Set when no script may see it.
     pub parked: Option<&'static str>,
 }
@@ -61,7 +87,8 @@ impl std::fmt::Debug for Identified {
 impl Identified {
     /// A message that no script may see, and that waits for nothing.
     pub fn parked(frame: Bytes, reason: &'static str) -> Self {
-        Self { frame, message: None, identity: None, keys: Vec::new(), parked: Some(reason) }
+        let (message, identity, keys) = (None, None, Vec::new());
+        Self { frame, message, identity, keys, about_identity: false, parked: Some(reason) }
     }
 }
 
@@ -97,6 +124,7 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes) -> Identified {
         message,
         identity: None,
         keys: Vec::new(),
+        about_identity: false,
         parked: Some(reason),
     };
     let reading = Reading { default_charset: channel.source.charset, ..Reading::default() };
@@ -112,22 +140,29 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes) -> Identified {
     if message.is_header_only() {
         return parked(frame, Some((message, header)), "structure");
     }
+    let keys = |identity| {
+        let keys = order::order_keys(&message, &channel.source, identity);
+        keys.iter().map(|key| OrderKey::from(key.as_str())).collect()
+    };
     match Identity::read(&message, &channel.source) {
-        Err(conflict) => parked(frame, Some((message, header)), conflict.code()),
+        Err(conflict) => {
+            let keys = keys(None);
+            let parked = parked(frame, Some((message, header)), conflict.code());
+            Identified { keys, ..parked }
+        }
         Ok(identity) => {
             // A message without PID is left to the script, which may have no use for its kind.
             let nobody = identity.is_nobody() && message.segment("PID", 1).is_some();
             let reason = site::unknown(&message, &channel.source)
                 .or_else(|| sensitivity::unsupported(&message))
                 .or(nobody.then_some("identity.none"));
-            let mut keys = identity::order_keys(&identity);
-            if reason == Some("identity.none") {
-                // It waits for nobody and holds nobody up.
-                keys.clear();
-            }
-            let keys = keys.iter().map(|key| OrderKey::from(key.as_str())).collect();
+            // Whom nobody could place waits for nobody.
+            let keys =
+                if reason == Some("identity.none") { Vec::new() } else { keys(Some(&identity)) };
+            let about_identity = sensitivity::is_merge(&message);
             let message = Some((message, header));
-            Identified { frame, message, identity: Some(Arc::new(identity)), keys, parked: reason }
+            let identity = Some(Arc::new(identity));
+            Identified { frame, message, identity, keys, about_identity, parked: reason }
         }
     }
 }
@@ -300,7 +335,10 @@ fn make_events(emitted: Vec<Emitted>, about: &About<'_>) -> (Vec<Event>, Vec<Tim
             recorded: about.facts.recorded,
             configversion: &about.channel.version,
             revision: about.facts.revision,
-            replaces: None,
+            left: &about.facts.left,
+            repeated: about.facts.repeated || about.header.control_id.is_empty(),
+            edited: about.facts.edited,
+            out_of_order: about.facts.out_of_order,
             content_hash: content_hash.as_bytes(),
             traceparent: None,
         });

@@ -81,7 +81,7 @@ impl<'k> RoutingKey<'k> {
 }
 
 /// All subscribers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Routes {
     /// In the order of channels.yaml.
     pub subscriptions: Vec<Subscription>,

@@ -22,13 +22,23 @@ pub(crate) async fn sample(engine: Handle, stop: CancellationToken) {
         let asked = engine.clone();
         if let Ok(status) = tokio::task::spawn_blocking(move || asked.status()).await {
             for channel in &status.channels {
+                let counts = channel.sums.counts;
                 for (state, count) in
-                    [("pending", channel.sums.pending), ("parked", channel.sums.parked)]
+                    [("pending", counts.pending), ("parked", counts.parked), ("held", channel.held)]
                 {
                     let labels = [("channel", channel.name.clone()), ("state", state.to_owned())];
                     gauge!("tieline_messages", &labels).set(float(count));
                 }
+                let ages = [
+                    ("tieline_oldest_pending_message_seconds", channel.oldest_pending),
+                    ("tieline_oldest_parked_message_seconds", channel.oldest_parked),
+                ];
+                for (name, age) in ages {
+                    let age = age.unwrap_or_default().unsigned_abs();
+                    gauge!(name, "channel" => channel.name.clone()).set(float(age));
+                }
             }
+            gauge!("tieline_retrying_messages").set(float(status.retrying as u64));
             let oldest = status.oldest_pending.unwrap_or_default().unsigned_abs();
             gauge!("tieline_oldest_pending_seconds").set(float(oldest));
             gauge!("tieline_journal_bytes").set(float(status.journal.bytes));

@@ -4,109 +4,116 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use journal::entry::{Kind, MessageId};
 use journal::queue::AppendError;
 
-use crate::backoff::Backoff;
 use crate::delivery::Delivery;
 use crate::entry::{self, Outcome, State, StateChange, StoredEvent};
 use crate::event::Event;
-use crate::process::{self, Facts, Processed};
-use crate::publish::{Outgoing, Publisher};
-use crate::work::{Task, Work};
+use crate::hold::HoldKey;
+use crate::process::{self, Facts, Identified, Processed};
+use crate::publish::{Outgoing, PublishError, Publisher};
+use crate::retries::Retry;
+use crate::scope;
+use crate::work::{Leaving, Recorded, Task, Work};
 
 impl<P: Publisher> Delivery<P> {
     /// On a worker thread: makes the outcome, then hands over to a task that waits.
     pub(crate) fn run(self: &Arc<Self>, mut work: Work) {
         let this = self.clone();
-        let task = std::mem::replace(&mut work.task, Task::Done);
-        match task {
+        match std::mem::replace(&mut work.task, Task::Done) {
             Task::Done => {}
-            Task::Publish(outcome, payload) => {
-                self.spawn(async move { this.publish(work, outcome, payload).await });
+            Task::Publish(recorded) => {
+                self.spawn(async move { this.publish(work, recorded).await });
             }
             Task::Transform(identified) => {
-                let facts = Facts {
-                    message_id: work.id.0,
-                    recorded: Timestamp::now(),
-                    revision: 0,
-                    previous: None,
-                };
-                // A defect costs its message a person's look, not the feed its worker.
-                let processed = catch_unwind(AssertUnwindSafe(|| match &work.channel {
-                    Some(channel) => process::transform(channel, &identified, &facts),
-                    None => Processed::parked("channel.unknown"),
-                }));
+                let Some(work) = self.unless_held(work) else { return };
+                let processed = Self::transform(&work, &identified);
                 drop(identified);
-                let processed = processed.unwrap_or_else(|_| Processed::parked("internal"));
                 self.spawn(async move { this.record(work, processed).await });
             }
         }
     }
 
+    fn transform(work: &Work, identified: &Identified) -> Processed {
+        let mut facts = Facts::new(work.id.0, Timestamp::now());
+        facts.repeated = work.repeated;
+        facts.edited = work.head.edit.is_some();
+        if let Some(released) = &work.again {
+            facts.revision = released.again.revision;
+            facts.left.clone_from(&released.left);
+            facts.out_of_order = released.again.out_of_order;
+        }
+        // A defect costs its message a person's look, not the feed its worker.
+        let processed = catch_unwind(AssertUnwindSafe(|| match &work.channel {
+            Some(channel) => process::transform(channel, identified, &facts),
+            None => Processed::parked("channel.unknown"),
+        }));
+        let mut processed = processed.unwrap_or_else(|_| Processed::parked("internal"));
+        for code in &work.found {
+            *processed.quality.entry((*code).to_owned()).or_default() += 1;
+        }
+        processed
+    }
+
     /// Makes the outcome durable before the first event leaves.
     async fn record(self: Arc<Self>, work: Work, processed: Processed) {
-        let outcome = outcome_of(&work, &self.plan.version, &processed);
+        let outcome = self.outcome_of(&work, &processed);
         let bodies: Vec<&[u8]> = processed.events.iter().map(|event| &event.body[..]).collect();
         let body = entry::encode(&outcome, &bodies);
         let head_length = body.len() - bodies.iter().map(|b| b.len()).sum::<usize>();
-        match self.store(Kind::Outcome, work.id, body.clone(), false).await {
-            Ok(()) => {
+        let payload = body.slice(head_length..);
+        let (outcome, payload, at) = match self.store(Kind::Outcome, work.id, body, false).await {
+            Ok(at) => {
                 tell(&work.head.channel, work.id, &processed);
-                self.publish(work, outcome, body.slice(head_length..)).await;
+                (outcome, payload, at)
             }
             Err(AppendError::TooLarge) => {
                 let processed =
                     Processed { identity: processed.identity, ..Processed::parked("too-large") };
-                let outcome = outcome_of(&work, &self.plan.version, &processed);
-                let stored =
-                    self.store(Kind::Outcome, work.id, entry::encode(&outcome, &[]), false);
-                if stored.await.is_ok() {
-                    tell(&work.head.channel, work.id, &processed);
-                    self.publish(work, outcome, Bytes::new()).await;
-                }
+                let outcome = self.outcome_of(&work, &processed);
+                let body = entry::encode(&outcome, &[]);
+                let Ok(at) = self.store(Kind::Outcome, work.id, body, false).await else { return };
+                tell(&work.head.channel, work.id, &processed);
+                (outcome, bytes::Bytes::new(), at)
             }
             // The engine stops; the message is pending and runs after the next start.
-            Err(_) => {}
-        }
-    }
-
-    /// Writes a record, waiting for room as long as it takes: what was accepted must drain.
-    async fn store(
-        &self,
-        kind: Kind,
-        id: MessageId,
-        body: Bytes,
-        settles: bool,
-    ) -> Result<(), AppendError> {
-        let mut backoff = Backoff::default();
-        loop {
-            match self.journal.record(kind, id, body.clone(), settles).await {
-                Ok(_) => return Ok(()),
-                Err(AppendError::Full) => {
-                    Event::RecordWaits.emit();
-                    tokio::select! {
-                        () = self.stop.cancelled() => return Err(AppendError::Closed),
-                        () = tokio::time::sleep(backoff.wait()) => {}
-                    }
-                }
-                Err(error) => return Err(error),
-            }
-        }
+            Err(_) => return,
+        };
+        self.released().remove(&work.id.0);
+        self.publish(work, Recorded { outcome, payload, at, receipts: 0 }).await;
     }
 
     /// The outcome is durable: event after event, each with its receipt, then the state.
-    async fn publish(self: Arc<Self>, work: Work, outcome: Outcome, payload: Bytes) {
-        let Ok(events) = entry::events(&outcome, &payload) else {
-            Event::OutcomeUnreadable { message: work.id.0 }.emit();
-            return;
+    async fn publish(self: Arc<Self>, work: Work, mut recorded: Recorded) {
+        match self.receipts(&mut recorded).await {
+            Ok(routes) => self.conclude(work.leaving(), recorded.outcome, routes).await,
+            Err(PublishError::Transient(trouble)) => {
+                self.try_later(Retry::new(work, &recorded, trouble)).await;
+            }
+            Err(PublishError::Permanent(reason)) => {
+                self.park(work.leaving(), recorded.outcome, reason).await;
+            }
+            Err(PublishError::Stopping) => {}
+        }
+    }
+
+    /// Publishes the events that have no receipt yet; gives back how many subscribers get them all.
+    pub(crate) async fn receipts(&self, recorded: &mut Recorded) -> Result<u64, PublishError> {
+        let outcome = &recorded.outcome;
+        let Ok(events) = entry::events(outcome, &recorded.payload) else {
+            // Never run again, never settle: one id must not have two contents.
+            return Err(PublishError::Permanent("publish.damaged"));
         };
+        let plan = self.plan.get();
         let mut routes = 0;
-        for (event, body) in events {
-            let subscribers = self.plan.routes.count(&event.routing_key);
+        for (number, (event, body)) in events.into_iter().enumerate() {
+            let subscribers = plan.routes.count(&event.routing_key);
             routes += subscribers as u64;
+            if number < recorded.receipts {
+                continue;
+            }
             if subscribers > 0 {
                 let outgoing = Outgoing {
                     id: event.id,
@@ -115,78 +122,111 @@ impl<P: Publisher> Delivery<P> {
                     timestamp: u64::try_from(outcome.received / 1000).unwrap_or_default(),
                     body,
                 };
-                let published = tokio::select! {
-                    () = self.stop.cancelled() => return,
-                    published = self.publisher.publish(outgoing) => published,
+                tokio::select! {
+                    () = self.stop.cancelled() => return Err(PublishError::Stopping),
+                    published = self.publisher.publish(outgoing) => published?,
                 };
-                if published.is_err() {
-                    return;
-                }
             }
+            recorded.receipts = number + 1;
             Event::Published { subscribers }.emit();
         }
-        // All receipts are in: the patient's next message may run.
-        self.free(work.id);
-        if outcome.state != State::Parked {
-            let change = StateChange { channel: outcome.channel, state: outcome.state, routes };
-            let body = entry::encode(&change, &[]);
-            if self.store(Kind::State, work.id, body, true).await.is_err() {
-                // A restart finds the outcome and publishes its bytes again, with equal ids.
-                return;
-            }
+        Ok(routes)
+    }
+
+    /// All receipts are in: the patient's next message may run, and the state is recorded.
+    pub(crate) async fn conclude(&self, leaving: Leaving, outcome: Outcome, routes: u64) {
+        let id = leaving.id;
+        if outcome.state == State::Parked {
+            self.keep_parked(&leaving, &outcome.holds).await;
+            return;
         }
-        self.places().leave(work.id);
-        if let Some(meters) = work.channel.as_ref().map(|channel| &channel.meters) {
-            match outcome.state {
+        self.leave(id);
+        self.free(id).await;
+        let mut change = StateChange::new(outcome.channel, outcome.received, outcome.state);
+        change.routes = routes;
+        if self.settle(id, &change).await.is_err() {
+            // A restart finds the outcome and publishes its bytes again, with equal ids.
+            return;
+        }
+        if let Some(meters) = leaving.channel.as_ref().map(|channel| &channel.meters) {
+            match change.state {
                 State::Published => meters.published.increment(1),
                 State::Filtered => meters.filtered.increment(1),
-                State::Parked | State::Pending => {}
+                _ => {}
             }
-            let took = Timestamp::now().as_millisecond() - work.head.received;
+            let took = Timestamp::now().as_millisecond() - change.received;
             meters
                 .delivery_seconds
                 .record(Duration::from_millis(took.max(0).unsigned_abs()).as_secs_f64());
         }
     }
 
-    fn free(&self, id: MessageId) {
-        let ready = self.order().finish(id.0);
-        for next in ready {
-            self.enqueue(next);
+    /// Its events can never leave as they are: a person has to look.
+    pub(crate) async fn park(&self, leaving: Leaving, outcome: Outcome, reason: &'static str) {
+        let holds = self.holds(&leaving, &outcome.channel, reason);
+        let mut change = StateChange::new(outcome.channel, outcome.received, State::Parked);
+        change.reason = Some(reason.to_owned());
+        change.holds.clone_from(&holds);
+        if self.settle(leaving.id, &change).await.is_ok() {
+            Event::Parked { channel: &change.channel, message: leaving.id.0, reason }.emit();
+            self.keep_parked(&leaving, &holds).await;
         }
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn_on(task, &self.runtime);
+    /// A parked message leaves memory and holds back what must not pass it.
+    async fn keep_parked(&self, leaving: &Leaving, holds: &[HoldKey]) {
+        if holds.is_empty() {
+            self.free(leaving.id).await;
+        } else {
+            self.block(leaving.id, leaving.place, holds).await;
+        }
+        self.leave(leaving.id);
     }
-}
 
-fn outcome_of(work: &Work, version: &str, processed: &Processed) -> Outcome {
-    let identity = processed.identity.as_deref();
-    Outcome {
-        channel: work.head.channel.clone(),
-        received: work.head.received,
-        control_id: work.head.control_id.clone(),
-        message_type: work.head.message_type.clone(),
-        state: processed.state,
-        reason: processed.reason.clone(),
-        detail: processed.detail.clone(),
-        nhs_number: identity.and_then(|i| i.nhs_number.as_ref()).map(ToString::to_string),
-        local_ids: identity
-            .map(|i| i.local.iter().map(ToString::to_string).collect())
-            .unwrap_or_default(),
-        quality: processed.quality.clone(),
-        configversion: version.to_owned(),
-        events: processed
-            .events
-            .iter()
-            .map(|event| StoredEvent {
-                id: event.id.to_string(),
-                event_type: event.event_type.clone(),
-                routing_key: event.routing_key.clone(),
-                length: u32::try_from(event.body.len()).unwrap_or(u32::MAX),
-            })
-            .collect(),
+    fn holds(&self, leaving: &Leaving, channel: &str, reason: &str) -> Vec<HoldKey> {
+        scope::holds(leaving.channel.as_deref(), channel, reason, &leaving.patients)
+    }
+
+    fn outcome_of(&self, work: &Work, processed: &Processed) -> Outcome {
+        let identity = processed.identity.as_deref();
+        let holds = match (&processed.state, &processed.reason) {
+            (State::Parked, Some(reason)) => {
+                let channel = work.channel.as_deref();
+                scope::holds(channel, &work.head.channel, reason, &work.patients)
+            }
+            _ => Vec::new(),
+        };
+        Outcome {
+            channel: work.head.channel.clone(),
+            received: work.head.received,
+            control_id: work.head.control_id.clone(),
+            message_type: work.head.message_type.clone(),
+            state: processed.state,
+            reason: processed.reason.clone(),
+            detail: processed.detail.clone(),
+            nhs_number: identity.and_then(|i| i.nhs_number.as_ref()).map(ToString::to_string),
+            local_ids: identity
+                .map(|i| i.local.iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
+            quality: processed.quality.clone(),
+            // The one that made the events, though another may be in force by now.
+            configversion: match &work.channel {
+                Some(channel) => channel.version.clone(),
+                None => self.plan.get().version.clone(),
+            },
+            revision: work.again.as_ref().map_or(0, |released| released.again.revision),
+            holds,
+            events: processed
+                .events
+                .iter()
+                .map(|event| StoredEvent {
+                    id: event.id.to_string(),
+                    event_type: event.event_type.clone(),
+                    routing_key: event.routing_key.clone(),
+                    length: u32::try_from(event.body.len()).unwrap_or(u32::MAX),
+                })
+                .collect(),
+        }
     }
 }
 

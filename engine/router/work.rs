@@ -1,30 +1,40 @@
 //! One message on its way from the journal to its settlement.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use journal::entry::MessageId;
+use journal::entry::{MessageId, Position};
 use tokio::sync::OwnedSemaphorePermit;
+use uuid::Uuid;
 
 use crate::entry::{Accepted, Outcome};
-use crate::ledger::Open;
+use crate::ledger::Again;
+use crate::order::OrderKey;
 use crate::plan::ChannelPlan;
 use crate::process::Identified;
 
-/// What a restart found: outcomes that stand and are not settled, by message.
-pub type Unfinished = BTreeMap<u64, Open>;
+/// Room in the window, given back when the message leaves memory.
+pub(crate) type Room = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 /// A message that was read and is not settled.
 #[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) id: MessageId,
+    /// Where it lies in the journal.
+    pub(crate) place: Position,
     /// Absent when channels.yaml no longer names the message's channel.
     pub(crate) channel: Option<Arc<ChannelPlan>>,
     pub(crate) head: Accepted,
+    /// The patients it names.
+    pub(crate) patients: Vec<OrderKey>,
     pub(crate) task: Task,
-    /// Room in the window, given back when the message is settled or parked.
-    pub(crate) _room: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    /// Set when an operator released it.
+    pub(crate) again: Option<Released>,
+    /// What was found on its way so far.
+    pub(crate) found: Vec<&'static str>,
+    /// Whether the same bytes came before and were processed.
+    pub(crate) repeated: bool,
+    pub(crate) _room: Room,
 }
 
 /// What is still to be done.
@@ -33,7 +43,45 @@ pub(crate) enum Task {
     /// Run the script.
     Transform(Identified),
     /// The outcome stands already: publish its bytes.
-    Publish(Outcome, Bytes),
+    Publish(Recorded),
     /// A worker has taken it.
     Done,
+}
+
+/// An outcome that is durable.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) outcome: Outcome,
+    pub(crate) payload: Bytes,
+    /// Where it lies in the journal.
+    pub(crate) at: Position,
+    /// How many of its events have their receipts.
+    pub(crate) receipts: usize,
+}
+
+/// What a released message carries into its next outcome.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Released {
+    pub(crate) again: Again,
+    /// The events of the outcome before.
+    pub(crate) left: Vec<Uuid>,
+}
+
+/// What is still needed of a message whose outcome stands.
+#[derive(Debug)]
+pub(crate) struct Leaving {
+    pub(crate) id: MessageId,
+    pub(crate) place: Position,
+    pub(crate) channel: Option<Arc<ChannelPlan>>,
+    pub(crate) patients: Vec<OrderKey>,
+    /// Given back when the message is concluded; one that is tried later holds none.
+    pub(crate) _room: Option<Room>,
+}
+
+impl Work {
+    /// The outcome stands: the message itself is needed no longer.
+    pub(crate) fn leaving(self) -> Leaving {
+        let Self { id, place, channel, patients, _room, .. } = self;
+        Leaving { id, place, channel, patients, _room: Some(_room) }
+    }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Place {
     distribution: u16,
     epmd: u16,
     pub(crate) folder: PathBuf,
+    /// More lines of its rabbitmq.conf.
+    pub(crate) settings: &'static str,
 }
 
 impl Place {
@@ -49,7 +51,14 @@ impl Place {
         // All three are held at once, or the system could give the same one twice.
         let held = [free_port()?, free_port()?, free_port()?];
         let [amqp, distribution, epmd] = held.each_ref().map(|(port, _)| *port);
-        Ok(Self { name: format!("{name}@localhost"), amqp, distribution, epmd, folder })
+        Ok(Self {
+            name: format!("{name}@localhost"),
+            amqp,
+            distribution,
+            epmd,
+            folder,
+            settings: "",
+        })
     }
 
     pub(crate) fn url(&self) -> String {
@@ -70,8 +79,8 @@ impl Place {
 
     fn configuration(&self) -> String {
         format!(
-            "listeners.tcp.1 = 127.0.0.1:{}\nlog.file = node.log\nlog.file.level = info\n",
-            self.amqp
+            "listeners.tcp.1 = 127.0.0.1:{}\nlog.file = node.log\nlog.file.level = info\n{}\n",
+            self.amqp, self.settings
         )
     }
 

@@ -53,6 +53,13 @@ impl Setup {
         self
     }
 
+    /// For the next start: the same key with another value.
+    pub(crate) fn replace_set(&mut self, assignment: &str) {
+        let key = assignment.split_inclusive('=').next().unwrap_or_default();
+        self.sets.retain(|set| !set.starts_with(key));
+        self.sets.push(assignment.to_owned());
+    }
+
     /// Adds a flag of `run`, e.g. `--or-last-good`.
     pub(crate) fn flag(mut self, flag: &str) -> Self {
         self.flags.push(flag.to_owned());
@@ -63,6 +70,18 @@ impl Setup {
     pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The same between two starts; `None` takes it away.
+    pub(crate) fn set_variable(&mut self, name: &str, value: Option<&str>) {
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    }
+
+    /// The folder stays when the story is over, for a person to look at.
+    pub(crate) fn keep(&mut self) -> PathBuf {
+        self.folder.disable_cleanup(true);
+        self.folder.path().to_owned()
     }
 
     /// Writes a file beside channels.yaml, or channels.yaml itself.
@@ -90,7 +109,10 @@ impl Setup {
     }
 
     pub(super) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tieline"));
+        // Another program than the one just built, e.g. one that was made to break a promise.
+        let other = std::env::var_os("TIELINE_TEST_PROGRAM");
+        let program = other.unwrap_or_else(|| env!("CARGO_BIN_EXE_tieline").into());
+        let mut command = Command::new(program);
         command.args(["run", "--format", "json", "--config"]).arg(self.path("channels.yaml"));
         command.arg("--data").arg(self.data());
         command.args(self.sets.iter().flat_map(|assignment| ["--set", assignment]));

@@ -21,6 +21,7 @@ fn open(folder: &Path) -> (Journal, Recovered) {
     let settings = Settings {
         volume_size: VOLUME,
         first_volume_size: VOLUME,
+        compress: false,
         reserve: VOLUME,
         retain: Retention { age: None, size: Some(1) },
         ..Settings::new(folder)

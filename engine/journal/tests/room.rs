@@ -32,6 +32,7 @@ fn settings(folder: &Path) -> Settings {
     Settings {
         volume_size: VOLUME,
         first_volume_size: VOLUME,
+        compress: false,
         reserve: 2 * VOLUME,
         retain: Retention { age: None, size: Some(1) },
         space_check: Duration::from_millis(1),

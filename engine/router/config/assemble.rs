@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use record::source::{self, LocalAuthority, NhsNumberRules};
 
+use crate::alert_plan::{AlertsPlan, OnAlertPlan};
 use crate::broker_plan::Address;
-use crate::config::channel::{Channel, IfStatusAbsent, Listener, Mllp, PointOfCare};
+use crate::config::alerts::OnAlert;
+use crate::config::channel::{Channel, Day, IfStatusAbsent, Listener, Mllp, PointOfCare};
 use crate::config::load::Loaded;
 use crate::config::model::{Amqp, Config, Environment, Subscriber};
 use crate::config::secret::RevealError;
+use crate::silence::ExpectPlan;
 
 /// One address to listen on, and who gets what arrives there.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,6 +117,48 @@ pub fn address(amqp: &Amqp, base: &Path) -> Result<Address, RevealError> {
     })
 }
 
+/// When a channel's silence is a fault.
+pub fn expect(channel: &Channel) -> Option<ExpectPlan> {
+    channel.expect.as_ref().map(|said| ExpectPlan {
+        every: said.every.0,
+        between: said.between,
+        days: said.days.iter().copied().map(Day::weekday).collect(),
+        zone: channel.source.zone.0.clone(),
+    })
+}
+
+/// When alarms are raised and who is told, with secrets fetched.
+pub fn alerts(loaded: &Loaded) -> Result<AlertsPlan, RevealError> {
+    let said = &loaded.config.alerts;
+    let on_alert = match &said.on_alert {
+        None => None,
+        Some(OnAlert::Exec(words)) => words.split_first().map(|(program, arguments)| {
+            let here = program.contains('/');
+            OnAlertPlan::Exec {
+                program: if here { loaded.base.join(program) } else { program.into() },
+                arguments: arguments.to_vec(),
+            }
+        }),
+        Some(OnAlert::Webhook(webhook)) => {
+            let url = webhook.url.reveal(&loaded.base)?;
+            if !["https://", "http://"].iter().any(|scheme| url.expose().starts_with(scheme)) {
+                return Err(RevealError::NoAddress);
+            }
+            let header = match &webhook.header {
+                None => None,
+                Some(header) => Some((header.name.clone(), header.value.reveal(&loaded.base)?)),
+            };
+            Some(OnAlertPlan::Webhook { url, header })
+        }
+    };
+    Ok(AlertsPlan {
+        on_alert,
+        held: said.held.after.0,
+        held_result: said.held.with_results.0,
+        pending: said.pending.after.0,
+    })
+}
+
 /// A password as it may stand in an address (RFC 3986, section 2.1).
 fn escaped(password: &str) -> String {
     let mut text = String::new();
@@ -129,6 +174,8 @@ fn escaped(password: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::config::bundle::Bundle;
     use crate::config::load::understand;
@@ -136,7 +183,7 @@ mod tests {
     fn loaded(text: &str) -> Loaded {
         let bundle = Bundle {
             files: vec![("c.yaml".to_owned(), text.to_owned())],
-            transforms: Some(std::path::PathBuf::new()),
+            transforms: Some(PathBuf::new()),
             scripts: [("x.rhai".to_owned(), "fn transform(msg) { filter(\"no\") }\n".to_owned())]
                 .into(),
             ..Bundle::default()
@@ -176,6 +223,29 @@ mod tests {
         assert_eq!(source.nhs_number.fallbacks.len(), 2);
         assert_eq!(source.nhs_number.if_status_absent, source::IfStatusAbsent::Key);
         assert_eq!(source.charset.name(), "ISO-8859-15");
+    }
+
+    #[test]
+    fn an_alarm_finds_its_program_and_its_secret_below_the_folder_of_the_file() {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::write(folder.path().join("hook"), "https://alerts/s3cret\n").expect("write");
+        let plan = |on_alert: &str| {
+            let text =
+                format!("alerts: {{ on_alert: {on_alert} }}\nchannels:\n{}", feed("a", 1, "ADT"));
+            let loaded = Loaded { base: folder.path().to_owned(), ..loaded(&text) };
+            alerts(&loaded).map(|plan| plan.on_alert)
+        };
+        let exec = |program: PathBuf| OnAlertPlan::Exec { program, arguments: vec!["-x".into()] };
+        let found = plan("{ exec: [./page, -x] }").expect("plan");
+        assert_eq!(found, Some(exec(folder.path().join("./page"))));
+        assert_eq!(plan("{ exec: [page, -x] }").expect("plan"), Some(exec("page".into())));
+        let found = plan("{ webhook: { url: { file: hook } } }").expect("plan");
+        assert!(!format!("{found:?}").contains("s3cret"));
+        let Some(OnAlertPlan::Webhook { url, .. }) = found else { panic!("no webhook") };
+        assert_eq!(url.expose(), "https://alerts/s3cret");
+        std::fs::write(folder.path().join("hook"), "alerts\n").expect("write");
+        let found = plan("{ webhook: { url: { file: hook } } }");
+        assert!(matches!(found, Err(RevealError::NoAddress)), "{found:?}");
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::civil::Weekday;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::listed::{CharsetName, MessageLocation, StatusCode, Zone};
+use crate::config::listed::{CharsetName, HeaderLocation, MessageLocation, StatusCode, Zone};
 use crate::config::measure::{Address, Hours, Period, Size};
 use crate::config::name::{MessageKind, Ods, Sender};
 use crate::config::setting::Settings;
@@ -33,11 +34,13 @@ pub struct Channel {
     /// What is kept in order.
     #[serde(default)]
     pub order: Order,
-    /// What a message that failed holds back. Not yet in force in this version: nothing is held.
-    pub on_error: Option<OnError>,
-    /// How a message sent twice is known. Not yet in force in this version.
-    pub duplicates: Option<Duplicates>,
-    /// When silence is a fault. Not yet in force in this version.
+    /// What a message that failed holds back.
+    #[serde(default)]
+    pub on_error: OnError,
+    /// How a message sent twice is known.
+    #[serde(default)]
+    pub duplicates: Duplicates,
+    /// When silence is a fault; never unless given.
     pub expect: Option<Expect>,
 }
 
@@ -240,32 +243,72 @@ pub enum Order {
     /// Messages about one patient; different patients run side by side.
     #[default]
     Patient,
+    /// All messages of the channel, one after another.
+    Channel,
+    /// Nothing, for feeds whose messages stand alone. What changes whom a number belongs to, such
+    /// as a merge, still waits for its patients.
+    None,
 }
 
 /// What a message that failed holds back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnError {
-    /// Later messages of its patient.
+    /// Later messages of its patient, as the class of the reason says.
+    #[default]
     HoldPatient,
+    /// Nothing. Events of a message that is released later say that they are out of order.
+    ParkOnly,
+    /// Every later message of the channel, until an operator decides.
+    StopChannel,
 }
 
-/// How a message sent twice is known.
+/// How a message sent twice is known: same sender, same control id, same bytes. It is acknowledged
+/// and not processed again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Duplicates {
-    /// How far back the engine looks.
+    /// How far back the engine looks, 7 days at most; `0s` processes every copy.
     pub window: Period,
+    /// Fields of MSH that may differ between a message and its copy, for systems that write a new
+    /// time or sequence number when they send again. They are passed over only when the copy
+    /// follows its original directly.
+    pub ignore: Vec<HeaderLocation>,
 }
 
-/// When silence is a fault.
+/// When silence is a fault: it raises the alarm `silence`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// The longest silence.
     pub every: Period,
-    /// The hours in which it counts; the whole day unless given.
+    /// The hours in which it counts, on the channel's clock; the whole day unless given. Their
+    /// beginning starts the count afresh.
     pub between: Option<Hours>,
+    /// The days on which it counts; every day unless given. Hours that pass midnight belong to the
+    /// day they begin on.
+    #[serde(default)]
+    pub days: Vec<Day>,
+}
+
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Day {
+    /// Monday.
+    Mon,
+    /// Tuesday.
+    Tue,
+    /// Wednesday.
+    Wed,
+    /// Thursday.
+    Thu,
+    /// Friday.
+    Fri,
+    /// Saturday.
+    Sat,
+    /// Sunday.
+    Sun,
 }
 
 impl Mllp {
@@ -346,6 +389,32 @@ impl Source {
 /// What the record takes for granted of a source. Said there once, so that it cannot differ here.
 fn defaults() -> record::source::Source {
     record::source::Source::new("", "")
+}
+
+impl Default for Duplicates {
+    fn default() -> Self {
+        Duplicates { window: Period(Duration::from_hours(24)), ignore: Vec::new() }
+    }
+}
+
+impl Duplicates {
+    /// The longest window: what is remembered of each message must fit in memory.
+    pub const LONGEST: Duration = Duration::from_hours(7 * 24);
+}
+
+impl Day {
+    /// The same day in the words of the calendar.
+    pub fn weekday(self) -> Weekday {
+        match self {
+            Day::Mon => Weekday::Monday,
+            Day::Tue => Weekday::Tuesday,
+            Day::Wed => Weekday::Wednesday,
+            Day::Thu => Weekday::Thursday,
+            Day::Fri => Weekday::Friday,
+            Day::Sat => Weekday::Saturday,
+            Day::Sun => Weekday::Sunday,
+        }
+    }
 }
 
 impl Default for NhsNumber {

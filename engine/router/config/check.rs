@@ -23,6 +23,7 @@ pub(super) fn check(config: &Config, tree: &Node, complete: bool, problems: &mut
         check.subscriber(name, subscriber);
     }
     check.queues();
+    check.alerts();
     later::warn(config, tree, problems);
 }
 
@@ -254,13 +255,12 @@ mod tests {
 
     #[test]
     fn what_is_not_yet_in_force_is_said_aloud() {
-        let found = with("alerts: { mail: [a@b] }");
-        assert_eq!(found.len(), 1);
-        assert!(found[0].starts_with("1:1 `alerts` is not yet in force"), "{found:?}");
-        let feed = "order: patient, on_error: hold-patient, duplicates: { window: 24h }, \
-                    expect: { every: 30m, between: \"07:00-22:00\" }, \
-                    identity: { teaches: true, merges: automatic }";
+        let hub = "subscribers: { hub: { receives: [\"*\"], deliver: { mllp: x } } }";
+        let found = with(hub);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].starts_with("1:40 `deliver` is not yet in force"), "{found:?}");
+        let feed = "identity: { teaches: true, merges: automatic }";
         let found = problems(&FEED.replace("transform:", &format!("{feed}, transform:")));
-        assert_eq!(found.len(), 5, "{found:#?}");
+        assert_eq!(found.len(), 2, "{found:#?}");
     }
 }

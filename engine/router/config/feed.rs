@@ -7,7 +7,7 @@ use crate::config::tree::Place;
 
 impl<'a> Check<'a> {
     /// The place of a channel's key: `listener.mllp.listen`, `accept.senders.2`.
-    fn said(&self, channel: &str, key: &str) -> &'a Place {
+    pub(super) fn said(&self, channel: &str, key: &str) -> &'a Place {
         let path: Vec<&str> = ["channels", channel].into_iter().chain(key.split('.')).collect();
         self.at(&path)
     }
@@ -24,6 +24,8 @@ impl<'a> Check<'a> {
         }
         self.senders(name, channel);
         self.identifiers(name, channel);
+        self.duplicates(name, channel);
+        self.expect(name, channel);
     }
 
     fn test_data(&mut self, name: &str, channel: &Channel) {

@@ -16,9 +16,6 @@ pub(super) fn warn(config: &Config, tree: &Node, problems: &mut Vec<Problem>) {
         );
         problems.push(problem.help(instead));
     };
-    if config.alerts.is_some() {
-        say(&["alerts"], "watch /metrics and `tieline status` instead");
-    }
     for (name, channel) in config.channels.iter() {
         for (path, instead) in said(channel) {
             let path: Vec<&str> = ["channels", name].into_iter().chain(path.split('.')).collect();
@@ -35,17 +32,6 @@ pub(super) fn warn(config: &Config, tree: &Node, problems: &mut Vec<Problem>) {
 fn said(channel: &Channel) -> impl Iterator<Item = (&'static str, &'static str)> {
     let identity = &channel.identity;
     [
-        (
-            channel.on_error.is_some(),
-            "on_error",
-            "a message that failed parks and holds nothing back",
-        ),
-        (channel.duplicates.is_some(), "duplicates", "a message sent twice becomes events twice"),
-        (
-            channel.expect.is_some(),
-            "expect",
-            "watch the age of the last message in `tieline status`",
-        ),
         (identity.teaches, "identity.teaches", "each message is known by what it says itself"),
         (identity.merges.is_some(), "identity.merges", "every merge parks as merge.unsupported"),
     ]

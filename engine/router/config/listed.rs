@@ -27,6 +27,10 @@ pub struct StatusCode(pub Status);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageLocation(pub Location);
 
+/// A place in MSH that may differ between a message and its copy: `MSH-7`, `MSH-13`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderLocation(pub Location);
+
 /// Why a text is in none of the lists. The second line says what to write.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ListError {
@@ -44,6 +48,12 @@ pub enum ListError {
         "`{0}` is not a place in a message\nwrite segment and field, such as PID-19 or PID-3.1"
     )]
     Location(String),
+    #[error("`{0}` is not a place in MSH\nwrite MSH and a field, such as MSH-7 or MSH-13")]
+    HeaderLocation(String),
+    #[error(
+        "`{0}` says which message it is and cannot be passed over\nwrite any field of MSH but 1, 2, 9 and 10, such as MSH-7 or MSH-13"
+    )]
+    Identifying(String),
 }
 
 impl FromStr for Zone {
@@ -118,6 +128,30 @@ impl fmt::Display for MessageLocation {
     }
 }
 
+impl FromStr for HeaderLocation {
+    type Err = ListError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refused = || ListError::HeaderLocation(text.to_owned());
+        let location: Location = text.parse().map_err(|_| refused())?;
+        if location.segment.as_str() != "MSH" || location.occurrence != 1 {
+            return Err(refused());
+        }
+        match location.field {
+            None => Err(refused()),
+            // The separators, the type and the control id.
+            Some(1 | 2 | 9 | 10) => Err(ListError::Identifying(text.to_owned())),
+            Some(_) => Ok(HeaderLocation(location)),
+        }
+    }
+}
+
+impl fmt::Display for HeaderLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 written!(Zone, "A time zone of the IANA database.", "^[A-Za-z_/+0-9-]+$", ["Europe/London"]);
 written!(
     CharsetName,
@@ -136,6 +170,12 @@ written!(
     "A place in a message, counted from 1.",
     "^[A-Z][A-Z0-9]{2}[.-][0-9].*$",
     ["PID-19", "PID-3.1"]
+);
+written!(
+    HeaderLocation,
+    "A place in MSH, counted from 1; not MSH-1, 2, 9 or 10.",
+    "^MSH[.-][0-9].*$",
+    ["MSH-7", "MSH-13"]
 );
 
 #[cfg(test)]
@@ -156,5 +196,18 @@ mod tests {
         assert!("UTF-17".parse::<CharsetName>().is_err());
         assert!("99".parse::<StatusCode>().is_err());
         assert!("PID".parse::<MessageLocation>().is_err());
+    }
+
+    #[test]
+    fn what_says_which_message_it_is_cannot_be_passed_over() {
+        let text = |text: &str| text.parse::<HeaderLocation>().map(|place| place.to_string());
+        assert_eq!(text("MSH-7"), Ok("MSH-7".to_owned()));
+        assert_eq!(text("MSH.4.2"), Ok("MSH-4.2".to_owned()));
+        for fixed in ["MSH-1", "MSH-2", "MSH-9.3", "MSH-10"] {
+            assert_eq!(text(fixed), Err(ListError::Identifying(fixed.to_owned())));
+        }
+        for other in ["PID-3", "MSH", "MSH(2)-7", "7"] {
+            assert_eq!(text(other), Err(ListError::HeaderLocation(other.to_owned())));
+        }
     }
 }

@@ -10,6 +10,7 @@
 //! - Every problem is reported, each at its place; none stops the search for the next.
 //! - A password never stands in a configuration, a problem or a snippet.
 
+pub mod alerts;
 pub mod channel;
 pub mod model;
 
@@ -38,8 +39,11 @@ pub mod check;
 mod feed;
 mod later;
 mod nearest;
+mod watched;
 
 pub mod activate;
 pub mod assemble;
 pub mod effective;
 pub mod schema;
+
+pub mod difference;

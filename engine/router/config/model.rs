@@ -13,6 +13,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::config::alerts::Alerts;
 use crate::config::channel::Channel;
 use crate::config::measure::{Address, Period, Size};
 use crate::config::name::{EventPattern, Ods};
@@ -43,15 +44,17 @@ pub struct Config {
     /// Who receives events, by name.
     #[serde(default)]
     pub subscribers: Named<Subscriber>,
-    /// Who is told when something needs a person. Not yet in force in this version.
-    pub alerts: Option<Later>,
+    /// Who is told when something needs a person, and when that is.
+    #[serde(default)]
+    pub alerts: Alerts,
 }
 
 /// The engine itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Engine {
-    /// What the engine is used for. `live` lets no number of the 999 test range key an event.
+    /// What the engine is used for. `live` lets no number of the test range, which begin with 9,
+    /// key an event.
     pub environment: Environment,
     /// The folder for everything the engine must remember. `--data` overrides it.
     pub data: PathBuf,
@@ -61,6 +64,8 @@ pub struct Engine {
     pub limits: Limits,
     /// The log that makes an acknowledgement an obligation.
     pub journal: Journal,
+    /// Where everything that happened can be found.
+    pub archive: Archive,
 }
 
 /// What the engine is used for.
@@ -117,6 +122,25 @@ pub struct Retain {
     /// The age beyond which a volume is dropped.
     pub age: Option<Period>,
     /// The size of all volumes beyond which the oldest is dropped.
+    pub size: Option<Size>,
+}
+
+/// Where everything that happened can be found. It is made from the journal, and can be made again
+/// for as far back as that reaches.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Archive {
+    /// How long what is settled can be found. What is parked or pending is kept whatever this says.
+    pub retain: ArchiveRetain,
+}
+
+/// How long what is settled can be found; when both are given, whichever ends first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ArchiveRetain {
+    /// The age beyond which a day is dropped.
+    pub age: Option<Period>,
+    /// The size of all days beyond which the oldest is dropped.
     pub size: Option<Size>,
 }
 
@@ -197,6 +221,7 @@ impl Default for Engine {
             console: Console::default(),
             limits: Limits::default(),
             journal: Journal::default(),
+            archive: Archive::default(),
         }
     }
 }
@@ -227,6 +252,12 @@ impl Default for Journal {
 impl Default for Retain {
     fn default() -> Self {
         Retain { age: Some(Period(Duration::from_hours(30 * 24))), size: None }
+    }
+}
+
+impl Default for ArchiveRetain {
+    fn default() -> Self {
+        ArchiveRetain { age: Some(Period(Duration::from_hours(90 * 24))), size: None }
     }
 }
 

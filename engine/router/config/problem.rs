@@ -128,7 +128,7 @@ fn secret_part(line: &str) -> Option<std::ops::Range<usize>> {
         return Some(scheme + 3 + colon + 1..at);
     }
     let lower = line.to_ascii_lowercase();
-    let key = ["password", "passwd", "passphrase", "secret", "token"]
+    let key = ["password", "passwd", "passphrase", "secret", "token", "value"]
         .iter()
         .filter_map(|word| lower.find(word).map(|start| start + word.len()))
         .min()?;
@@ -149,6 +149,13 @@ mod tests {
         assert!(!shown.contains("hunter2"));
         assert_eq!(shown.chars().count(), text.chars().count());
         assert!(shown.contains("amqp://tie:·······@rabbit/\n") && shown.ends_with("port: 1\n"));
+    }
+
+    #[test]
+    fn the_value_of_a_header_may_be_a_password() {
+        assert!(!masked("header: { name: Authorization, value: hunter2 }\n").contains("hunter2"));
+        let reference = "header: { name: Authorization, value: { env: TOKEN } }\n";
+        assert_eq!(masked(reference), reference);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Passwords and the like: a configuration says where they are, never what they are.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -22,16 +23,17 @@ pub enum Secret {
     Credential(String),
 }
 
-/// A secret in the hand. It prints as dots and must not be kept.
+/// A secret in the hand. It prints as dots.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Revealed(String);
 
 /// An address that either holds no password or is itself a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
-pub enum SecretUrl {
+#[schemars(rename = "Secret{U}")]
+pub enum SecretUrl<U = PlainUrl> {
     /// An address with no password in it.
-    Plain(PlainUrl),
+    Plain(U),
     /// Where the whole address, password and all, is to be found.
     Secret(Secret),
 }
@@ -39,6 +41,10 @@ pub enum SecretUrl {
 /// `amqp://host:5672/vhost` or `amqps://...`, with a user name at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlainUrl(String);
+
+/// `https://host/path` or `http://...`, with no user and password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpUrl(String);
 
 /// Why a secret could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -49,9 +55,13 @@ pub enum RevealError {
     NoCredentials(String),
     #[error("cannot read the secret in {}", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
+    #[error(
+        "the secret named at alerts.on_alert.webhook.url does not begin with https:// or http://"
+    )]
+    NoAddress,
 }
 
-/// Why a text is no address of a broker. It quotes nothing, for it may hold a password.
+/// Why a text is no address. It quotes nothing, for it may hold a password.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum UrlError {
     #[error(
@@ -62,6 +72,10 @@ pub enum UrlError {
         "not the address of a RabbitMQ broker\nwrite one such as amqp://host:5672/vhost or amqps://host/vhost"
     )]
     Scheme,
+    #[error(
+        "not an address to post to\nwrite one such as https://host/path; a whole address that is secret stands as {{ env: NAME }}, {{ file: path }} or {{ credential: name }}"
+    )]
+    Http,
 }
 
 impl Secret {
@@ -97,11 +111,11 @@ impl fmt::Debug for Revealed {
     }
 }
 
-impl SecretUrl {
+impl<U: fmt::Display> SecretUrl<U> {
     /// The address, fetched if it is a secret.
     pub fn reveal(&self, base: &Path) -> Result<Revealed, RevealError> {
         match self {
-            SecretUrl::Plain(url) => Ok(Revealed(url.0.clone())),
+            SecretUrl::Plain(url) => Ok(Revealed(url.to_string())),
             SecretUrl::Secret(secret) => secret.reveal(base),
         }
     }
@@ -153,27 +167,27 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-impl<'de> Deserialize<'de> for SecretUrl {
+impl<'de, U: FromStr<Err = UrlError>> Deserialize<'de> for SecretUrl<U> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrSecret;
+        struct TextOrSecret<U>(PhantomData<U>);
 
-        impl<'de> Visitor<'de> for TextOrSecret {
-            type Value = SecretUrl;
+        impl<'de, U: FromStr<Err = UrlError>> Visitor<'de> for TextOrSecret<U> {
+            type Value = SecretUrl<U>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an address, or { env: NAME }, { file: path } or { credential: name }")
             }
 
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SecretUrl, E> {
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SecretUrl<U>, E> {
                 text.parse().map(SecretUrl::Plain).map_err(E::custom)
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretUrl, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretUrl<U>, A::Error> {
                 Secret::deserialize(MapAccessDeserializer::new(map)).map(SecretUrl::Secret)
             }
         }
 
-        deserializer.deserialize_any(TextOrSecret)
+        deserializer.deserialize_any(TextOrSecret(PhantomData))
     }
 }
 
@@ -199,11 +213,38 @@ impl fmt::Display for PlainUrl {
     }
 }
 
+impl FromStr for HttpUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+        match authority {
+            Some(authority) if authority.contains('@') => Err(UrlError::Password),
+            Some(authority) if !authority.is_empty() && plain => Ok(HttpUrl(text.to_owned())),
+            _ => Err(UrlError::Http),
+        }
+    }
+}
+
+impl fmt::Display for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 written!(
     PlainUrl,
     "The address of a RabbitMQ broker, with no password in it.",
     "^amqps?://[^:@/]*@?[^@]*$",
     ["amqp://tieline@rabbit.example.nhs.uk:5672/tieline"]
+);
+written!(
+    HttpUrl,
+    "An address to post to, with no user and password in it.",
+    "^https?://[^@/?#]+([/?#].*)?$",
+    ["https://alerts.example.nhs.uk/tieline"]
 );
 
 #[cfg(test)]
@@ -217,6 +258,18 @@ mod tests {
         assert!(!wrong.to_string().contains("hunter2"));
         assert!("amqp://tieline@rabbit:5672/%2f".parse::<PlainUrl>().is_ok());
         assert_eq!("http://rabbit".parse::<PlainUrl>(), Err(UrlError::Scheme));
+    }
+
+    #[test]
+    fn an_address_to_post_to_holds_no_password_either() {
+        for good in ["https://alerts.example.nhs.uk/tieline?team=1", "http://127.0.0.1:9"] {
+            assert_eq!(good.parse::<HttpUrl>().map(|url| url.to_string()), Ok(good.to_owned()));
+        }
+        let wrong = "https://tie:hunter2@alerts/".parse::<HttpUrl>().expect_err("password");
+        assert_eq!(wrong, UrlError::Password);
+        for bad in ["ftp://alerts", "https://", "https:///path", "https://a b/"] {
+            assert_eq!(bad.parse::<HttpUrl>(), Err(UrlError::Http), "{bad}");
+        }
     }
 
     #[test]

@@ -1,0 +1,138 @@
+//! `/messages/{id}`: everything that is known of one message.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use hl7::message::{Message, Reading};
+use router::found::Shown;
+use router::handle::Handle;
+use serde_json::{Value, json};
+
+use crate::lines::{self, NDJSON};
+use crate::message_tree;
+use crate::refusal::{Refusal, blocking};
+use crate::times;
+
+const HL7: HeaderValue = HeaderValue::from_static("x-application/hl7-v2+er7");
+
+async fn find(engine: Handle, id: Result<Path<u64>, PathRejection>) -> Result<Shown, Refusal> {
+    let Path(id) = id?;
+    let shown = blocking(move || engine.show(id)).await??;
+    shown.ok_or_else(|| Refusal::absent(format!("there is no message {id}, or no longer")))
+}
+
+/// Its row, what happened to it, its events' names, and its bytes as text.
+pub(crate) async fn message(
+    State(engine): State<Handle>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Result<Json<Value>, Refusal> {
+    let shown = find(engine, id).await?;
+    let mut document = serde_json::to_value(&shown.row).expect("rows hold texts, numbers, lists");
+    let (story, found) = (&shown.story, &shown.story.row);
+    let timeline = story.timeline.iter().map(|moment| {
+        json!({
+            "at": times::shown(moment.at_ms),
+            "what": moment.what,
+            "state": moment.state,
+            "reason": moment.reason,
+            "actor": moment.actor,
+            "note": moment.note,
+            "routes": moment.routes,
+        })
+    });
+    let events = story.events.iter().map(|event| {
+        json!({
+            "id": event.event_id,
+            "type": event.event_type,
+            "routing_key": event.routing_key,
+            "length": event.length,
+        })
+    });
+    let text = shown.frame.as_ref().map(|frame| Text::of(frame));
+    let more = json!({
+        "peer": found.peer,
+        "sender": found.sender,
+        "size": found.size,
+        "configversion": story.configversion,
+        "revision": story.revision,
+        "event_list": events.collect::<Vec<_>>(),
+        "timeline": timeline.collect::<Vec<_>>(),
+        "frame": text.as_ref().map(|text| &text.text),
+        "charset": text.as_ref().map(|text| text.charset),
+        "undecodable": text.as_ref().map(|text| text.undecodable),
+        "proposed": shown.proposed.as_ref().map(|edit| Text::of(edit).text),
+    });
+    if let (Value::Object(document), Value::Object(more)) = (&mut document, more) {
+        document.extend(more);
+    }
+    Ok(Json(document))
+}
+
+/// Its bytes as they came.
+pub(crate) async fn raw(
+    State(engine): State<Handle>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Result<Response, Refusal> {
+    let frame = bytes_of(find(engine, id).await?)?;
+    Ok(([(header::CONTENT_TYPE, HL7)], frame).into_response())
+}
+
+/// The edit that waits for a second person, as bytes.
+pub(crate) async fn proposed(
+    State(engine): State<Handle>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Result<Response, Refusal> {
+    let shown = find(engine, id).await?;
+    let words = format!("no edit of message {} waits for approval", shown.row.id);
+    let edit = shown.proposed.ok_or_else(|| Refusal::absent(words))?;
+    Ok(([(header::CONTENT_TYPE, HL7)], edit).into_response())
+}
+
+/// The events of its latest outcome.
+pub(crate) async fn events(
+    State(engine): State<Handle>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Result<Response, Refusal> {
+    let shown = find(engine, id).await?;
+    Ok(([(header::CONTENT_TYPE, NDJSON)], lines::join(&shown.events)).into_response())
+}
+
+/// Its segments and fields with their names.
+pub(crate) async fn tree(
+    State(engine): State<Handle>,
+    id: Result<Path<u64>, PathRejection>,
+) -> Result<Json<Value>, Refusal> {
+    let frame = bytes_of(find(engine, id).await?)?;
+    let message = Message::parse(frame, &Reading::default());
+    let message = message.map_err(|error| Refusal::absent(format!("no tree: {error}")))?;
+    Ok(Json(message_tree::document(&message)))
+}
+
+fn bytes_of(shown: Shown) -> Result<axum::body::Bytes, Refusal> {
+    let words = format!(
+        "the journal no longer holds the bytes of message {}: see engine.journal.retain",
+        shown.row.id
+    );
+    shown.frame.ok_or_else(|| Refusal::absent(words))
+}
+
+/// Bytes as a person reads them.
+struct Text {
+    text: String,
+    charset: &'static str,
+    /// Bytes that mean nothing in the character set; the text shows something else there.
+    undecodable: usize,
+}
+
+impl Text {
+    fn of(frame: &axum::body::Bytes) -> Self {
+        let message = Message::parse(frame.clone(), &Reading::default());
+        let charset =
+            message.map_or(Reading::default().default_charset, |message| message.charset());
+        let decoded = charset.decode(frame);
+        let (text, undecodable) = (decoded.text.into_owned(), decoded.undecodable);
+        Self { text, charset: charset.name(), undecodable }
+    }
+}

@@ -1,0 +1,142 @@
+//! `/parked` and what operators decide about parked messages.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use router::found::ParkedRow;
+use router::handle::Handle;
+use router::operators::{Actor, Edited};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::actor::{Person, PersonAndReason};
+use crate::refusal::{Refusal, blocking};
+
+/// Rows of one answer unless `limit` says otherwise.
+const LIMIT: usize = 100;
+/// Rows of one answer at most.
+const MOST: usize = 10_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    channel: Option<String>,
+    reason: Option<String>,
+    limit: Option<usize>,
+}
+
+impl Wanted {
+    fn all(&self) -> bool {
+        self.channel.is_none() && self.reason.is_none()
+    }
+
+    fn wants(&self, row: &ParkedRow) -> bool {
+        self.channel.as_ref().is_none_or(|channel| *channel == row.channel)
+            && self.reason.as_ref().is_none_or(|reason| *reason == row.reason)
+    }
+}
+
+/// The oldest first, how many there are by reason, and in all.
+pub(crate) async fn parked(
+    State(engine): State<Handle>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Json<Value>, Refusal> {
+    let Query(wanted) = wanted?;
+    let limit = wanted.limit.unwrap_or(LIMIT).min(MOST);
+    let (rows, reasons) = blocking(move || {
+        if wanted.all() {
+            return engine.parked(limit);
+        }
+        let (mut rows, _) = engine.parked(usize::MAX);
+        rows.retain(|row| wanted.wants(row));
+        let mut reasons = std::collections::BTreeMap::new();
+        for row in &rows {
+            *reasons.entry(row.reason.clone()).or_default() += 1;
+        }
+        rows.truncate(limit);
+        (rows, reasons)
+    })
+    .await?;
+    let total: u64 = reasons.values().sum();
+    Ok(Json(json!({ "parked": rows, "reasons": reasons, "total": total })))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Because {
+    #[serde(default)]
+    reason: String,
+}
+
+/// Which message, who, and why.
+fn decision(
+    id: Result<Path<u64>, PathRejection>,
+    person: Person,
+    because: Result<Json<Because>, JsonRejection>,
+) -> Result<(u64, Actor), Refusal> {
+    let (Path(id), Json(because)) = (id?, because?);
+    Ok((id, person.because(because.reason)))
+}
+
+pub(crate) async fn release(
+    State(engine): State<Handle>,
+    id: Result<Path<u64>, PathRejection>,
+    person: Person,
+    because: Result<Json<Because>, JsonRejection>,
+) -> Result<Json<Value>, Refusal> {
+    let (id, actor) = decision(id, person, because)?;
+    let held = engine.behind(id);
+    engine.operators().release(id, &actor).await?;
+    Ok(Json(json!({ "id": id, "decision": "release", "held": held })))
+}
+
+pub(crate) async fn discard(
+    State(engine): State<Handle>,
+    id: Result<Path<u64>, PathRejection>,
+    person: Person,
+    because: Result<Json<Because>, JsonRejection>,
+) -> Result<Json<Value>, Refusal> {
+    let (id, actor) = decision(id, person, because)?;
+    let held = engine.behind(id);
+    engine.operators().discard(id, &actor).await?;
+    Ok(Json(json!({ "id": id, "decision": "discard", "held": held })))
+}
+
+pub(crate) async fn approve(
+    State(engine): State<Handle>,
+    id: Result<Path<u64>, PathRejection>,
+    person: Person,
+    because: Result<Json<Because>, JsonRejection>,
+) -> Result<Json<Value>, Refusal> {
+    let (of, actor) = decision(id, person, because)?;
+    let held = engine.behind(of);
+    let id = engine.operators().approve(of, &actor).await?;
+    Ok(Json(json!({ "id": id, "decision": "approve", "of": of, "held": held })))
+}
+
+pub(crate) async fn withdraw(
+    State(engine): State<Handle>,
+    id: Result<Path<u64>, PathRejection>,
+    person: Person,
+    because: Result<Json<Because>, JsonRejection>,
+) -> Result<Json<Value>, Refusal> {
+    let (id, actor) = decision(id, person, because)?;
+    engine.operators().withdraw(id, &actor).await?;
+    Ok(Json(json!({ "id": id, "decision": "withdraw" })))
+}
+
+/// The body is the edited message, byte for byte.
+pub(crate) async fn edit(
+    State(engine): State<Handle>,
+    id: Result<Path<u64>, PathRejection>,
+    PersonAndReason(actor): PersonAndReason,
+    edited: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, Refusal> {
+    let (Path(of), edited) = (id?, edited?);
+    let held = engine.behind(of);
+    Ok(Json(match engine.operators().edit(of, edited, &actor).await? {
+        Edited::Accepted(id) => json!({ "id": id, "decision": "edit", "of": of, "held": held }),
+        Edited::NeedsApproval => json!({ "approval": true, "decision": "edit", "of": of }),
+    }))
+}

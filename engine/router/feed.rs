@@ -1,0 +1,78 @@
+//! Events from the journal itself, by cursor. All functions block.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use journal::entry::{Kind, Position};
+use journal::journal::Journal;
+use journal::reader::ReadError;
+
+use crate::entry::{self, Outcome};
+
+/// Bytes of events after which an answer ends.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+
+/// Where a reader of events stands: an outcome entry and how many of its events were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    position: Position,
+    taken: usize,
+}
+
+impl Cursor {
+    /// Before the first event that is kept.
+    pub const START: Self = Self { position: Position::START, taken: 0 };
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}+{}", self.position, self.taken)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let (position, taken) = text.split_once('+').unwrap_or((text, "0"));
+        Ok(Self {
+            position: position.parse().map_err(|_| CursorError)?,
+            taken: taken.parse().map_err(|_| CursorError)?,
+        })
+    }
+}
+
+/// A text that is not a cursor.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("a cursor is what an earlier answer gave, as in 1.40.64+0")]
+pub struct CursorError;
+
+/// Up to `limit` events after `cursor` in publishing order, and the cursor behind them. Fewer come
+/// when there are no more now, or when they are large; none means that there are no more now.
+pub fn events(journal: &Journal, cursor: Cursor, limit: usize) -> (Vec<Bytes>, Cursor) {
+    let mut found = Vec::new();
+    let mut now = cursor;
+    let mut reader = journal.reader(cursor.position);
+    let mut bytes = 0;
+    while found.len() < limit && bytes < MOST_BYTES {
+        let entry = match reader.next() {
+            Ok(Some(entry)) => entry,
+            Ok(None) | Err(ReadError::Disk(_)) => break,
+            Err(_) => continue,
+        };
+        if entry.kind != Kind::Outcome || entry.carried {
+            continue;
+        }
+        let Ok((outcome, payload)) = entry::decode::<Outcome>(&entry.body) else { continue };
+        let all = entry::events(&outcome, &payload).unwrap_or_default();
+        let skip = if entry.position == cursor.position { cursor.taken } else { 0 };
+        let room = limit - found.len();
+        let fresh: Vec<Bytes> =
+            all.into_iter().skip(skip).take(room).map(|(_, body)| body).collect();
+        now = Cursor { position: entry.position, taken: skip + fresh.len() };
+        bytes += fresh.iter().map(Bytes::len).sum::<usize>();
+        found.extend(fresh);
+    }
+    (found, now)
+}

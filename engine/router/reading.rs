@@ -1,0 +1,320 @@
+//! The first half of delivery: take up what was left, then read the journal and find the patients.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use journal::entry::{Entry, Kind, MessageId, Position};
+use journal::reader::ReadError;
+
+use crate::backoff::Backoff;
+use crate::delivery::Delivery;
+use crate::duplicates::{self, Verdict};
+use crate::entry::{self, Accepted, EditOf, Outcome, State, StateChange};
+use crate::event::Event;
+use crate::ledger::{Ledger, Open};
+use crate::process::{self, Identified};
+use crate::publish::Publisher;
+use crate::scope;
+use crate::work::{Recorded, Released, Task, Work};
+
+impl<P: Publisher> Delivery<P> {
+    /// Takes up what `ledger`, the books at start, says is not settled; then reads accepted
+    /// messages in journal order until stopped. Blocks; give it a thread.
+    pub fn read(self: &Arc<Self>, ledger: &Ledger) {
+        let mut durable = self.journal.durable();
+        // Whatever has an id already is taken up by id, so it does not matter where reading begins.
+        let (from, new) = (*durable.borrow_and_update(), self.journal.next_id());
+        self.reading().position = from;
+        if !self.take_up(ledger, new) {
+            return;
+        }
+        let mut reader = self.journal.reader(from);
+        let mut backoff = Backoff::default();
+        while !self.stop.is_cancelled() {
+            durable.borrow_and_update();
+            match reader.next() {
+                Ok(Some(entry)) => {
+                    backoff.reset();
+                    let wanted = entry.kind == Kind::Accepted && !entry.carried;
+                    if wanted && entry.id >= new && !self.admit(&entry) {
+                        return;
+                    }
+                    self.reading().position = reader.position();
+                }
+                Ok(None) => {
+                    let stopped = self.runtime.block_on(async {
+                        tokio::select! {
+                            () = self.stop.cancelled() => true,
+                            changed = durable.changed() => changed.is_err(),
+                        }
+                    });
+                    if stopped {
+                        return;
+                    }
+                }
+                // The next call goes on behind it.
+                Err(ReadError::Corrupt(damage)) => Event::damage(&damage).emit(),
+                Err(ReadError::Dropped { .. } | ReadError::NoEntry(_)) => {}
+                // The next call tries the same place again.
+                Err(ReadError::Disk(error)) => {
+                    Event::DiskUnreadable { error: &error }.emit();
+                    self.pause(backoff.wait());
+                }
+            }
+        }
+    }
+
+    fn pause(&self, length: Duration) {
+        self.runtime.block_on(async {
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = tokio::time::sleep(length) => {}
+            }
+        });
+    }
+
+    /// What a restart finds: first the parked, with what they hold back, then everything else that
+    /// is not settled, in the order of the journal and edits in the place of what they are of.
+    /// False when stopped before the end.
+    fn take_up(self: &Arc<Self>, ledger: &Ledger, below: MessageId) -> bool {
+        for (id, open) in &ledger.open {
+            if open.state == State::Parked {
+                let place = ledger.edits.get(id).map_or(*id, |edit| edit.place);
+                self.block_parked(*id, place, open);
+            }
+        }
+        {
+            let mut released = self.released();
+            for (id, again) in &ledger.again {
+                let left = self.events_left(MessageId(*id));
+                released.insert(*id, Released { again: *again, left });
+            }
+        }
+        let mut edits: BTreeMap<(u64, u64), ()> =
+            ledger.edits.iter().map(|(id, edit)| ((edit.place, *id), ())).collect();
+        let parked = |id: u64| ledger.open.get(&id).is_some_and(|open| open.state == State::Parked);
+        for entry in self.journal.unsettled_entries(below) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(ReadError::Corrupt(damage)) => {
+                    Event::damage(&damage).emit();
+                    continue;
+                }
+                Err(ReadError::Disk(error)) => {
+                    Event::DiskUnreadable { error: &error }.emit();
+                    continue;
+                }
+                Err(ReadError::Dropped { .. } | ReadError::NoEntry(_)) => continue,
+            };
+            while let Some(first) = edits.first_entry()
+                && first.key().0 < entry.id.0
+            {
+                let (_, id) = *first.key();
+                first.remove();
+                let found = self.journal.find(MessageId(id));
+                if !parked(id)
+                    && let Ok(Some(edit)) = found
+                    && !self.take_up_one(&edit, ledger)
+                {
+                    return false;
+                }
+            }
+            let early = ledger.edits.contains_key(&entry.id.0);
+            if !early && !parked(entry.id.0) && !self.take_up_one(&entry, ledger) {
+                return false;
+            }
+        }
+        // Edits of what came last.
+        for ((_, id), ()) in edits {
+            if !parked(id)
+                && let Ok(Some(edit)) = self.journal.find(MessageId(id))
+                && !self.take_up_one(&edit, ledger)
+            {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn block_parked(&self, id: u64, place_of: u64, open: &Open) {
+        let place = Position::START;
+        if place_of != id {
+            self.stand_in(place_of, place_of, MessageId(id), place);
+        }
+        self.runtime.block_on(self.block(MessageId(id), place, &open.holds));
+    }
+
+    /// An edit stands where the first of its row of edits stood, whatever its own id is.
+    fn stand_in(&self, of: u64, place_of: u64, edit: MessageId, place: Position) {
+        if !self.held().replace(of, edit.0, place.to_bytes()) {
+            self.runtime.block_on(self.block(MessageId(place_of), place, &[]));
+            self.held().replace(place_of, edit.0, place.to_bytes());
+        }
+    }
+
+    fn take_up_one(self: &Arc<Self>, entry: &Entry, ledger: &Ledger) -> bool {
+        if self.journal.is_settled(entry.id) {
+            return true;
+        }
+        let Some(open) = ledger.open.get(&entry.id.0) else { return self.admit(entry) };
+        let Some((head, frame)) = self.accepted(entry) else { return true };
+        let Some(recorded) = self.recorded(entry.id, open) else {
+            // Never run again, never settle: one id must not have two contents.
+            Event::OutcomeUnreadable { message: entry.id.0 }.emit();
+            return true;
+        };
+        self.begin(entry, head, frame, Some(recorded), Verdict::First)
+    }
+
+    /// Takes a message that has no outcome; false when stopped before that.
+    fn admit(self: &Arc<Self>, entry: &Entry) -> bool {
+        if self.journal.is_settled(entry.id) {
+            return true;
+        }
+        let Some((head, frame)) = self.accepted(entry) else { return true };
+        if let Some(edit) = head.edit.clone() {
+            return self.supersede(entry, &head, &edit)
+                && self.begin(entry, head, frame, None, Verdict::First);
+        }
+        let verdict = self.judge(entry.id, &head, &frame);
+        if let Verdict::Copy { of } = verdict {
+            self.copy(entry.id, head, of);
+            return true;
+        }
+        self.begin(entry, head, frame, None, verdict)
+    }
+
+    /// What the message is to those before it; remembered from then on.
+    pub(crate) fn judge(&self, id: MessageId, head: &Accepted, frame: &Bytes) -> Verdict {
+        match self.plan.get().channels.get(&head.channel) {
+            Some(channel) if head.edit.is_none() => {
+                let mut reading = self.reading();
+                let (journal, plan) = (&self.journal, &channel.duplicates);
+                duplicates::judge(&mut reading.seen, journal, plan, id.0, head, frame)
+            }
+            _ => Verdict::First,
+        }
+    }
+
+    /// A copy gets its own small entry and is not processed.
+    fn copy(self: &Arc<Self>, id: MessageId, head: Accepted, of: u64) {
+        let this = self.clone();
+        self.flight().enter(id.0, &head.channel, head.received);
+        self.spawn(async move {
+            let mut change = StateChange::new(head.channel, head.received, State::Duplicate);
+            change.duplicate_of = Some(of);
+            if this.settle(id, &change).await.is_ok() {
+                Event::Duplicate { channel: &change.channel, message: id.0, of }.emit();
+            }
+            this.flight().leave(id.0);
+        });
+    }
+
+    /// An edit takes the place of what it is of; false when that could not be recorded.
+    fn supersede(self: &Arc<Self>, entry: &Entry, head: &Accepted, edit: &EditOf) -> bool {
+        let of = MessageId(edit.of);
+        if !self.journal.is_settled(of) {
+            let received = match self.journal.find(of) {
+                Ok(Some(original)) => {
+                    self.accepted(&original).map_or(head.received, |(head, _)| head.received)
+                }
+                _ => head.received,
+            };
+            let mut change = StateChange::new(head.channel.clone(), received, State::Superseded);
+            change.superseded_by = Some(entry.id.0);
+            // Durable first: otherwise a crash might leave both to be delivered.
+            if self.runtime.block_on(self.settle(of, &change)).is_err() {
+                return false;
+            }
+        }
+        self.stand_in(edit.of, edit.place, entry.id, entry.position);
+        self.held().unblock(entry.id.0);
+        true
+    }
+
+    fn accepted(&self, entry: &Entry) -> Option<(Accepted, Bytes)> {
+        match entry::decode::<Accepted>(&entry.body) {
+            // A copy, because the entry is a slice of a larger read that it would keep in memory.
+            Ok((head, frame)) => Some((head, Bytes::copy_from_slice(&frame))),
+            Err(_) => {
+                Event::OutcomeUnreadable { message: entry.id.0 }.emit();
+                None
+            }
+        }
+    }
+
+    /// Identifies a message and queues it behind what its patients have under way; false when
+    /// stopped before there was room for it.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        entry: &Entry,
+        head: Accepted,
+        frame: Bytes,
+        recorded: Option<Recorded>,
+        verdict: Verdict,
+    ) -> bool {
+        let Some(room) = self.runtime.block_on(self.room(frame.len())) else { return false };
+        let channel = self.plan.get().channels.get(&head.channel).cloned();
+        let identified = match &channel {
+            Some(channel) => {
+                let identify = AssertUnwindSafe(|| process::identify(channel, frame.clone()));
+                catch_unwind(identify).unwrap_or_else(|_| Identified::parked(frame, "internal"))
+            }
+            None => Identified::parked(frame, "channel.unknown"),
+        };
+        let patients = identified.keys.clone();
+        let keys = match &channel {
+            Some(channel) => scope::run_keys(channel, &patients, identified.about_identity),
+            None => patients.clone(),
+        };
+        let work = Work {
+            id: entry.id,
+            place: entry.position,
+            channel,
+            patients,
+            task: recorded.map_or(Task::Transform(identified), Task::Publish),
+            again: self.released().get(&entry.id.0).cloned(),
+            found: if verdict == Verdict::Differs { vec!["control-id.reused"] } else { Vec::new() },
+            repeated: verdict == Verdict::Anew,
+            head,
+            _room: room,
+        };
+        self.flight().enter(entry.id.0, &work.head.channel, work.head.received);
+        let ready = self.order().admit(entry.id.0, keys, work);
+        if let Some(work) = ready {
+            self.enqueue(work);
+        }
+        true
+    }
+
+    /// The outcome of a message that is not settled.
+    pub(crate) fn recorded(&self, id: MessageId, open: &Open) -> Option<Recorded> {
+        let at: Position = open.outcome.parse().ok()?;
+        if let Ok(entry) = self.journal.read(at)
+            && let Ok((outcome, payload)) = entry::decode::<Outcome>(&entry.body)
+        {
+            let payload = Bytes::copy_from_slice(&payload);
+            return Some(Recorded { outcome, payload, at, receipts: 0 });
+        }
+        // Retention may have carried it forward.
+        let about = self.journal.records_about(id, None).ok()?;
+        let entry = about.into_iter().rfind(|entry| entry.kind == Kind::Outcome)?;
+        let (outcome, payload) = entry::decode::<Outcome>(&entry.body).ok()?;
+        let payload = Bytes::copy_from_slice(&payload);
+        Some(Recorded { outcome, payload, at: entry.position, receipts: 0 })
+    }
+
+    /// The ids of the events of a message's outcomes so far.
+    fn events_left(&self, id: MessageId) -> Vec<uuid::Uuid> {
+        let about = self.journal.records_about(id, None).unwrap_or_default();
+        let outcomes = about.iter().filter(|entry| entry.kind == Kind::Outcome);
+        outcomes
+            .filter_map(|entry| entry::decode::<Outcome>(&entry.body).ok())
+            .flat_map(|(outcome, _)| outcome.events)
+            .filter_map(|event| event.id.parse().ok())
+            .collect()
+    }
+}

@@ -1,0 +1,140 @@
+//! What a parked message holds back, and what a message has to wait for.
+//!
+//! What waits depends on the class of the reason: what one script could not do concerns its channel,
+//! what is unclear about the person concerns every channel, and what is odd about the message alone
+//! concerns nobody else.
+
+use std::sync::Arc;
+
+use crate::config::channel::{OnError, Order};
+use crate::hold::HoldKey;
+use crate::order::OrderKey;
+use crate::plan::ChannelPlan;
+
+/// Who waits behind a parked message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Nobody: unknown trigger, no identifier, too large.
+    Nobody,
+    /// Later messages of the same channel for the same patient: script, limit, table, structure,
+    /// publish, and whatever a script names itself.
+    Channel,
+    /// Later messages of every channel for the same patient: identity, merge, sensitivity.
+    Everywhere,
+}
+
+/// The scope of a reason code.
+pub fn scope(reason: &str) -> Scope {
+    match reason.split('.').next().unwrap_or_default() {
+        _ if reason == "identity.none" => Scope::Nobody,
+        "trigger" | "too-large" => Scope::Nobody,
+        "identity" | "merge" | "sensitive" | "sensitivity" => Scope::Everywhere,
+        _ => Scope::Channel,
+    }
+}
+
+/// What a message of `channel` holds back while it is parked for `reason`. `channel` is absent when
+/// channels.yaml no longer names it: then the patients wait as they would by default.
+pub(crate) fn holds(
+    channel: Option<&ChannelPlan>,
+    name: &str,
+    reason: &str,
+    patients: &[OrderKey],
+) -> Vec<HoldKey> {
+    let on_error = channel.map_or(OnError::HoldPatient, |channel| channel.on_error);
+    let ordered = channel.is_none_or(|channel| channel.order != Order::None);
+    let name: Arc<str> = name.into();
+    let mut holds: Vec<HoldKey> = match (scope(reason), on_error) {
+        (Scope::Nobody, _) => return Vec::new(),
+        (Scope::Everywhere, _) => everywhere(patients),
+        (Scope::Channel, OnError::HoldPatient) if ordered => {
+            let own = |patient: &OrderKey| HoldKey::ChannelPatient(name.clone(), patient.clone());
+            patients.iter().map(own).collect()
+        }
+        (Scope::Channel, _) => Vec::new(),
+    };
+    if on_error == OnError::StopChannel {
+        holds.push(HoldKey::Channel(name));
+    }
+    holds
+}
+
+/// What a message has to wait for.
+#[derive(Debug)]
+pub(crate) struct Waits {
+    /// Held as well by whatever waits: later messages of the channel must not pass it.
+    pub(crate) own: Vec<HoldKey>,
+    /// Waited for when somebody holds them.
+    pub(crate) others: Vec<HoldKey>,
+}
+
+/// What a message of `channel` about `patients` has to wait for.
+pub(crate) fn waits(channel: &ChannelPlan, patients: &[OrderKey]) -> Waits {
+    let name: Arc<str> = channel.name.as_str().into();
+    let own = match channel.order {
+        Order::None => Vec::new(),
+        Order::Patient | Order::Channel => patients
+            .iter()
+            .map(|patient| HoldKey::ChannelPatient(name.clone(), patient.clone()))
+            .collect(),
+    };
+    let mut others = everywhere(patients);
+    others.push(HoldKey::Channel(name));
+    Waits { own, others }
+}
+
+/// What holds back everything of these patients: also while an event of theirs finds no queue.
+pub(crate) fn everywhere(patients: &[OrderKey]) -> Vec<HoldKey> {
+    patients.iter().map(|patient| HoldKey::Patient(patient.clone())).collect()
+}
+
+/// The keys under which a message runs: one message at a time holds each. What changes whom a
+/// number belongs to waits for its patients whatever the channel says.
+pub(crate) fn run_keys(
+    channel: &ChannelPlan,
+    patients: &[OrderKey],
+    about_identity: bool,
+) -> Vec<OrderKey> {
+    match channel.order {
+        Order::None if about_identity => patients.to_vec(),
+        Order::Patient => patients.to_vec(),
+        Order::Channel => {
+            let channel = OrderKey::from(format!("channel:{}", channel.name));
+            patients.iter().cloned().chain([channel]).collect()
+        }
+        Order::None => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_class_of_the_reason_says_who_waits() {
+        for (reason, expected) in [
+            ("script.error", Scope::Channel),
+            ("limit.operations", Scope::Channel),
+            ("table.miss", Scope::Channel),
+            ("structure", Scope::Channel),
+            ("publish.too-large", Scope::Channel),
+            ("overloaded", Scope::Channel),
+            ("what-a-script-calls-it", Scope::Channel),
+            ("identity.two-numbers", Scope::Everywhere),
+            ("merge.unsupported", Scope::Everywhere),
+            ("sensitive.unsupported", Scope::Everywhere),
+            ("identity.none", Scope::Nobody),
+            ("trigger.unknown", Scope::Nobody),
+            ("too-large", Scope::Nobody),
+        ] {
+            assert_eq!(scope(reason), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn whom_a_removed_channel_parked_still_waits() {
+        let patient = OrderKey::from("local:1");
+        let holds = holds(None, "pas", "channel.unknown", std::slice::from_ref(&patient));
+        assert_eq!(holds, [HoldKey::ChannelPatient("pas".into(), patient)]);
+    }
+}

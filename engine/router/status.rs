@@ -1,0 +1,128 @@
+//! One screen: how the engine is, and why somebody should look.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use crate::publish::BrokerHealth;
+use crate::sums::Sums;
+
+/// The status page.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Of the binary.
+    pub version: &'static str,
+    /// Of the configuration.
+    pub configversion: String,
+    /// RFC 3339 in UTC.
+    pub started: String,
+    /// RFC 3339 in UTC.
+    pub now: String,
+    /// In the order of their names.
+    pub channels: Vec<ChannelStatus>,
+    /// The sums of all channels.
+    pub total: Sums,
+    /// Frames answered negatively since start.
+    pub refused: u64,
+    /// Messages in memory on their way.
+    pub in_flight: usize,
+    /// Messages that wait on disk behind a parked one.
+    pub held: u64,
+    /// Messages with an event that the broker does not take now.
+    pub retrying: usize,
+    /// Since when the oldest of them is tried, RFC 3339 in UTC.
+    pub retrying_since: Option<String>,
+    /// Age of the oldest message that waits for delivery, in seconds.
+    pub oldest_pending: Option<i64>,
+    /// Where events leave.
+    pub broker: BrokerHealth,
+    /// The journal on disk.
+    pub journal: JournalStatus,
+    /// What can be found.
+    pub archive: ArchiveStatus,
+    /// Why somebody should look, in words; empty when all is well.
+    pub attention: Vec<String>,
+}
+
+/// One channel on the status page.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChannelStatus {
+    /// Its name.
+    pub name: String,
+    /// Its bound address.
+    pub listener: Option<SocketAddr>,
+    /// Messages of the last minute.
+    pub last_minute: u64,
+    /// Peers connected to its listener now.
+    pub connections: usize,
+    /// Its sums.
+    #[serde(flatten)]
+    pub sums: Sums,
+    /// Frames its listener answered negatively since start.
+    pub refused: u64,
+    /// Parked messages by reason code.
+    pub reasons: BTreeMap<String, u64>,
+    /// Messages that wait on disk behind a parked one.
+    pub held: u64,
+    /// When its last message came, RFC 3339 in UTC.
+    pub last: Option<String>,
+    /// Age of its oldest message in memory, in seconds.
+    pub oldest_pending: Option<i64>,
+    /// How long its oldest parked message is parked, in seconds.
+    pub oldest_parked: Option<i64>,
+    /// What an operator stopped: `intake`, `delivery`.
+    pub paused: Vec<&'static str>,
+}
+
+/// The journal on the status page.
+#[derive(Clone, Debug, Serialize)]
+pub struct JournalStatus {
+    /// Files.
+    pub volumes: usize,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// Whether new messages can be stored.
+    pub intake_open: bool,
+    /// Damaged parts that the last start met.
+    pub damage: usize,
+}
+
+/// The archive on the status page.
+#[derive(Clone, Debug, Serialize)]
+pub struct ArchiveStatus {
+    /// How far it is behind the journal, in seconds; 0 when it has caught up.
+    pub lag: i64,
+}
+
+pub(crate) fn attention(status: &Status) -> Vec<String> {
+    let mut all = Vec::new();
+    if status.total.counts.parked > 0 {
+        all.push(format!("{} parked: see tieline parked", status.total.counts.parked));
+    }
+    for channel in &status.channels {
+        for side in &channel.paused {
+            all.push(format!("{}: {side} is paused: tieline resume", channel.name));
+        }
+    }
+    if !status.broker.connected {
+        all.push("the broker is not connected: events wait on disk".to_owned());
+    }
+    if status.broker.unroutable > 0 {
+        let count = status.broker.unroutable;
+        all.push(format!("{count} unroutable: a subscriber's queue is not bound"));
+    }
+    if !status.journal.intake_open {
+        all.push("disk is full: nothing is acknowledged".to_owned());
+    }
+    if status.journal.damage > 0 {
+        all.push(format!("{} damaged parts of the journal: see the log", status.journal.damage));
+    }
+    if let Some(trouble) = &status.broker.trouble {
+        all.push(format!("broker: {trouble}"));
+    }
+    if !status.total.counts.balance() {
+        all.push("the ledger does not balance".to_owned());
+    }
+    all
+}

@@ -1,0 +1,194 @@
+//! What must wait behind a parked message leaves memory, and comes back when it is free.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use journal::entry::{MessageId, Position};
+use tokio::sync::mpsc;
+
+use crate::delivery::Delivery;
+use crate::duplicates::Verdict;
+use crate::entry::{self, Accepted};
+use crate::event::Event;
+use crate::hold::HoldKey;
+use crate::publish::Publisher;
+use crate::scope;
+use crate::work::{Released, Work};
+
+/// How long a message waits for the held index when that cannot be written.
+const UNWRITABLE: Duration = Duration::from_secs(1);
+
+/// What the held index is told by those who decide.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// A waiting message may run.
+    Freed { id: MessageId, place: Position },
+    /// A parked message is processed again.
+    Release { id: MessageId, released: Released },
+    /// A parked message was settled by a person.
+    Gone { id: MessageId },
+    /// The messages of a channel wait.
+    Pause { channel: String },
+    /// They run again.
+    Resume { channel: String },
+}
+
+impl<P: Publisher> Delivery<P> {
+    /// Gives the message back if it may run; else it goes to wait on disk.
+    pub(crate) fn unless_held(self: &Arc<Self>, work: Work) -> Option<Work> {
+        let Some(channel) = work.channel.as_ref() else { return Some(work) };
+        let waits = {
+            let mut held = self.held();
+            if held.keys() == 0 {
+                Ok(false)
+            } else {
+                let waits = scope::waits(channel, &work.patients);
+                held.wait(work.id.0, work.place.to_bytes(), &waits.own, &waits.others)
+            }
+        };
+        match waits {
+            Ok(false) => Some(work),
+            Ok(true) => {
+                self.flight().hold(&work.head.channel, entry::is_result(&work.head.message_type));
+                self.leave(work.id);
+                None
+            }
+            Err(error) => {
+                // On a full disk, say: it keeps its place and asks again.
+                Event::HeldUnwritable { error: &error }.emit();
+                let this = self.clone();
+                self.spawn(async move {
+                    tokio::time::sleep(UNWRITABLE).await;
+                    this.enqueue(work);
+                });
+                None
+            }
+        }
+    }
+
+    /// Obeys until stopped. Blocks; give it a thread.
+    pub(crate) fn obey(self: &Arc<Self>, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let mut paused = BTreeSet::new();
+        loop {
+            let next = self.runtime.block_on(async {
+                tokio::select! {
+                    () = self.stop.cancelled() => None,
+                    next = commands.recv() => next,
+                }
+            });
+            let more = match next {
+                None => return,
+                Some(Command::Freed { id, place }) => {
+                    let more = self.come_back(id, Some(place));
+                    self.returning.fetch_sub(1, Ordering::Relaxed);
+                    more
+                }
+                Some(Command::Release { id, released }) => {
+                    self.released().insert(id.0, released);
+                    // What stands before it gives it back when it is done.
+                    let now = self.held().unblock(id.0);
+                    !now || self.come_back(id, None)
+                }
+                Some(Command::Gone { id }) => {
+                    self.reading().seen.void(id.0);
+                    self.runtime.block_on(self.free(id));
+                    true
+                }
+                Some(Command::Pause { channel }) => {
+                    paused.insert(channel);
+                    self.runtime.block_on(self.pause_channels(&paused));
+                    true
+                }
+                Some(Command::Resume { channel }) => {
+                    paused.remove(&channel);
+                    self.runtime.block_on(self.free(MessageId::NONE));
+                    self.runtime.block_on(self.pause_channels(&paused));
+                    true
+                }
+            };
+            if !more {
+                return;
+            }
+        }
+    }
+
+    /// No message has id 0, and it stands before all of them.
+    async fn pause_channels(&self, paused: &BTreeSet<String>) {
+        let holds: Vec<HoldKey> =
+            paused.iter().map(|channel| HoldKey::Channel(channel.as_str().into())).collect();
+        if !holds.is_empty() {
+            self.block(MessageId::NONE, Position::START, &holds).await;
+        }
+    }
+
+    fn come_back(self: &Arc<Self>, id: MessageId, place: Option<Position>) -> bool {
+        if self.journal.is_settled(id) {
+            self.runtime.block_on(self.free(id));
+            return true;
+        }
+        let found = place.and_then(|place| self.journal.read(place).ok());
+        let found = found.or_else(|| self.journal.find(id).ok().flatten());
+        let decoded = found
+            .as_ref()
+            .and_then(|entry| entry::decode::<Accepted>(&entry.body).ok().map(|d| (entry, d)));
+        let Some((entry, (head, frame))) = decoded else {
+            // It stays pending and holds its place; a restart tries again.
+            Event::OutcomeUnreadable { message: id.0 }.emit();
+            return true;
+        };
+        if place.is_some() {
+            self.flight().release(&head.channel, entry::is_result(&head.message_type));
+        }
+        let frame = Bytes::copy_from_slice(&frame);
+        let verdict = match self.judge(id, &head, &frame) {
+            // It was none when it was read first, and waited since.
+            Verdict::Copy { .. } => Verdict::First,
+            verdict => verdict,
+        };
+        self.begin(entry, head, frame, None, verdict)
+    }
+
+    /// Holds back what must not pass this message. While the index cannot be written, on a full disk,
+    /// say, the caller keeps what it holds.
+    pub(crate) async fn block(&self, id: MessageId, place: Position, holds: &[HoldKey]) {
+        loop {
+            let blocked = self.held().block(id.0, place.to_bytes(), holds);
+            match blocked {
+                Ok(()) => return,
+                Err(error) if self.unwritable(&error).await => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// The message is done: what waited behind it alone may run.
+    pub(crate) async fn free(&self, id: MessageId) {
+        loop {
+            let freed = self.held().free(id.0);
+            match freed {
+                Ok(freed) => {
+                    for (id, place) in freed {
+                        self.returning.fetch_add(1, Ordering::Relaxed);
+                        let place = Position::from_bytes(place);
+                        drop(self.commands.send(Command::Freed { id: MessageId(id), place }));
+                    }
+                    return;
+                }
+                Err(error) if self.unwritable(&error).await => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Waits a little; false when stopped.
+    async fn unwritable(&self, error: &std::io::Error) -> bool {
+        Event::HeldUnwritable { error }.emit();
+        tokio::select! {
+            () = self.stop.cancelled() => false,
+            () = tokio::time::sleep(UNWRITABLE) => true,
+        }
+    }
+}
