@@ -5,16 +5,16 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use bytes::Bytes;
 use archive::page::Page;
 use archive::query::Query;
+use bytes::Bytes;
 use hl7::header::Header;
 use router::config::load::{self, Loaded};
 use router::config::overrides::Overrides;
 use router::entry::State;
-use router::handle::Handle;
 use router::feed::Cursor;
 use router::found::Row;
+use router::handle::Handle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::arguments::DemoArgs;

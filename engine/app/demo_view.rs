@@ -8,9 +8,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use bytes::Bytes;
+use router::found::Row;
 use router::ledger::Ledger;
 use router::sums::Counts;
-use router::found::Row;
 use serde::Deserialize;
 
 use crate::output::{Output, OutputError};
