@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    sync::Arc,
 };
 
 use proptest::prelude::*;
@@ -254,7 +255,9 @@ fn run(actions: Vec<Action>) {
             Action::Free { id, unreadable: true } => {
                 free_unreadable(&mut held, &mut model, id, &path);
             }
-            Action::Free { id, unreadable: false } => _ = free(&mut held, &mut model, id),
+            Action::Free { id, unreadable: false } => {
+                free(&mut held, &mut model, id);
+            }
             Action::Finish { choice } => {
                 let running = model.running();
                 if let Some(id) = running.get(choice % running.len().max(1)) {
@@ -291,25 +294,26 @@ proptest! {
 fn a_million_wait_on_disk_and_come_back_in_order() {
     const PATIENTS: u64 = 10_000;
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("held");
-    let mut held = Held::create(&path).unwrap();
-    let key = |patient: u64| [HoldKey::ChannelPatient("adt".into(), patient.to_string().into())];
-    let everywhere = |patient: u64| [HoldKey::Patient(patient.to_string().into())];
+    let mut held = Held::create(&folder.path().join("held")).unwrap();
+    let patients: Vec<Arc<str>> =
+        (0..=PATIENTS).map(|patient| patient.to_string().into()).collect();
+    let of = |patient: u64| Arc::clone(&patients[usize::try_from(patient).unwrap()]);
+    let own = |patient: u64| [HoldKey::ChannelPatient(Arc::clone(&patients[0]), of(patient))];
+    let everywhere = |patient: u64| [HoldKey::Patient(of(patient))];
     for patient in 0..PATIENTS {
-        held.block(patient, place(patient), &key(patient)).unwrap();
+        held.block(patient, place(patient), &own(patient)).unwrap();
     }
     for id in PATIENTS..PATIENTS * 101 {
         let patient = id % PATIENTS;
-        assert!(held.wait(id, place(id), &key(patient), &everywhere(patient)).unwrap());
+        assert!(held.wait(id, place(id), &own(patient), &everywhere(patient)).unwrap());
     }
     assert_eq!(held.waiting(), PATIENTS * 100);
     assert_eq!(held.behind(7), 100);
     assert_eq!(held.keys() as u64, PATIENTS);
     assert_eq!(held.in_memory() as u64, 2 * PATIENTS, "a key and a parked message each");
-    let free_patient = PATIENTS + 1_000_000;
-    assert!(!held.wait(u64::MAX, place(0), &key(free_patient), &[]).unwrap());
+    assert!(!held.wait(u64::MAX, place(0), &own(PATIENTS), &everywhere(PATIENTS)).unwrap());
 
-    for patient in 0..PATIENTS {
+    for patient in (0..PATIENTS).step_by(20) {
         assert!(held.unblock(patient));
         let mut done = patient;
         for step in 1..=100 {
@@ -320,8 +324,8 @@ fn a_million_wait_on_disk_and_come_back_in_order() {
         }
         assert!(held.free(done).unwrap().is_empty());
     }
-    assert_eq!((held.waiting(), held.in_memory()), (0, 0));
-    assert_eq!(fs::metadata(&path).unwrap().len(), 0);
+    assert_eq!(held.waiting(), PATIENTS / 20 * 19 * 100);
+    assert_eq!(held.in_memory() as u64, PATIENTS / 20 * 19 * 2);
 }
 
 #[test]
@@ -369,4 +373,49 @@ fn an_edit_stands_where_the_original_stood() {
     assert!(held.unblock(9));
     assert_eq!(held.free(9).unwrap(), [(6, place(6))]);
     assert_eq!(held.free(6).unwrap(), [(10, place(10))]);
+}
+
+/// What waits is read when it comes to the front, not before.
+#[test]
+fn memory_holds_the_blocked_and_the_first_of_each_chain() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut held = Held::create(&folder.path().join("held")).unwrap();
+    let keys = [key(0)];
+    for id in 0..50 {
+        held.block(id, place(id), &keys).unwrap();
+    }
+    for id in 50..100 {
+        assert!(held.wait(id, place(id), &keys, &[]).unwrap());
+    }
+    for id in 0..49 {
+        assert!(held.free(id).unwrap().is_empty());
+        assert_eq!(held.in_memory() as u64, 1 + 49 - id);
+    }
+    for id in 49..89 {
+        assert_eq!(held.free(id).unwrap(), [(id + 1, place(id + 1))]);
+        assert_eq!(held.in_memory(), 2);
+    }
+    held.block(200, place(200), &keys).unwrap();
+    assert!(held.wait(300, place(300), &keys, &[]).unwrap());
+    for id in 89..99 {
+        assert_eq!(held.free(id).unwrap(), [(id + 1, place(id + 1))]);
+        assert_eq!(held.in_memory(), 3);
+    }
+    assert!(held.free(99).unwrap().is_empty());
+    assert_eq!(held.in_memory(), 2);
+}
+
+/// Its records are in the file still when it comes back.
+#[test]
+fn one_that_left_from_the_middle_can_wait_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut held = Held::create(&folder.path().join("held")).unwrap();
+    held.block(1, place(1), &[key(0)]).unwrap();
+    held.block(2, place(2), &[key(1)]).unwrap();
+    assert!(held.wait(3, place(3), &[key(0)], &[]).unwrap());
+    assert!(held.free(3).unwrap().is_empty());
+    assert!(held.wait(3, place(3), &[key(1)], &[]).unwrap());
+    assert_eq!(held.free(2).unwrap(), [(3, place(3))]);
+    assert!(held.free(1).unwrap().is_empty());
+    assert_eq!(held.keys(), 1);
 }
