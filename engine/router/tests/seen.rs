@@ -306,7 +306,9 @@ fn what_is_void_stays_void_when_the_clock_went_back_in_between() {
         seen.save().unwrap();
         seen = Seen::open(folder.path(), Some(&mark)).unwrap();
         seen.note(sighting);
-        void.into_iter().for_each(|id| seen.void(id));
+        if let Some(id) = void {
+            seen.void(id);
+        }
         mark = seen.save().unwrap();
     };
     in_another_file(at(2, 4000), Some(1));
