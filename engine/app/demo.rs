@@ -5,13 +5,17 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use archive::page::Page;
+use archive::query::Query;
 use bytes::Bytes;
 use hl7::header::Header;
 use router::config::load::{self, Loaded};
 use router::config::overrides::Overrides;
 use router::entry::State;
+use router::feed::Cursor;
+use router::found::Row;
 use router::handle::Handle;
-use router::query::{Cursor, Filter, Row};
+use router::ledger::Ledger;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::arguments::DemoArgs;
@@ -25,6 +29,8 @@ use crate::sample_world::{self, Sample};
 
 /// How long anything in the demonstration may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Rows of one control id that are looked at: channels may use the same ones.
+const ROWS: usize = 100;
 /// Between two samples, so that a visitor can follow.
 const PACE: Duration = Duration::from_millis(350);
 
@@ -77,12 +83,14 @@ async fn once(running: &Running, samples: &[Sample]) -> Result<Exit> {
         output.bytes_line(event)?;
     }
     let played = compare(&engine, samples, answers)?;
-    let ledger = engine.ledger();
+    let ledger = engine.ask(Clone::clone);
     demo_view::sum_up(&played, &ledger)?;
     let expected = played.iter().all(Played::as_expected);
-    let balanced =
-        ledger.channels.values().all(router::ledger::Sums::balance) && ledger.total().pending == 0;
-    Ok(Exit::well_if(expected && balanced))
+    Ok(Exit::well_if(expected && balances(&ledger)))
+}
+
+fn balances(ledger: &Ledger) -> bool {
+    ledger.channels.values().all(|book| book.total.counts.balance())
 }
 
 /// Plays one sample after another, shows what becomes of each, and stays.
@@ -99,7 +107,7 @@ async fn visit(running: &Running, loaded: &Loaded, samples: &[Sample]) -> Result
         settled(&engine).await?;
         let (events, behind) = all_events(&engine, cursor);
         cursor = behind;
-        let row = row_of(&engine, sample);
+        let row = row_of(&engine, sample)?;
         demo_view::show(&mut output, sample, &answer, row.as_ref(), &events)?;
         answers.push(answer);
         tokio::select! {
@@ -111,7 +119,7 @@ async fn visit(running: &Running, loaded: &Loaded, samples: &[Sample]) -> Result
         }
     }
     let played = compare(&engine, samples, answers)?;
-    demo_view::sum_up(&played, &engine.ledger())?;
+    demo_view::sum_up(&played, &engine.ask(Clone::clone))?;
     demo_view::farewell(&mut output, running.console(), &engine.addresses(), &loaded.data)?;
     follow(&engine, &mut output, cursor).await
 }
@@ -157,11 +165,11 @@ async fn play(
     }
 }
 
-/// Waits until nothing is runnable or retrying.
+/// Waits until nothing is runnable or retrying; what waits behind a parked message may wait.
 async fn settled(engine: &Handle) -> Result<()> {
     let mut changes = engine.changes();
     let deadline = Instant::now() + PATIENCE;
-    while engine.status().in_flight > 0 || engine.ledger().total().pending > 0 {
+    while engine.moves() || engine.status().retrying > 0 {
         if Instant::now() > deadline {
             bail!("messages are still pending after {} s", PATIENCE.as_secs());
         }
@@ -188,10 +196,11 @@ fn control_id(sample: &Sample) -> Option<String> {
     Header::from_frame(&sample.message).ok().map(|header| header.control_id_text())
 }
 
-fn row_of(engine: &Handle, sample: &Sample) -> Option<Row> {
-    let wanted = control_id(sample)?;
-    let filter = Filter { channel: Some(sample.channel.clone()), limit: 1000, ..Filter::default() };
-    engine.messages(&filter).into_iter().rev().find(|row| row.control_id == wanted)
+fn row_of(engine: &Handle, sample: &Sample) -> Result<Option<Row>> {
+    let Some(wanted) = control_id(sample) else { return Ok(None) };
+    let rows = engine.messages(&Query::control_id(&wanted), &Page::newest(ROWS));
+    let rows = rows.context("the demonstration's archive cannot be read")?;
+    Ok(rows.into_iter().find(|row| row.channel == sample.channel))
 }
 
 /// What became of each sample, beside what was expected.
@@ -203,25 +212,27 @@ fn compare(engine: &Handle, samples: &[Sample], answers: Vec<String>) -> Result<
         types.entry(event.correlationid.clone()).or_default().push(event.short_type());
     }
     let played = samples.iter().zip(answers).map(|(sample, ack)| {
-        let row = row_of(engine, sample);
+        let row = row_of(engine, sample)?;
         let id = control_id(sample).unwrap_or_default();
-        Played {
+        Ok(Played {
             channel: sample.channel.clone(),
             file: sample.file.clone(),
             expected: sample.expected.clone(),
             found: sample_world::Expected {
                 ack,
-                state: row.as_ref().map_or("refused", |row| row.state.as_str()).to_owned(),
+                state: row.as_ref().map_or("refused", demo_view::state).to_owned(),
                 reason: row.and_then(|row| row.reason),
                 events: types.get(&id).cloned().unwrap_or_default(),
             },
-        }
+        })
     });
-    Ok(played.collect())
+    played.collect()
 }
 
 impl Played {
-    pub(crate) fn is_parked(&self) -> bool {
-        self.found.state == State::Parked.as_str()
+    /// Whether a person has to look at it, or it waits behind one of those.
+    pub(crate) fn is_kept(&self) -> bool {
+        let state = self.found.state.as_str();
+        state == State::Parked.as_str() || state == demo_view::HELD || state == "refused"
     }
 }

@@ -8,14 +8,25 @@ use std::path::Path;
 
 use anyhow::Result;
 use bytes::Bytes;
+use router::found::Row;
 use router::ledger::Ledger;
-use router::query::Row;
 use serde::Deserialize;
 
 use crate::output::{Output, OutputError};
 use crate::paint::Paint;
 use crate::sample_world::{Expected, Sample};
 use crate::table::{Column, Table};
+
+/// What a pending message waits for that waits behind a parked one.
+pub(crate) const HELD: &str = "held";
+
+/// Where a message stands; of a pending one, whether it is held.
+pub(crate) fn state(row: &Row) -> &str {
+    match row.detail.as_deref() {
+        Some(HELD) if row.state == "pending" => HELD,
+        _ => &row.state,
+    }
+}
 
 /// A sample that was played.
 #[derive(Debug)]
@@ -102,9 +113,12 @@ pub(crate) fn show(
     output.line(format!("{:<14} {kind:<8} {code}  {}", sample.channel, paint.faint(name)))?;
     match row {
         Some(row) if row.events == 0 => {
-            let state = row.state.as_str();
-            let reason = row.reason.as_deref().unwrap_or("");
-            output.line(format!("{:>26}  {}", "", paint.yellow(&format!("{state}: {reason}"))))?;
+            let why = match (state(row), row.reason.as_deref()) {
+                (HELD, _) => "held: a message of this patient is parked before it".to_owned(),
+                (state, Some(reason)) => format!("{state}: {reason}"),
+                (state, None) => state.to_owned(),
+            };
+            output.line(format!("{:>26}  {}", "", paint.yellow(&why)))?;
         }
         None => output.line(format!("{:>26}  {}", "", paint.red("refused, bytes kept")))?,
         Some(_) => show_events(output, events)?,
@@ -131,20 +145,28 @@ pub(crate) fn sum_up(played: &[Played], ledger: &Ledger) -> Result<()> {
         Column::right("PUBLISHED"),
         Column::right("FILTERED"),
         Column::right("PARKED"),
-        Column::right("PENDING"),
+        Column::right("HELD"),
         Column::right("EVENTS"),
     ]);
     let total = ledger.total();
-    let rows = ledger.channels.iter().map(|(name, sums)| (name.as_str(), sums));
+    let rows = ledger.channels.iter().map(|(name, book)| (name.as_str(), &book.total));
     for (name, sums) in rows.chain([("all", &total)]) {
-        let counts =
-            [sums.received, sums.published, sums.filtered, sums.parked, sums.pending, sums.events];
+        let counts = sums.counts;
+        // Whatever is still pending waits behind a parked message.
+        let counts = [
+            counts.received,
+            counts.published,
+            counts.filtered,
+            counts.parked,
+            counts.pending,
+            sums.events,
+        ];
         let counts = counts.iter().map(ToString::to_string);
         table.row([name.to_owned()].into_iter().chain(counts).collect());
     }
     write!(text, "\n{}", table.render(Paint::new(false)))?;
-    text.push_str("\nKept for a person, or refused:\n");
-    for sample in played.iter().filter(|p| p.is_parked() || p.found.state == "refused") {
+    text.push_str("\nParked for a person, held behind one of those, or refused:\n");
+    for sample in played.iter().filter(|p| p.is_kept()) {
         let reason = sample.found.reason.as_deref().unwrap_or("");
         let (channel, file) = (&sample.channel, &sample.file);
         writeln!(text, "  {:<8} {reason:<24} {channel}/{file}", sample.found.state)?;
@@ -158,7 +180,7 @@ pub(crate) fn sum_up(played: &[Played], ledger: &Ledger) -> Result<()> {
             sample.expected, sample.found
         )?;
     }
-    let balance = if total.balance() { "balances" } else { "DOES NOT BALANCE" };
+    let balance = if total.counts.balance() { "balances" } else { "DOES NOT BALANCE" };
     let well = played.len() - different.len();
     write!(
         text,
@@ -179,7 +201,6 @@ pub(crate) fn farewell(
     let data = data.display();
     output.line("\nThe engine stays up. From another terminal:")?;
     output.line(format!("  tieline send --to {pas} FILE..."))?;
-    output
-        .line(format!("  tieline messages --state parked --url http://{console} --data {data}"))?;
+    output.line(format!("  tieline parked --url http://{console} --data {data}"))?;
     output.line("Ctrl-C ends it and removes the temporary folder.\n")
 }
