@@ -11,12 +11,13 @@ use crate::harness::repository;
 const FLOORS: &[(&str, &[&str])] = &[
     ("hl7", &[]),
     ("journal", &[]),
+    ("archive", &[]),
     ("record", &["hl7"]),
     ("transform", &["hl7", "record"]),
-    ("router", &["hl7", "record", "transform", "journal"]),
+    ("router", &["hl7", "record", "transform", "journal", "archive"]),
     ("console", &["router"]),
     ("xtask", &[]),
-    ("tieline", &["hl7", "record", "transform", "journal", "router", "console"]),
+    ("tieline", &["hl7", "record", "transform", "journal", "archive", "router", "console"]),
 ];
 
 /// A file is named after what it is; these are names for what nobody found a name for.

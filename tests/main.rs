@@ -15,6 +15,8 @@ mod kill_nine;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod broken_start;
 #[cfg(test)]
 mod rabbitmq;
@@ -22,6 +24,8 @@ mod rabbitmq;
 mod unroutable;
 #[cfg(test)]
 mod broker_away;
+#[cfg(test)]
+mod conservation;
 #[cfg(test)]
 mod privacy;
 #[cfg(test)]

@@ -15,7 +15,6 @@ use router::entry::State;
 use router::feed::Cursor;
 use router::found::Row;
 use router::handle::Handle;
-use router::ledger::Ledger;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::arguments::DemoArgs;
@@ -29,8 +28,6 @@ use crate::sample_world::{self, Sample};
 
 /// How long anything in the demonstration may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Rows of one control id that are looked at: channels may use the same ones.
-const ROWS: usize = 100;
 /// Between two samples, so that a visitor can follow.
 const PACE: Duration = Duration::from_millis(350);
 
@@ -83,14 +80,12 @@ async fn once(running: &Running, samples: &[Sample]) -> Result<Exit> {
         output.bytes_line(event)?;
     }
     let played = compare(&engine, samples, answers)?;
-    let ledger = engine.ask(Clone::clone);
+    let (ledger, held) = (engine.ask(Clone::clone), engine.status().held);
     demo_view::sum_up(&played, &ledger)?;
     let expected = played.iter().all(Played::as_expected);
-    Ok(Exit::well_if(expected && balances(&ledger)))
-}
-
-fn balances(ledger: &Ledger) -> bool {
-    ledger.channels.values().all(|book| book.total.counts.balance())
+    let balanced = ledger.channels.values().all(|book| book.total.counts.balance())
+        && ledger.total().counts.pending == held;
+    Ok(Exit::well_if(expected && balanced))
 }
 
 /// Plays one sample after another, shows what becomes of each, and stays.
@@ -107,7 +102,7 @@ async fn visit(running: &Running, loaded: &Loaded, samples: &[Sample]) -> Result
         settled(&engine).await?;
         let (events, behind) = all_events(&engine, cursor);
         cursor = behind;
-        let row = row_of(&engine, sample)?;
+        let row = row_of(&engine, sample);
         demo_view::show(&mut output, sample, &answer, row.as_ref(), &events)?;
         answers.push(answer);
         tokio::select! {
@@ -165,7 +160,7 @@ async fn play(
     }
 }
 
-/// Waits until nothing is runnable or retrying; what waits behind a parked message may wait.
+/// Waits until nothing is runnable or retrying.
 async fn settled(engine: &Handle) -> Result<()> {
     let mut changes = engine.changes();
     let deadline = Instant::now() + PATIENCE;
@@ -196,11 +191,10 @@ fn control_id(sample: &Sample) -> Option<String> {
     Header::from_frame(&sample.message).ok().map(|header| header.control_id_text())
 }
 
-fn row_of(engine: &Handle, sample: &Sample) -> Result<Option<Row>> {
-    let Some(wanted) = control_id(sample) else { return Ok(None) };
-    let rows = engine.messages(&Query::control_id(&wanted), &Page::newest(ROWS));
-    let rows = rows.context("the demonstration's archive cannot be read")?;
-    Ok(rows.into_iter().find(|row| row.channel == sample.channel))
+fn row_of(engine: &Handle, sample: &Sample) -> Option<Row> {
+    let wanted = control_id(sample)?;
+    let rows = engine.messages(&Query::control_id(&wanted), &Page::newest(100)).ok()?;
+    rows.into_iter().find(|row| row.channel == sample.channel)
 }
 
 /// What became of each sample, beside what was expected.
@@ -212,27 +206,26 @@ fn compare(engine: &Handle, samples: &[Sample], answers: Vec<String>) -> Result<
         types.entry(event.correlationid.clone()).or_default().push(event.short_type());
     }
     let played = samples.iter().zip(answers).map(|(sample, ack)| {
-        let row = row_of(engine, sample)?;
+        let row = row_of(engine, sample);
         let id = control_id(sample).unwrap_or_default();
-        Ok(Played {
+        Played {
             channel: sample.channel.clone(),
             file: sample.file.clone(),
             expected: sample.expected.clone(),
             found: sample_world::Expected {
                 ack,
-                state: row.as_ref().map_or("refused", demo_view::state).to_owned(),
+                state: row.as_ref().map_or("refused", |row| row.state.as_str()).to_owned(),
                 reason: row.and_then(|row| row.reason),
                 events: types.get(&id).cloned().unwrap_or_default(),
             },
-        })
+        }
     });
-    played.collect()
+    Ok(played.collect())
 }
 
 impl Played {
-    /// Whether a person has to look at it, or it waits behind one of those.
     pub(crate) fn is_kept(&self) -> bool {
-        let state = self.found.state.as_str();
-        state == State::Parked.as_str() || state == demo_view::HELD || state == "refused"
+        let kept = [State::Parked.as_str(), State::Pending.as_str(), "refused"];
+        kept.contains(&self.found.state.as_str())
     }
 }

@@ -10,23 +10,13 @@ use anyhow::Result;
 use bytes::Bytes;
 use router::found::Row;
 use router::ledger::Ledger;
+use router::sums::Counts;
 use serde::Deserialize;
 
 use crate::output::{Output, OutputError};
 use crate::paint::Paint;
 use crate::sample_world::{Expected, Sample};
 use crate::table::{Column, Table};
-
-/// What a pending message waits for that waits behind a parked one.
-pub(crate) const HELD: &str = "held";
-
-/// Where a message stands; of a pending one, whether it is held.
-pub(crate) fn state(row: &Row) -> &str {
-    match row.detail.as_deref() {
-        Some(HELD) if row.state == "pending" => HELD,
-        _ => &row.state,
-    }
-}
 
 /// A sample that was played.
 #[derive(Debug)]
@@ -113,8 +103,8 @@ pub(crate) fn show(
     output.line(format!("{:<14} {kind:<8} {code}  {}", sample.channel, paint.faint(name)))?;
     match row {
         Some(row) if row.events == 0 => {
-            let why = match (state(row), row.reason.as_deref()) {
-                (HELD, _) => "held: a message of this patient is parked before it".to_owned(),
+            let why = match (row.state.as_str(), row.reason.as_deref()) {
+                ("pending", _) => "held: a message of this patient is parked before it".to_owned(),
                 (state, Some(reason)) => format!("{state}: {reason}"),
                 (state, None) => state.to_owned(),
             };
@@ -146,30 +136,26 @@ pub(crate) fn sum_up(played: &[Played], ledger: &Ledger) -> Result<()> {
         Column::right("FILTERED"),
         Column::right("PARKED"),
         Column::right("HELD"),
+        Column::right("DUPLICATE"),
         Column::right("EVENTS"),
     ]);
     let total = ledger.total();
     let rows = ledger.channels.iter().map(|(name, book)| (name.as_str(), &book.total));
     for (name, sums) in rows.chain([("all", &total)]) {
-        let counts = sums.counts;
-        // Whatever is still pending waits behind a parked message.
-        let counts = [
-            counts.received,
-            counts.published,
-            counts.filtered,
-            counts.parked,
-            counts.pending,
-            sums.events,
-        ];
+        let (events, counts) = (sums.events, sums.counts);
+        let waiting = counts.pending;
+        let Counts { received, published, filtered, parked, duplicate, .. } = counts;
+        let counts = [received, published, filtered, parked, waiting, duplicate, events];
         let counts = counts.iter().map(ToString::to_string);
         table.row([name.to_owned()].into_iter().chain(counts).collect());
     }
     write!(text, "\n{}", table.render(Paint::new(false)))?;
-    text.push_str("\nParked for a person, held behind one of those, or refused:\n");
+    text.push_str("\nKept for a person, waiting behind one that is, or refused:\n");
     for sample in played.iter().filter(|p| p.is_kept()) {
         let reason = sample.found.reason.as_deref().unwrap_or("");
         let (channel, file) = (&sample.channel, &sample.file);
-        writeln!(text, "  {:<8} {reason:<24} {channel}/{file}", sample.found.state)?;
+        let state = if sample.found.state == "pending" { "held" } else { &sample.found.state };
+        writeln!(text, "  {state:<8} {reason:<24} {channel}/{file}")?;
     }
     let different: Vec<_> = played.iter().filter(|p| !p.as_expected()).collect();
     for sample in &different {

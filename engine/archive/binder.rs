@@ -295,12 +295,11 @@ impl Writing<'_> {
             return Ok(*id);
         }
         let mut asked = self.connection.prepare_cached("SELECT id FROM names WHERE text = ?1")?;
-        let id = match asked.query_row([text], |columns| columns.get(0)).optional()? {
-            Some(id) => id,
-            None => {
-                let sql = "INSERT INTO names (text) VALUES (?1)";
-                self.connection.prepare_cached(sql)?.insert([text])?
-            }
+        let id = if let Some(id) = asked.query_row([text], |columns| columns.get(0)).optional()? {
+            id
+        } else {
+            let sql = "INSERT INTO names (text) VALUES (?1)";
+            self.connection.prepare_cached(sql)?.insert([text])?
         };
         self.names.insert(text.to_owned(), id);
         Ok(id)

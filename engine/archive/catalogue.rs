@@ -49,9 +49,10 @@ impl Catalogue {
 
     /// Notes that there is a day, or is not.
     pub(crate) fn note_day(&self, day: Day, there: bool) -> Result<()> {
-        let sql = match there {
-            true => "INSERT OR IGNORE INTO days VALUES (?1)",
-            false => "DELETE FROM days WHERE day = ?1",
+        let sql = if there {
+            "INSERT OR IGNORE INTO days VALUES (?1)"
+        } else {
+            "DELETE FROM days WHERE day = ?1"
         };
         self.connection.execute(sql, [day.number()])?;
         Ok(())

@@ -122,7 +122,9 @@ impl Archive {
         let kept = keep(folder, &mut spans)?;
         let known = Spans::default();
         for (shelf, span) in spans {
-            span.into_iter().for_each(|span| known.add(shelf, span));
+            if let Some(span) = span {
+                known.add(shelf, span);
+            }
         }
         drop(catalogue);
         let archive = Self::assemble(folder, settings.readers, known, kept)?;

@@ -158,9 +158,10 @@ impl<'t> Parser<'t> {
         let stretch = stretch.ok_or_else(|| self.wrong(&format!("expected {FORMS}")))?;
         self.next += 1;
         // Until a date is until its end.
-        let test = match since {
-            true => Test::Received(Order::AtLeast, stretch.begins),
-            false => Test::Received(Order::Below, stretch.ends),
+        let test = if since {
+            Test::Received(Order::AtLeast, stretch.begins)
+        } else {
+            Test::Received(Order::Below, stretch.ends)
         };
         Ok(Some(Condition::Test(test)))
     }
@@ -306,5 +307,152 @@ fn order(operator: &str) -> Order {
         ">" => Order::Above,
         ">=" => Order::AtLeast,
         _ => Order::Equal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn clock() -> Clock {
+        Clock { now: "2026-11-22T12:00:00Z".parse().unwrap(), zone: TimeZone::UTC }
+    }
+
+    /// A condition written in one certain way.
+    fn written(condition: &Condition) -> String {
+        let joined = |all: &[Condition], by: &str| {
+            format!("({})", all.iter().map(written).collect::<Vec<_>>().join(by))
+        };
+        match condition {
+            Condition::All(all) => joined(all, " & "),
+            Condition::Any(any) => joined(any, " | "),
+            Condition::Not(not) => format!("!{}", written(not)),
+            Condition::Test(Test::Word(word, Pattern::Is(text))) => format!("{word:?}={text}"),
+            Condition::Test(Test::Word(word, Pattern::Matches(text))) => format!("{word:?}~{text}"),
+            Condition::Test(Test::State(states)) => format!("{states:?}"),
+            Condition::Test(Test::Id(order, id)) => format!("{order:?} {id}"),
+            Condition::Test(Test::Received(order, ms)) => {
+                format!("{order:?} {}", jiff::Timestamp::from_millisecond(*ms).unwrap())
+            }
+            Condition::Test(Test::Patient(_)) => "patient".to_owned(),
+        }
+    }
+
+    fn read(text: &str) -> String {
+        written(&Query::parse(text, &clock()).expect(text).condition)
+    }
+
+    fn wrong(text: &str) -> String {
+        Query::parse(text, &clock()).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn conditions_bind_as_a_person_expects() {
+        assert_eq!(read(""), "()");
+        assert_eq!(read("type=ADT^A01"), "Type=ADT^A01");
+        assert_eq!(
+            read("channel=pas-adt and (reason~\"identity.*\" or not state=published)"),
+            "(Channel=pas-adt & (Reason~identity.* | ![Published]))"
+        );
+        assert_eq!(read("id=1 or id=2 and id=3"), "(Equal 1 | (Equal 2 & Equal 3))");
+        assert_eq!(read("not id=1 and id != 2"), "(!Equal 1 & !Equal 2)");
+        assert_eq!(read("state~ed$"), "[Parked, Published, Filtered, Discarded, Superseded]");
+        assert_eq!(read("control='and' and peer=not"), "(ControlId=and & Peer=not)");
+    }
+
+    #[test]
+    fn a_time_holds_for_all_that_stands_beside_it() {
+        let since = "AtLeast 2026-11-22T10:00:00Z";
+        assert_eq!(read("since 2h"), since);
+        assert_eq!(read("id=1 or id=2 since 2h"), format!("((Equal 1 | Equal 2) & {since})"));
+        assert_eq!(read("since 2h id=1 or id=2"), format!("({since} & (Equal 1 | Equal 2))"));
+        assert_eq!(read("since 2h and id=1"), format!("({since} & Equal 1)"));
+        assert_eq!(read("id=1 and since 2h"), format!("(Equal 1 & {since})"));
+        assert_eq!(read("not (id=1 since 2h)"), format!("!(Equal 1 & {since})"));
+        assert_eq!(
+            read("since 2026-11-01 until 2026-11-02"),
+            "(AtLeast 2026-11-01T00:00:00Z & Below 2026-11-03T00:00:00Z)"
+        );
+        assert_eq!(read("until 2026-11-02T10:00"), "Below 2026-11-02T10:00:00Z");
+    }
+
+    #[test]
+    fn a_date_is_a_whole_day() {
+        assert_eq!(read("received<2026-11-02"), "Below 2026-11-02T00:00:00Z");
+        assert_eq!(read("received<=2026-11-02"), "Below 2026-11-03T00:00:00Z");
+        assert_eq!(read("received>2026-11-02"), "AtLeast 2026-11-03T00:00:00Z");
+        assert_eq!(read("received>=2026-11-02"), "AtLeast 2026-11-02T00:00:00Z");
+        assert_eq!(read("received>2h"), "Above 2026-11-22T10:00:00Z");
+    }
+
+    #[test]
+    fn an_error_says_where_and_what_to_write() {
+        for (text, column, help) in [
+            ("colour=red", 1, "expected one of id, channel, type"),
+            ("state=lost", 7, "expected one of pending, parked"),
+            ("type=ADT^A01 state=parked", 14, "expected `and`, `or`, `since` or `until`"),
+            ("type", 5, "expected one of = != ~"),
+            ("id~1", 3, "expected one of = != < <= > >="),
+            ("id=one", 4, "the number of a message"),
+            ("received=2026-11-22", 9, "expected one of < <= > >="),
+            ("since yesterday", 7, "a span such as 30m, 2h"),
+            ("type=", 6, "expected a value"),
+            ("type=ADT and", 13, "expected one of id, channel"),
+            ("(type=ADT", 10, "expected `)`"),
+            ("(since 2h and)", 14, "expected a condition after `and`"),
+            ("type=ADT)", 9, "expected `and`"),
+            ("é=1 and type=\"ADT", 14, "this quote is not closed"),
+            ("reason~\"(\"", 8, "not a regular expression"),
+            ("reason~\"(a{999}){999}\"", 8, "too large"),
+        ] {
+            let said = wrong(text);
+            assert!(said.starts_with(&format!("query, column {column}: ")), "{text}: {said}");
+            assert!(said.contains(help), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_patient_is_not_asked_for_in_the_text() {
+        for (text, column) in [
+            ("nhs=9990000018", 5),
+            ("nhs=1", 1),
+            ("id=1 and local=7", 10),
+            ("control=9990000018", 9),
+            ("type=x and control=\"999 000 0018\"", 21),
+        ] {
+            let said = wrong(text);
+            assert!(
+                said.starts_with(&format!("query, column {column}: patient")),
+                "{text}: {said}"
+            );
+            assert!(said.contains("--ask nhs") && !said.contains("999"), "{said}");
+        }
+    }
+
+    #[test]
+    fn depth_and_length_have_an_end() {
+        assert!(wrong(&"(".repeat(400)).contains("nested too deeply"));
+        assert!(wrong(&"not ".repeat(400)).contains("nested too deeply"));
+        assert!(wrong(&"x".repeat(2_001)).contains("at most 2,000 bytes"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "\\PC{0,40}") {
+            let _query = Query::parse(&text, &clock());
+        }
+
+        #[test]
+        fn no_words_panic(words in prop::collection::vec(
+            prop::sample::select(vec![
+                "id", "type", "state", "=", "!=", "~", "<", "(", ")", "not", "and", "or", "since",
+                "until", "2h", "2026-11-22", "\"a b\"", "parked", "7", "é", "[", "!",
+            ]), 0..14)
+        ) {
+            let _query = Query::parse(&words.join(" "), &clock());
+        }
     }
 }

@@ -51,9 +51,10 @@ pub(crate) fn nhs_number_in(text: &str) -> Option<usize> {
             && bytes.get(at + 3) == bytes.get(at + 7);
         let length = if grouped { 12 } else { 10 };
         let Some(number) = bytes.get(at..at + length) else { return false };
-        let number: Vec<u8> = match grouped {
-            true => [&number[..3], &number[4..7], &number[8..]].concat(),
-            false => number.to_vec(),
+        let number = if grouped {
+            [&number[..3], &number[4..7], &number[8..]].concat()
+        } else {
+            number.to_vec()
         };
         !digit(at + length) && is_nhs_number(&number)
     })

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use roaring::RoaringTreemap;
+
 use crate::archive::Archive;
 use crate::companions;
 use crate::day::{Day, Shelf};
@@ -109,9 +111,11 @@ impl Archive {
         }
         binder.remove(&settled).map_err(failed())?;
         let span = binder.span().map_err(failed())?;
-        settled.iter().for_each(|id| _ = writer.kept.remove(*id));
+        writer.kept -= RoaringTreemap::from_iter(settled);
         self.spans.remove(Shelf::Kept);
-        span.into_iter().for_each(|span| self.spans.add(Shelf::Kept, span));
+        if let Some(span) = span {
+            self.spans.add(Shelf::Kept, span);
+        }
         Ok(())
     }
 }

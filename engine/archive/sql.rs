@@ -95,21 +95,25 @@ impl Sql {
             let (first, last) = (sql.value(first), sql.value(last));
             let hash = sql.value(Value::Integer(i64::from(found.hash())));
             let ids = ids_under(first, last, hash);
-            sql.text.push_str(&format!("m.id IN ({ids}) AND "));
+            sql.push(&["m.id IN (", &ids, ") AND "]);
         }
         let plus = if sql.driver == Driver::Ids { "" } else { "+" };
-        let first = sql.value(Value::Integer(signed(ids.0)));
-        let last = sql.value(Value::Integer(signed(ids.1)));
-        sql.text.push_str(&format!("{plus}m.id BETWEEN ?{first} AND ?{last}"));
+        let [first, last] = [ids.0, ids.1].map(|id| Value::Integer(signed(id)));
+        let (first, last) = (sql.value(first), sql.value(last));
+        sql.push(&[plus, &format!("m.id BETWEEN ?{first} AND ?{last}")]);
         if sql.driver == Driver::State {
             // The very words of the partial index, or SQLite would not see that it may be used.
-            sql.text.push_str(&format!(" AND m.state <> {}", COMMON.number()));
+            sql.push(&[" AND m.state <> ", &COMMON.number().to_string()]);
         }
         for conjunct in &conjuncts {
             sql.text.push_str(" AND ");
             sql.condition(conjunct);
         }
         sql
+    }
+
+    fn push(&mut self, parts: &[&str]) {
+        self.text.extend(parts.iter().copied());
     }
 
     /// Adds a value, and tells the number of its parameter.
@@ -284,4 +288,76 @@ pub(crate) fn teach(connection: &Connection) -> Result<()> {
     connection.create_scalar_function("is_asked", 2, flags, |context: &Context<'_>| {
         Ok(is_asked(context.get_raw(0).as_str()?, context.get_raw(1).as_str()?))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use jiff::tz::TimeZone;
+    use rusqlite::params_from_iter;
+
+    use super::*;
+    use crate::schema::{Tables, open_for_writing};
+    use crate::when::Clock;
+
+    fn query(text: &str) -> Query {
+        let clock = Clock { now: Timestamp::UNIX_EPOCH, zone: TimeZone::UTC };
+        Query::parse(text, &clock).unwrap()
+    }
+
+    /// How SQLite would read `messages` for a query.
+    fn plan(query: &Query) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = open_for_writing(&folder.path().join("x.db"), Tables::Shelf).unwrap();
+        teach(&shelf).unwrap();
+        let sql = Sql::of(query, (1, 1_000_000));
+        let text = format!(
+            "EXPLAIN QUERY PLAN SELECT * FROM messages AS m WHERE {} ORDER BY m.id DESC LIMIT 10",
+            sql.text
+        );
+        let mut asked = shelf.prepare(&text).unwrap();
+        let steps = asked.query_map(params_from_iter(sql.values), |step| step.get(3)).unwrap();
+        steps.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn each_query_is_answered_by_its_index_and_in_order() {
+        let patient = PatientIdentifier::Local("1".to_owned());
+        for (query, index) in [
+            (query(""), "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+            (query("reason=x or type=y"), "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+            (query("channel=x"), "USING INDEX by_channel (channel=?)"),
+            (query("channel=x and type=y"), "USING INDEX by_type (type=?)"),
+            (query("channel=x and type=y and state=parked"), "USING INDEX by_state (state=?)"),
+            (query("channel=x and state=published"), "USING INDEX by_channel (channel=?)"),
+            (query("not channel=x"), "USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
+        ] {
+            let plan = plan(&query);
+            assert!(plan[0].contains(index), "{index}: {plan:?}");
+            assert!(plan.iter().all(|step| !step.contains("TEMP B-TREE")), "{plan:?}");
+        }
+        for query in [query("control=x and state=parked"), Query::patient(&patient)] {
+            let plan = plan(&query);
+            assert!(plan[0].contains("USING INTEGER PRIMARY KEY (rowid=?)"), "{plan:?}");
+            assert!(
+                plan.iter().any(|step| step.contains("keys USING PRIMARY KEY (key=?)")),
+                "{plan:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn bounds_are_what_all_messages_of_an_answer_share() {
+        let bounds = |text: &str| {
+            let bounds = Bounds::of(&query(text));
+            (bounds.from_ms, bounds.until_ms, bounds.ids)
+        };
+        assert_eq!(bounds("type=x or id=7"), (i64::MIN, i64::MAX, (0, u64::MAX)));
+        assert_eq!(bounds("id>=7 and id<9 and not id=8"), (i64::MIN, i64::MAX, (7, 9)));
+        assert_eq!(
+            bounds("since 1970-01-02 until 1970-01-02"),
+            (86_400_000, 172_800_000, (0, u64::MAX))
+        );
+        assert_eq!(bounds("(id=3 and id=4) since 0s"), (0, i64::MAX, (4, 3)));
+    }
 }

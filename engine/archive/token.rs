@@ -38,25 +38,24 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, Unclosed> {
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
         let rest = &text[at..];
+        if c.is_whitespace() {
+            at += c.len_utf8();
+            continue;
+        }
         let operator = OPERATORS.iter().find(|operator| rest.starts_with(**operator));
-        let (kind, length) = match c {
-            _ if c.is_whitespace() => {
-                at += c.len_utf8();
-                continue;
-            }
-            '(' => (Kind::Open, 1),
-            ')' => (Kind::Close, 1),
-            '"' | '\'' => {
+        let (kind, length) = match (c, operator) {
+            ('(', _) => (Kind::Open, 1),
+            (')', _) => (Kind::Close, 1),
+            ('"' | '\'', _) => {
                 let (value, length) = quoted(rest, c).ok_or(Unclosed(at))?;
                 (Kind::Quoted(value), length)
             }
-            _ => match operator {
-                Some(operator) => (Kind::Operator(operator), operator.len()),
-                None => {
-                    let length = rest.find(ends_word).unwrap_or(rest.len()).max(c.len_utf8());
-                    (Kind::Word(rest[..length].to_owned()), length)
-                }
-            },
+            (_, Some(operator)) => (Kind::Operator(operator), operator.len()),
+            (_, None) => {
+                // A `!` by itself is no operator, and ends words all the same.
+                let length = rest.find(ends_word).unwrap_or(rest.len()).max(c.len_utf8());
+                (Kind::Word(rest[..length].to_owned()), length)
+            }
         };
         found.push(Token { at, kind });
         at += length;

@@ -1,5 +1,6 @@
 //! The one who writes: batches of records, each into the files of its days.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -88,20 +89,17 @@ impl Writer {
 
     /// The shelf that is open for writing.
     pub(crate) fn binder(&mut self, shelf: Shelf) -> Result<&mut Binder, ArchiveError> {
-        match self.binders.iter().position(|(of, _)| *of == shelf) {
-            Some(at) => {
-                let binder = self.binders.remove(at);
-                self.binders.push(binder);
+        if let Some(at) = self.binders.iter().position(|(of, _)| *of == shelf) {
+            let binder = self.binders.remove(at);
+            self.binders.push(binder);
+        } else {
+            let failed = ArchiveError::storage(shelf.path(&self.folder));
+            let binder = Binder::open(&self.folder, shelf).map_err(failed)?;
+            if self.binders.len() == MOST_BINDERS {
+                let (of, rests) = self.binders.remove(0);
+                rests.rest().map_err(ArchiveError::storage(of.path(&self.folder)))?;
             }
-            None => {
-                let failed = ArchiveError::storage(shelf.path(&self.folder));
-                let binder = Binder::open(&self.folder, shelf).map_err(failed)?;
-                if self.binders.len() == MOST_BINDERS {
-                    let (of, rests) = self.binders.remove(0);
-                    rests.rest().map_err(ArchiveError::storage(of.path(&self.folder)))?;
-                }
-                self.binders.push((shelf, binder));
-            }
+            self.binders.push((shelf, binder));
         }
         let (_, binder) = self.binders.last_mut().expect("one was just pushed");
         Ok(binder)
@@ -122,15 +120,11 @@ impl Writer {
             if id > MOST_ID {
                 return Err(ArchiveError::IdTooLarge { id });
             }
-            if !homes.contains_key(&id) {
-                let found = match self.find(spans, record)? {
-                    None => began(record),
-                    found => found,
-                };
-                if let Some((shelf, life)) = found {
-                    homes.insert(id, shelf);
-                    lives.entry(shelf).or_default().insert(id, life);
-                }
+            if let Entry::Vacant(home) = homes.entry(id)
+                && let Some((shelf, life)) = self.home(spans, record)?
+            {
+                home.insert(shelf);
+                lives.entry(shelf).or_default().insert(id, life);
             }
             let life = homes.get(&id).and_then(|shelf| lives.get_mut(shelf)?.get_mut(&id));
             match life {
@@ -141,8 +135,8 @@ impl Writer {
         Ok((lives, unknown))
     }
 
-    /// The message that a record is about, and where it stands.
-    fn find(
+    /// The message that a record is about, and where it stands or is to stand.
+    fn home(
         &mut self,
         spans: &Spans,
         record: &Record,
@@ -154,7 +148,7 @@ impl Writer {
                 return Ok(Some((shelf, life)));
             }
         }
-        Ok(None)
+        Ok(began(record))
     }
 
     /// Where it may stand, the likeliest first.
@@ -182,6 +176,7 @@ impl Writer {
     }
 }
 
+/// A message that begins with this record.
 fn began(record: &Record) -> Option<(Shelf, Life)> {
     let What::Accepted(accepted) = &record.what else { return None };
     let day = Day::of(accepted.received_ms);

@@ -4,9 +4,9 @@
 //! backwards at any time. (Summer time does not matter: times are UTC.) Age is only used to drop
 //! volumes, so what is in doubt counts as young:
 //!
-//! - A volume is as old as the newest time that one of its batches states, or that a batch in the
-//!   volumes before it stated: in the order of the journal time never runs backwards. A volume
-//!   written while the clock was set back is no older than the one before it.
+//! - A volume is as old as the newest time that one of its batches states, and volumes are dropped
+//!   in the order of the journal: so one that was written while the clock was set back goes after
+//!   the one before it, never sooner, and batches with a clock set back make their volume no older.
 //! - A volume from the future, one that states a time the clock has not come to, has no age of its
 //!   own: one batch written while the clock stood ten years ahead does not keep the volume for ten
 //!   years, nor drop the others. It goes when the next volume that states a believable time is due.
@@ -19,21 +19,10 @@ use std::time::{Duration, Instant};
 /// A clock that is this much ahead of the time that has passed was set.
 const LEAP: Duration = Duration::from_hours(24);
 
-/// What a volume states about its time, in milliseconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stated {
-    /// The newest believable time before it.
-    pub(crate) before: u64,
-    /// The newest time in it.
-    pub(crate) written: u64,
-}
-
-/// The newest time that the oldest of `volumes` can have been written at, as far as it is older than
-/// `now`; none when that cannot be said.
-pub(crate) fn newest_time(volumes: impl IntoIterator<Item = Stated>, now: u64) -> Option<u64> {
-    let believable = |stated: &Stated| stated.written <= now;
-    let Stated { before, written } = volumes.into_iter().find(believable)?;
-    Some(if before <= now { written.max(before) } else { written })
+/// The newest time that the oldest volume can have been written at, from the `newest` times that it
+/// and those behind it state, in milliseconds since 1970; none when that cannot be said at `now`.
+pub(crate) fn newest_time(newest: impl IntoIterator<Item = u64>, now: u64) -> Option<u64> {
+    newest.into_iter().find(|stated| *stated <= now)
 }
 
 /// The last look at the clock.
@@ -56,22 +45,11 @@ impl LastLook {
 mod tests {
     use super::*;
 
-    fn stated(before: u64, written: u64) -> Stated {
-        Stated { before, written }
-    }
-
-    #[test]
-    fn a_volume_is_as_old_as_its_newest_batch_or_what_came_before() {
-        assert_eq!(newest_time([stated(5, 10), stated(10, 20)], 100), Some(10));
-        // The clock was set back.
-        assert_eq!(newest_time([stated(50, 3), stated(50, 60)], 100), Some(50));
-    }
-
     #[test]
     fn a_volume_from_the_future_waits_for_the_next_believable_one() {
-        assert_eq!(newest_time([stated(5, 900), stated(5, 20)], 100), Some(20));
-        assert_eq!(newest_time([stated(5, 900), stated(900, 901)], 100), None);
-        assert_eq!(newest_time([stated(900, 30)], 100), Some(30));
+        assert_eq!(newest_time([10, 20], 100), Some(10));
+        assert_eq!(newest_time([900, 20], 100), Some(20));
+        assert_eq!(newest_time([900, 901], 100), None);
     }
 
     #[test]

@@ -158,27 +158,30 @@ fn start(volume: &Volume, contents: &Arc<Contents>, end: u64, id: u64) -> io::Re
         return Ok(packed.start(id));
     }
     let mut index = volume.index.lock().unwrap_or_else(PoisonError::into_inner);
-    let from = index.upto.max(UNIT);
-    let mut walk = Walk::new(Arc::clone(contents), volume.id, from, end);
-    extend(&mut index, &mut walk, id)?;
+    if index.points.last().is_none_or(|(first_id, _)| *first_id <= id) {
+        let from = index.upto.max(UNIT);
+        let mut walk = Walk::new(Arc::clone(contents), volume.id, from, end);
+        extend(&mut index, &mut walk, id)?;
+    }
     let behind = index.points.partition_point(|(first_id, _)| *first_id <= id);
     Ok(index.points.get(behind.saturating_sub(1)).map(|(_, at)| *at))
 }
 
-/// Reads headers of batches on to the first one behind message `id`.
+/// Reads headers of batches on to the first point behind message `id`.
 fn extend(index: &mut Index, walk: &mut Walk, id: u64) -> io::Result<()> {
     while walk.at + UNIT <= walk.limit {
         let Some(header) = walk.header_at(walk.at)? else {
             walk.at = walk.look_ahead(0..u64::MAX)?.map_or(walk.limit, |(at, _)| at);
             continue;
         };
-        if header.first_id > id {
-            break;
-        }
-        if index.points.last().is_none_or(|(_, last)| walk.at - last >= SPACING) {
+        let point = index.points.last().is_none_or(|(_, last)| walk.at - last >= SPACING);
+        if point {
             index.points.push((header.first_id, walk.at));
         }
         walk.at += header.stride();
+        if point && header.first_id > id {
+            break;
+        }
     }
     index.upto = walk.at;
     Ok(())

@@ -24,9 +24,6 @@ pub(crate) struct VolumeHeader {
     /// The next message id when the volume came into use: its own originals start here.
     pub(crate) first_id: u64,
     pub(crate) size: u64,
-    /// The newest time, not beyond the clock when the volume came into use, that a batch before it
-    /// states, in milliseconds since 1970.
-    pub(crate) before: u64,
 }
 
 impl VolumeHeader {
@@ -40,7 +37,6 @@ impl VolumeHeader {
         pen.put(&self.first_batch.to_le_bytes());
         pen.put(&self.first_id.to_le_bytes());
         pen.put(&self.size.to_le_bytes());
-        pen.put(&self.before.to_le_bytes());
         seal(bytes)
     }
 
@@ -55,7 +51,6 @@ impl VolumeHeader {
             first_batch: eye.u64()?,
             first_id: eye.u64()?,
             size: eye.u64()?,
-            before: eye.u64()?,
         })
     }
 }
@@ -128,7 +123,7 @@ pub(crate) struct PackHeader {
     pub(crate) first_id: u64,
     /// The byte of the raw volume behind its last batch.
     pub(crate) end: u64,
-    /// The newest time that a batch in it, or the raw volume's header, states.
+    /// The newest time that a batch in it states, in milliseconds since 1970.
     pub(crate) written: u64,
 }
 
@@ -313,7 +308,7 @@ mod tests {
         assert_eq!(BatchHeader::decode(&header.encode(), 9), Some(header));
         assert_eq!(BatchHeader::decode(&header.encode(), 8), None);
         assert_eq!(header.stride(), 192);
-        let volume = VolumeHeader { id: 9, first_batch: 3, first_id: 4, size: 4096, before: 5 };
+        let volume = VolumeHeader { id: 9, first_batch: 3, first_id: 4, size: 4096 };
         assert_eq!(VolumeHeader::decode(&volume.encode()), Some(volume));
         let mut broken = volume.encode();
         broken[20] ^= 1;

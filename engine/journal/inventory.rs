@@ -112,7 +112,7 @@ fn raw_volume(file: &Arc<dyn DiskFile>, id: u64, place: Place) -> io::Result<Fou
     Ok(match walk.look_ahead(0..u64::MAX)? {
         Some((_, first)) => {
             let (first_batch, first_id) = (first.number, first.first_id);
-            let header = VolumeHeader { id, first_batch, first_id, size: length, before: 0 };
+            let header = VolumeHeader { id, first_batch, first_id, size: length };
             Found::Volume(Volume::raw(&header, place), Some(damage(id, UNIT)))
         }
         None => Found::Nothing(damage(id, length)),

@@ -7,7 +7,10 @@
 //! one behind the other in *volumes*, files that were filled with zeros ahead, so that the fdatasync
 //! of a batch writes no file-system metadata. A *spare* is a volume not yet used. A message is
 //! *settled* when nothing more will become of it. A *checkpoint* says what need not be read again.
-//! To *carry* is to append what is unsettled again, with its id, before its volume is dropped.
+//! To *carry* is to append what is unsettled again, with its id, before its volume is dropped. A
+//! volume is *sealed* when a batch of the next one is durable; then it is *packed*: compressed into
+//! *frames* of whole batches, in a file of its own, which takes its place. A position stays what it
+//! was, a place among the raw volume's bytes.
 //!
 //! # Invariants
 //!
@@ -22,10 +25,16 @@
 //!   it again: a machine may show what a failed sync lost.
 //! - A volume's header says unused only while the volume holds nothing but zeros.
 //! - New messages never use the last spares; records about messages may.
+//! - A raw volume is removed only after its packed form is durable under its name and was read back,
+//!   every batch of it. What has damage or a torn end in it is never packed.
+//! - A damaged frame reads as zeros, and so is damage like any other: named, and skipped to the next
+//!   frame.
 //! - A copy is written only while its message is unsettled, so what settles a message always comes
 //!   behind its last copy.
 //! - Memory grows with the exceptions: a bit per unsettled id, and carried copies.
-//! - Threads, no runtime: one writes, one makes spares. Reading happens on the caller's.
+//! - Opening reads the header of every volume, and whole batches only behind the checkpoint. A few
+//!   files are open at a time, however many volumes there are.
+//! - Threads, no runtime: one writes, one makes spares, one packs. Reading happens on the caller's.
 //! - Files are touched through [`disk::Disk`] only, and patient data never reaches a log or an error.
 //!
 //! [`append`]: journal::Journal::append
@@ -39,6 +48,7 @@
 //! folder
 //!   lock                                  held by the process that has the journal open
 //!   journal-<id, 20 digits>.volume        volumes, ids rising, with gaps
+//!   journal-<id, 20 digits>.packed        a packed volume; while the raw one is there too, that counts
 //!   checkpoint-<number, 20 digits>        the two newest
 //!   *.new                                 unfinished; removed when the journal is opened
 //!
@@ -62,6 +72,22 @@
 //!   8   message id u64                    16  kind u8
 //!   17  flags u8: 1 settles, 2 carried    18  zero, 6 bytes
 //!   24  when carried: position it was copied from, 16 bytes; then the body
+//!
+//! packed volume, 64 bytes, then frames, then the index: the frames' headers once more, to the end
+//!   0   magic "TLNPACK\n"                 8   version u32 = 1            12  number of frames u32
+//!   16  volume id u64                     24  first batch u64
+//!   32  first message id u64              40  end of the raw volume's last batch u64
+//!   48  newest time in it, milliseconds since 1970 u64
+//!   60  CRC-32C of bytes 0..60
+//!
+//! frame, at a multiple of 64 bytes, 64 bytes and a zstd frame, filled up to 64 with zeros
+//!   0   magic "TLNFRAME"                  8   volume id u64
+//!   16  raw offset: where its first batch starts in the raw volume u64
+//!   24  number of that batch u64          32  next message id before it u64
+//!   40  raw length u32                    44  length of the zstd frame u32
+//!   48  CRC-32C of volume id and the zstd frame
+//!   52  where it starts in the file, in units of 64 bytes u32
+//!   60  CRC-32C of bytes 0..60
 //!
 //! position: volume u64, batch u32 in units of 64 bytes, entry u32 in bytes from the batch's start
 //!

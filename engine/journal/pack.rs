@@ -59,7 +59,7 @@ fn write(
 ) -> io::Result<bool> {
     let mut walk = Walk::new(Arc::clone(contents), volume.id, UNIT, volume.size);
     let mut press = Press::new(Arc::clone(file), volume)?;
-    let mut written = volume.before;
+    let mut written = 0;
     for number in volume.first_batch..upto {
         let Step::Batch { header, body, .. } = walk.step()? else { return Ok(false) };
         if header.number != number {

@@ -29,15 +29,13 @@ pub(crate) fn pack_all(store: &Store, go_on: &mut dyn FnMut() -> bool) -> io::Re
         if !sealed || !go_on() {
             break;
         }
+        let (place, upto) = (*volume.place(), next.first_batch);
+        let mut done = place == Place::Both && check_one(store, volume, upto, go_on)?;
         let place = *volume.place();
-        let upto = next.first_batch;
-        packed += u64::from(match place {
-            Place::Raw if store.settings.compress && !volume.stays_raw() => {
-                pack_one(store, volume, upto, go_on)?
-            }
-            Place::Both => check_one(store, volume, upto, go_on)?,
-            Place::Raw | Place::Packed | Place::Gone => false,
-        });
+        if place == Place::Raw && store.settings.compress && !volume.stays_raw() {
+            done = pack_one(store, volume, upto, go_on)?;
+        }
+        packed += u64::from(done);
     }
     Ok(packed)
 }

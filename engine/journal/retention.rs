@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    age::{Stated, newest_time},
+    age::newest_time,
     cursor::{Bound, Cursor, Turn},
     entries::{Draft, Entries, Found},
     entry::{MessageId, Position},
@@ -106,7 +106,7 @@ fn is_old(store: &Store, volume: &Volume, now: SystemTime) -> bool {
         store.volumes.all().into_iter().skip_while(|other| other.id < volume.id).map(|v| {
             // What was not scanned since the journal was opened is read once.
             let known = v.written() > 0 || each_batch(&store.volumes, &v, |_| ()).is_ok();
-            Stated { before: v.before, written: if known { v.written() } else { u64::MAX } }
+            if known { v.written() } else { u64::MAX }
         });
     newest_time(stated, now).is_some_and(|written| written.saturating_add(age) < now)
 }

@@ -57,8 +57,8 @@ impl Settings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Drop volumes whose newest entry is older than this. A clock that jumps does little harm: one
-    /// entry from the future neither drops nor keeps its neighbours, time never runs backwards from
-    /// one volume to the next, and a clock found a day ahead is believed on the next look only.
+    /// entry from the future neither drops nor keeps its neighbours, volumes go in the order of the
+    /// journal whatever they state, and a clock found a day ahead is believed on the next look only.
     pub age: Option<Duration>,
     /// Drop the oldest volumes while all of them together take more bytes than this.
     pub size: Option<u64>,

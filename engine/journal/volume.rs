@@ -54,8 +54,6 @@ pub(crate) struct Volume {
     pub(crate) size: u64,
     pub(crate) first_batch: u64,
     pub(crate) first_id: u64,
-    /// The newest time before it, as its header states.
-    pub(crate) before: u64,
     /// The byte behind its last known batch.
     end: AtomicU64,
     /// When its newest known batch was written, in milliseconds since 1970; 0 is not known.
@@ -68,6 +66,9 @@ pub(crate) struct Volume {
     /// Where ids lie, built when somebody looks for one: (next id before the batch, batch's byte).
     pub(crate) index: Mutex<Index>,
 }
+
+/// The volume that is being written, and its file.
+pub(crate) type Current = (Arc<Volume>, Arc<dyn DiskFile>);
 
 /// Where a volume's bytes lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +96,6 @@ impl Volume {
             size: header.size,
             first_batch: header.first_batch,
             first_id: header.first_id,
-            before: header.before,
             end: AtomicU64::new(UNIT),
             written: AtomicU64::new(0),
             stored: AtomicU64::new(header.size),
@@ -112,7 +112,6 @@ impl Volume {
             size: header.end,
             first_batch: header.first_batch,
             first_id: header.first_id,
-            before: 0,
             end: AtomicU64::new(header.end),
             written: AtomicU64::new(header.written),
             stored: AtomicU64::new(stored),
@@ -212,7 +211,7 @@ fn fill(
             return Err(io::ErrorKind::Interrupted.into());
         }
     }
-    let header = VolumeHeader { id, first_batch: 0, first_id: 0, size, before: 0 };
+    let header = VolumeHeader { id, first_batch: 0, first_id: 0, size };
     file.write_at(&header.encode(), 0)?;
     file.sync()?;
     Ok(file)

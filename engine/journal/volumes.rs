@@ -44,10 +44,6 @@ impl Volumes {
         self.from(0)
     }
 
-    pub(crate) fn last(&self) -> Option<Arc<Volume>> {
-        self.last_where(|_| true)
-    }
-
     /// The last volume for which `holds` is true.
     pub(crate) fn last_where(&self, holds: impl Fn(&Volume) -> bool) -> Option<Arc<Volume>> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);

@@ -10,7 +10,8 @@ use crate::alert_notice::Notice;
 use crate::backoff::Backoff;
 use crate::config::secret::Revealed;
 
-/// How often a notice is sent before it is given up, about 20 seconds later if nobody answers.
+/// How often a notice is sent before it is given up: after 20 seconds where the address refuses,
+/// after 100 where it never answers.
 pub(crate) const ATTEMPTS: u32 = 8;
 /// How long one attempt may take.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -27,7 +27,7 @@ use crate::event::Event;
 use crate::flight::Flight;
 use crate::held::Held;
 use crate::order::Order;
-use crate::plan::Plan;
+use crate::plan::Current;
 use crate::priority;
 use crate::publish::{Publisher, Unroutable};
 use crate::retries::{RETRIES, Retries};
@@ -64,7 +64,7 @@ pub struct Delivery<P> {
     /// The truth.
     pub journal: Journal,
     /// Configuration in force.
-    pub plan: Arc<Plan>,
+    pub plan: Arc<Current>,
     /// Where events leave.
     pub publisher: Arc<P>,
     /// Events that found no queue and wait for one.
@@ -92,6 +92,17 @@ pub struct Delivery<P> {
     released: Mutex<BTreeMap<u64, Released>>,
     /// Waiting messages that were not yet read again after they were freed.
     pub(crate) returning: AtomicU64,
+}
+
+/// Tells delivery what operators decided.
+#[derive(Clone, Debug)]
+pub struct Desk(mpsc::UnboundedSender<Command>);
+
+impl Desk {
+    pub(crate) fn tell(&self, command: Command) {
+        // Delivery ends only with the engine; what is durable has its effect after the next start.
+        drop(self.0.send(command));
+    }
 }
 
 /// How far the journal was read, and what was seen on the way.
@@ -133,14 +144,14 @@ impl<P: Publisher> Delivery<P> {
     /// Builds the stage and starts its threads; [`Delivery::read`] feeds it.
     pub fn start(
         journal: Journal,
-        plan: Arc<Plan>,
+        plan: Arc<Current>,
         publisher: Arc<P>,
         stop: CancellationToken,
         tasks: TaskTracker,
         beginning: Beginning,
     ) -> std::io::Result<Arc<Self>> {
         let (commands, obeyed) = mpsc::unbounded_channel();
-        let workers = plan.workers;
+        let workers = plan.get().workers;
         std::fs::create_dir_all(&beginning.folder)?;
         let held = Held::create(&beginning.folder.join("held"))?;
         let delivery = Arc::new(Self {
@@ -185,6 +196,11 @@ impl<P: Publisher> Delivery<P> {
         Ok(delivery)
     }
 
+    /// Where decisions about parked messages and channels take effect.
+    pub fn desk(&self) -> Desk {
+        Desk(self.commands.clone())
+    }
+
     /// What is under way.
     pub fn moving(&self) -> Moving {
         let (retrying, retrying_since) = {
@@ -225,7 +241,8 @@ impl<P: Publisher> Delivery<P> {
 
     /// How far the journal was read, and a durable mark of what was seen until then.
     pub fn mark(&self) -> std::io::Result<(Position, Mark)> {
-        let windows = self.plan.channels.values().map(|channel| channel.duplicates.window);
+        let plan = self.plan.get();
+        let windows = plan.channels.values().map(|channel| channel.duplicates.window);
         let longest = windows.max().unwrap_or_default();
         let longest = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
         let mut reading = self.reading();

@@ -17,8 +17,11 @@ pub mod config;
 
 pub mod plan;
 
+pub mod listeners;
 pub mod listener;
+pub mod port;
 pub mod session;
+mod answers;
 pub mod accept;
 pub mod budget;
 pub mod intake;
@@ -28,6 +31,7 @@ pub mod entry;
 pub mod delivery;
 mod reading;
 pub mod duplicates;
+mod drawer;
 pub mod sightings;
 pub mod seen_log;
 pub mod seen;
@@ -70,6 +74,7 @@ pub mod feed;
 pub mod operators;
 
 pub mod engine;
+pub mod reload;
 pub mod handle;
 pub mod status;
 mod lifeline;

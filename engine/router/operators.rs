@@ -11,10 +11,10 @@ use journal::entry::{Kind, MessageId};
 use journal::journal::Journal;
 use journal::queue::AppendError;
 use thiserror::Error;
-use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::books::Books;
+use crate::delivery::Desk;
 use crate::entry::{self, Accepted, Action, Decision, EditOf, Outcome, State};
 use crate::event::Event;
 use crate::ledger::{Again, Open};
@@ -107,7 +107,7 @@ pub enum Edited {
 pub struct Operators {
     journal: Journal,
     books: Arc<Books>,
-    commands: mpsc::UnboundedSender<Command>,
+    desk: Desk,
     /// Messages that somebody decides about now.
     deciding: Mutex<BTreeSet<u64>>,
 }
@@ -125,12 +125,13 @@ impl Drop for Deciding<'_> {
 }
 
 impl Operators {
-    pub(crate) fn new(
+    /// Decides for the line that this desk belongs to.
+    pub fn new(
         journal: Journal,
         books: Arc<Books>,
-        commands: mpsc::UnboundedSender<Command>,
+        desk: Desk,
     ) -> Self {
-        Self { journal, books, commands, deciding: Mutex::default() }
+        Self { journal, books, desk, deciding: Mutex::default() }
     }
 
     /// Processes a parked message again. What waited behind it follows it, in order.
@@ -146,7 +147,7 @@ impl Operators {
         };
         let action = Action::Release { revision: again.revision, out_of_order: again.out_of_order };
         self.decide(id, &open.channel, open.received, actor, action, &[]).await?;
-        self.tell(Command::Release { id: MessageId(id), released: Released { again, left } });
+        self.desk.tell(Command::Release { id: MessageId(id), released: Released { again, left } });
         Ok(())
     }
 
@@ -155,7 +156,7 @@ impl Operators {
         let _deciding = self.deciding(id)?;
         let open = self.parked(id)?;
         self.decide(id, &open.channel, open.received, actor, Action::Discard, &[]).await?;
-        self.tell(Command::Gone { id: MessageId(id) });
+        self.desk.tell(Command::Gone { id: MessageId(id) });
         Ok(())
     }
 
@@ -229,8 +230,8 @@ impl Operators {
         self.decide(0, channel, 0, actor, action, &[]).await?;
         let channel = channel.to_owned();
         match action {
-            Action::PauseDelivery => self.tell(Command::Pause { channel }),
-            Action::ResumeDelivery => self.tell(Command::Resume { channel }),
+            Action::PauseDelivery => self.desk.tell(Command::Pause { channel }),
+            Action::ResumeDelivery => self.desk.tell(Command::Resume { channel }),
             _ => {}
         }
         Ok(())
@@ -353,10 +354,6 @@ impl Operators {
         Ok(())
     }
 
-    fn tell(&self, command: Command) {
-        // Delivery ends only with the engine; what is durable has its effect after the next start.
-        drop(self.commands.send(command));
-    }
 }
 
 fn reason(actor: &Actor) -> Result<(), OperatorError> {

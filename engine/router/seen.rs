@@ -22,19 +22,17 @@ use crate::{
 /// Senders whose preceding message is known; the one that was silent longest makes room.
 const SENDERS: usize = 10_000;
 
-/// What the window knows of a message.
+/// What is known of a message; of several answers the first that is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// Nothing like it came, or it is void.
-    New,
-    /// The same content came, but nothing of it was processed, or it is out of the window.
-    Again {
-        /// The latest such message.
-        of: u64,
-    },
     /// It came already: this is the original.
     Copy {
         /// The original's id.
+        of: u64,
+    },
+    /// The same content came, but it is void, or out of the window and not yet forgotten.
+    Again {
+        /// The latest such message.
         of: u64,
     },
     /// The sender used the control id already for other content.
@@ -42,6 +40,8 @@ pub enum Look {
         /// The latest such message.
         of: u64,
     },
+    /// Nothing of its name came.
+    New,
 }
 
 /// The message that came last from a sender.
@@ -79,9 +79,17 @@ impl Seen {
     pub fn open(folder: &Path, mark: Option<&Mark>) -> Result<Seen, SeenError> {
         let (mut sightings, mut void) = (Sightings::default(), RoaringTreemap::new());
         let files = mark.map_or(&[] as &[FileMark], |mark| &mark.files);
-        let log = SeenLog::open(folder, files, |record| match record {
-            Record::Noted(sighting) => _ = sightings.insert(&sighting),
-            Record::Void(id) => _ = void.insert(id),
+        let log = SeenLog::open(folder, files, |records| {
+            let mut noted: Vec<Sighting> = Vec::with_capacity(records.len());
+            for record in records {
+                match record {
+                    Record::Noted(sighting) => noted.push(sighting),
+                    Record::Void(id) => _ = void.insert(id),
+                }
+            }
+            // Neighbours in memory one after the other: several times faster than as they came.
+            noted.sort_unstable_by_key(|sighting| sighting.name);
+            noted.iter().for_each(|sighting| _ = sightings.insert(sighting));
         })?;
         let preceding = mark.iter().flat_map(|mark| &mark.preceding);
         let preceding = preceding
@@ -97,27 +105,29 @@ impl Seen {
         Self::open(folder, None)
     }
 
-    /// Whether the same, or another of the same name, came before: among messages with smaller ids,
-    /// not further away in time than `window_ms` (0 or less: no window). Of several the latest.
+    /// Whether the same, or another of the same name, came before: among messages with smaller ids.
+    /// The window is `window_ms` long (0 or less: there is none, and everything is new).
     pub fn look(&self, sighting: &Sighting, window_ms: i64) -> Look {
         let Ok(window) = u64::try_from(window_ms) else { return Look::New };
-        let (mut copy, mut differs) = (None, None);
-        for earlier in self.sightings.of_name(sighting.name) {
-            let age = sighting.received_ms.abs_diff(earlier.received_ms);
-            if window == 0 || age > window || earlier.id >= sighting.id {
-                continue;
-            }
-            if earlier.content != sighting.content {
-                differs = differs.max(Some(earlier.id));
-            } else if !self.void.contains(earlier.id) {
-                copy = copy.max(Some(earlier.id));
+        if window == 0 {
+            return Look::New;
+        }
+        let (mut copy, mut again, mut differs) = (None, None, None);
+        for earlier in self.sightings.of_name(sighting.name).filter(|one| one.id < sighting.id) {
+            let id = Some(earlier.id);
+            let within = sighting.received_ms.abs_diff(earlier.received_ms) <= window;
+            if earlier.content == sighting.content {
+                let found =
+                    if within && !self.is_void(earlier.id) { &mut copy } else { &mut again };
+                *found = id.max(*found);
+            } else if within {
+                differs = id.max(differs);
             }
         }
-        match (copy, differs) {
-            (Some(of), _) => Look::Copy { of },
-            (None, Some(of)) => Look::Differs { of },
-            (None, None) => Look::New,
-        }
+        let copy = copy.map(|of| Look::Copy { of });
+        let again = again.map(|of| Look::Again { of });
+        let differs = differs.map(|of| Look::Differs { of });
+        copy.or(again).or(differs).unwrap_or(Look::New)
     }
 
     /// Remembers a message. Of a copy: `sighting.copy_of(original)`. Twice is once, in any order.

@@ -26,6 +26,9 @@ const MAGIC: &[u8; 8] = b"TLSEEN1\n";
 /// A file this long is not appended to any more: 254,000 sightings.
 const FULL: u64 = 8 << 20;
 
+/// Bytes of a sighting's record.
+const NOTED: usize = 33;
+
 /// A file that the marks name no longer is removed when so many more were made. Two checkpoints are
 /// kept, and one may have failed.
 const MARKS_KEPT: u32 = 3;
@@ -84,12 +87,12 @@ pub(crate) struct SeenLog {
 }
 
 impl SeenLog {
-    /// Reads the files that `marks` name, oldest record first. Other files in the folder may be
+    /// Reads the files that `marks` name, the oldest first. Other files in the folder may be
     /// those of another mark, and stay for a while.
     pub(crate) fn open(
         folder: &Path,
         marks: &[FileMark],
-        mut each: impl FnMut(Record),
+        mut each_file: impl FnMut(Vec<Record>),
     ) -> Result<SeenLog, SeenError> {
         let failed = |source| SeenError::Folder { path: folder.to_owned(), source };
         fs::create_dir_all(folder).map_err(failed)?;
@@ -117,12 +120,13 @@ impl SeenLog {
         let unnamed = numbers.into_iter().filter(|n| marks.iter().all(|mark| mark.number != *n));
         log.leaving.extend(unnamed.map(|number| (number, MARKS_KEPT)));
         for mark in marks {
-            let length = read(folder, mark, &mut |record| {
-                if let Record::Noted(sighting) = record {
-                    log.last_ms = sighting.received_ms;
-                }
-                each(record);
-            })?;
+            let (records, length) = read(folder, mark)?;
+            let noted = records.iter().rev().find_map(|record| match record {
+                Record::Noted(sighting) => Some(sighting.received_ms),
+                Record::Void(_) => None,
+            });
+            log.last_ms = noted.unwrap_or(log.last_ms);
+            each_file(records);
             // Longer: appended to after the mark was made, and named so by another mark perhaps.
             log.open = length == mark.length;
         }
@@ -166,9 +170,16 @@ impl SeenLog {
     }
 
     /// Names no longer the files that have nothing received since `before_ms`.
+    ///
+    /// They go in order, since a file may say that something in one before it is void. Only one that
+    /// is of the future, which comes from a clock that was wrong, does not hold up the others.
     pub(crate) fn forget(&mut self, before_ms: i64) {
         let last = self.files.last().map(|file| file.number);
-        for file in self.files.extract_if(.., |file| file.newest_ms < before_ms) {
+        let mut stays = false;
+        for file in self.files.extract_if(.., |file| {
+            stays |= (before_ms..=self.last_ms).contains(&file.newest_ms);
+            !stays && file.newest_ms < before_ms
+        }) {
             self.leaving.insert(file.number, MARKS_KEPT);
         }
         self.open &= self.files.last().map(|file| file.number) == last;
@@ -219,8 +230,8 @@ fn write(file: &File, mark: &mut FileMark, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads what `mark` names of a file; gives back how long the file is.
-fn read(folder: &Path, mark: &FileMark, each: &mut impl FnMut(Record)) -> Result<u64, SeenError> {
+/// What `mark` names of a file, and how long the file is.
+fn read(folder: &Path, mark: &FileMark) -> Result<(Vec<Record>, u64), SeenError> {
     let path = path_of(folder, mark.number);
     let unreadable = |source| SeenError::Unreadable { path: path.clone(), source };
     let bytes = fs::read(&path).map_err(unreadable)?;
@@ -231,13 +242,14 @@ fn read(folder: &Path, mark: &FileMark, each: &mut impl FnMut(Record)) -> Result
     };
     let records = valid.strip_prefix(MAGIC).filter(|_| crc32c::crc32c(valid) == mark.checksum);
     let mut rest = records.ok_or_else(|| SeenError::Corrupt { path: path.clone() })?;
+    let mut all = Vec::with_capacity(rest.len() / NOTED);
     while !rest.is_empty() {
         let (record, after) =
             decode(rest).ok_or_else(|| SeenError::Corrupt { path: path.clone() })?;
-        each(record);
+        all.push(record);
         rest = after;
     }
-    Ok(found)
+    Ok((all, found))
 }
 
 /// The first record, and what comes after it.

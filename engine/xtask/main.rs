@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a build tool talks to its user")]
 
 mod broker;
+mod conservation;
 mod install;
 mod steps;
 mod task;
@@ -49,6 +50,12 @@ fn perform(task: &Task) -> anyhow::Result<u8> {
                 return Ok(COULD_NOT);
             }
             Ok(if steps::run(steps, filters)? { WELL } else { FAILED })
+        }
+        Task::Conservation(plan) => {
+            if !rabbitmq_is_there()? {
+                return Ok(COULD_NOT);
+            }
+            Ok(if conservation::run(plan)? { WELL } else { FAILED })
         }
         Task::Broker => {
             if !rabbitmq_is_there()? {

@@ -128,7 +128,7 @@ fn nextest_is_there() -> bool {
 }
 
 /// The cargo that started us, so that a chosen toolchain stays chosen.
-fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
 }
 

@@ -1,5 +1,6 @@
 //! What the user asked for, read from the command line.
 
+use crate::conservation::Plan;
 use crate::steps::Step;
 
 pub(crate) const USAGE: &str = "\
@@ -8,6 +9,9 @@ usage: cargo xtask <task>
   test [--only STEP]... [-- FILTER...]
            every check, then every test against a real RabbitMQ; exit 0 well, 1 failed, 2 could not
            STEP is fmt, clippy, doc, walls or tests; FILTERs go to the test runner
+  conservation [--seeds N] [--seed FIRST] [--seconds N] [--keep-going] [--kill-broker]
+           the conservation test with many seeds or for a long time; logs and a table below
+           target/conservation; stops at the first seed that breaks the promise
   broker   a private RabbitMQ node in the foreground, until ctrl-c; its address on standard output
 
 environment: TIELINE_TEST_AMQP_URL  a broker to use instead of a private node
@@ -17,6 +21,7 @@ environment: TIELINE_TEST_AMQP_URL  a broker to use instead of a private node
 pub(crate) enum Task {
     Help,
     Test { steps: Vec<Step>, filters: Vec<String> },
+    Conservation(Plan),
     Broker,
 }
 
@@ -29,6 +34,7 @@ pub(crate) fn read(arguments: &[String]) -> Result<Task, String> {
             None => Ok(Task::Broker),
             Some(extra) => Err(format!("broker takes no argument, found `{extra}`")),
         },
+        Some("conservation") => read_conservation(words),
         Some("test") => read_test(words),
         Some(other) => Err(format!("there is no task `{other}`")),
     }
@@ -55,6 +61,30 @@ fn read_test<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Task, Strin
     steps.sort_unstable();
     steps.dedup();
     Ok(Task::Test { steps, filters })
+}
+
+fn read_conservation<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Task, String> {
+    let mut plan = Plan::default();
+    while let Some(word) = words.next() {
+        let number = match word {
+            "--seeds" => &mut plan.seeds,
+            "--seed" => &mut plan.first_seed,
+            "--seconds" => &mut plan.seconds,
+            "--keep-going" => {
+                plan.keep_going = true;
+                continue;
+            }
+            "--kill-broker" => {
+                plan.kill_broker = true;
+                continue;
+            }
+            "-h" | "--help" => return Ok(Task::Help),
+            other => return Err(format!("conservation does not know `{other}`")),
+        };
+        let text = words.next().ok_or(format!("{word} wants a number"))?;
+        *number = text.parse().map_err(|_| format!("{word} wants a number, found `{text}`"))?;
+    }
+    Ok(Task::Conservation(plan))
 }
 
 #[cfg(test)]
@@ -84,8 +114,31 @@ mod tests {
     }
 
     #[test]
+    fn conservation_takes_its_numbers() {
+        let plan = Plan { first_seed: 7, seeds: 50, keep_going: true, ..Plan::default() };
+        assert_eq!(
+            read_line("conservation --seeds 50 --keep-going --seed 7"),
+            Ok(Task::Conservation(plan))
+        );
+        let plan = Plan { seconds: 1200, kill_broker: true, ..Plan::default() };
+        assert_eq!(
+            read_line("conservation --seconds 1200 --kill-broker"),
+            Ok(Task::Conservation(plan))
+        );
+    }
+
+    #[test]
     fn misuse_is_said_and_never_guessed() {
-        for line in ["build", "test --fast", "test --only", "test --only lint", "broker now"] {
+        for line in [
+            "build",
+            "test --fast",
+            "test --only",
+            "test --only lint",
+            "broker now",
+            "conservation --seeds",
+            "conservation --seeds many",
+            "conservation 3",
+        ] {
             assert!(read_line(line).is_err(), "{line}");
         }
         assert_eq!(read_line(""), Ok(Task::Help));

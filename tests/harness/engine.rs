@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -73,8 +73,27 @@ impl TestEngine {
 
     /// SIGTERM, then its exit code.
     pub(crate) fn terminate(&mut self) -> Option<i32> {
-        broker::signal("TERM", &self.pid().to_string()).expect("our child can be signalled");
+        self.tell_to_terminate();
         self.ended(SOON)
+    }
+
+    /// SIGTERM; what follows is the story's.
+    pub(crate) fn tell_to_terminate(&self) {
+        broker::signal("TERM", &self.pid().to_string()).expect("our child can be signalled");
+    }
+
+    /// SIGHUP: read the configuration again.
+    pub(crate) fn hang_up(&self) {
+        broker::signal("HUP", &self.pid().to_string()).expect("our child can be signalled");
+    }
+
+    /// Waits until the log has said something `times` times; gives back the last such line.
+    pub(crate) fn said(&self, what: &str, times: usize) -> String {
+        until(what, SOON, || {
+            let written = self.written();
+            let lines: Vec<&str> = written.lines().filter(|line| line.contains(what)).collect();
+            (lines.len() >= times).then(|| lines.last().copied().unwrap_or_default().to_owned())
+        })
     }
 
     /// The exit code of an engine that ends by itself.
@@ -86,6 +105,17 @@ impl TestEngine {
             panic!("the engine did not end within {within:?}");
         };
         status.code()
+    }
+
+    /// How an engine that has ended by itself ended, if it has.
+    pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
+        let status = self.process.as_mut()?.try_wait().expect("our child")?;
+        self.process = None;
+        Some(status)
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        broker::signal(name, &self.pid().to_string()).expect("our child can be signalled");
     }
 
     pub(crate) fn pid(&self) -> u32 {

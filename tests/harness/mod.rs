@@ -30,6 +30,11 @@ pub(crate) fn until<T>(what: &str, within: Duration, condition: impl FnMut() -> 
     broker::until(within, condition).unwrap_or_else(|| panic!("no {what} within {within:?}"))
 }
 
+/// The same for what may fail.
+pub(crate) fn look<T>(within: Duration, condition: impl FnMut() -> Option<T>) -> Option<T> {
+    broker::until(within, condition)
+}
+
 /// How a run of `tieline` ended and what it wrote.
 #[derive(Debug)]
 pub(crate) struct Ran {

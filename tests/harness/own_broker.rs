@@ -29,6 +29,16 @@ impl OwnBroker {
         self.place.url()
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.place.amqp
+    }
+
+    /// To the running node, e.g. `STOP` and `CONT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = std::fs::read_to_string(self.place.folder.join("pid")).expect("a running node");
+        signal(name, pid.trim()).expect("the node can be signalled");
+    }
+
     /// Ends the node in good order; its queues and their content stay on disk.
     pub(crate) fn stop(&mut self) {
         self.node.take().expect("the broker runs").stop(true).expect("the broker stops");
@@ -36,8 +46,7 @@ impl OwnBroker {
 
     /// SIGKILL, as when the machine loses its power.
     pub(crate) fn kill(&mut self) {
-        let pid = std::fs::read_to_string(self.place.folder.join("pid")).expect("a running node");
-        signal("KILL", pid.trim()).expect("the node can be killed");
+        self.signal("KILL");
         let mut node = self.node.take().expect("the broker runs");
         node.wait().expect("the node ends");
         node.stop(true).expect("nothing is left to stop");

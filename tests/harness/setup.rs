@@ -72,6 +72,18 @@ impl Setup {
         self
     }
 
+    /// The same between two starts; `None` takes it away.
+    pub(crate) fn set_variable(&mut self, name: &str, value: Option<&str>) {
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    }
+
+    /// The folder stays when the story is over, for a person to look at.
+    pub(crate) fn keep(&mut self) -> PathBuf {
+        self.folder.disable_cleanup(true);
+        self.folder.path().to_owned()
+    }
+
     /// Writes a file beside channels.yaml, or channels.yaml itself.
     pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).expect("the temporary folder can be written");
@@ -97,7 +109,10 @@ impl Setup {
     }
 
     pub(super) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tieline"));
+        // Another program than the one just built, e.g. one that was made to break a promise.
+        let other = std::env::var_os("TIELINE_TEST_PROGRAM");
+        let program = other.unwrap_or_else(|| env!("CARGO_BIN_EXE_tieline").into());
+        let mut command = Command::new(program);
         command.args(["run", "--format", "json", "--config"]).arg(self.path("channels.yaml"));
         command.arg("--data").arg(self.data());
         command.args(self.sets.iter().flat_map(|assignment| ["--set", assignment]));

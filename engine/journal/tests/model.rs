@@ -28,19 +28,39 @@ const VOLUME: u64 = 8192;
 /// What may happen to a journal. Numbers choose among what there is.
 #[derive(Clone, Debug)]
 enum Action {
-    Append { length: usize },
-    Record { message: usize, length: usize },
-    Settle { message: usize },
+    Append {
+        length: usize,
+    },
+    Record {
+        message: usize,
+        length: usize,
+    },
+    Settle {
+        message: usize,
+    },
     Wait,
-    Read { entry: usize },
+    Read {
+        entry: usize,
+    },
     Checkpoint,
     Retain,
+    /// Fills the volume that is being written, so that another is begun.
+    Seal,
+    Pack,
     Crash,
-    PowerOff { after: u32 },
-    Reopen { spoil_checkpoints: bool },
-    FillDisk { left: u64 },
+    PowerOff {
+        after: u32,
+    },
+    Reopen {
+        spoil_checkpoints: bool,
+    },
+    FillDisk {
+        left: u64,
+    },
     FreeDisk,
-    FailSync { after: u32 },
+    FailSync {
+        after: u32,
+    },
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -53,6 +73,8 @@ fn action() -> impl Strategy<Value = Action> {
         3 => any::<usize>().prop_map(|entry| Action::Read { entry }),
         4 => Just(Action::Checkpoint),
         4 => Just(Action::Retain),
+        2 => Just(Action::Seal),
+        4 => Just(Action::Pack),
         3 => Just(Action::Crash),
         2 => (0_u32..12).prop_map(|after| Action::PowerOff { after }),
         2 => any::<bool>().prop_map(|spoil_checkpoints| Action::Reopen { spoil_checkpoints }),
@@ -165,6 +187,15 @@ impl World {
                 let retained = self.journal.retain(SystemTime::now());
                 self.dropped |= retained.is_err() || retained.is_ok_and(|done| done.volumes > 0);
             }
+            Action::Seal => {
+                for _ in 0..2 {
+                    let length = usize::try_from(VOLUME / 2).unwrap();
+                    self.act(&Action::Append { length })?;
+                    self.wait()?;
+                }
+            }
+            // A full, failing or dead disk may refuse it; then the volume stays as it is.
+            Action::Pack => drop(self.journal.pack()),
             Action::Crash => self.crash()?,
             Action::PowerOff { after } => self.disk.power_off_after(after),
             Action::Reopen { spoil_checkpoints } => self.reopen(spoil_checkpoints)?,
@@ -349,9 +380,25 @@ impl World {
         prop_assert!(bodies.keys().all(|id| *id < self.journal.next_id()));
         let open: BTreeSet<MessageId> = self.journal.unsettled(MessageId(u64::MAX)).collect();
         prop_assert_eq!(open.len() as u64, self.journal.unsettled_count());
+        let mut held = BTreeMap::new();
+        let mut last = None;
+        for entry in self.journal.unsettled_entries(MessageId(u64::MAX)) {
+            match entry {
+                Ok(entry) => {
+                    prop_assert!(last < Some(entry.id) && open.contains(&entry.id));
+                    last = Some(entry.id);
+                    held.insert(entry.id, entry.body);
+                }
+                Err(_) => prop_assert!(self.disk.list(self.folder.path()).is_err()),
+            }
+        }
         for (&id, &body) in &bodies {
             prop_assert_eq!(self.journal.is_settled(id), settled.contains(&id), "{} settled", id);
             prop_assert_eq!(open.contains(&id), !settled.contains(&id));
+            if !settled.contains(&id) && self.disk.list(self.folder.path()).is_ok() {
+                prop_assert_eq!(held.get(&id), Some(body));
+                self.check_records(id)?;
+            }
             match self.journal.find(id) {
                 Ok(Some(entry)) => prop_assert_eq!(&entry.body, body),
                 Ok(None) => prop_assert!(settled.contains(&id) && self.dropped, "{} lost", id),
@@ -362,12 +409,35 @@ impl World {
     }
 }
 
+impl World {
+    /// All about an unsettled message is found, once.
+    fn check_records(&self, id: MessageId) -> TestCaseResult {
+        let about = match self.journal.records_about(id, None) {
+            Ok(about) => about,
+            Err(error) => {
+                prop_assert!(self.disk.list(self.folder.path()).is_err(), "{}", error);
+                return Ok(());
+            }
+        };
+        let mut about: Vec<Bytes> = about.into_iter().map(|entry| entry.body).collect();
+        let known = self.history.iter().filter(|fact| fact.id == id);
+        let mut known: Vec<Bytes> = known.map(|fact| fact.body.clone()).collect();
+        about.sort_unstable();
+        known.sort_unstable();
+        prop_assert_eq!(about.len(), known.len(), "{}", id);
+        prop_assert!(about == known);
+        Ok(())
+    }
+}
+
 fn fact(entry: Entry) -> Fact {
     Fact { kind: entry.kind, id: entry.id, settles: entry.settles, body: entry.body }
 }
 
 fn settings(folder: PathBuf) -> Settings {
     Settings {
+        // By the thread too, whenever it comes to it.
+        compress: true,
         volume_size: VOLUME,
         first_volume_size: VOLUME / 2,
         reserve: 2 * VOLUME,

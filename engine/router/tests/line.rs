@@ -1,0 +1,12 @@
+//! Delivery with publishers that take their time, refuse, or lose: order per patient, what waits
+//! behind what is parked, what an operator does about it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod line {
+    pub(crate) mod bench;
+    pub(crate) mod broker;
+    pub(crate) mod held;
+    pub(crate) mod restart;
+    pub(crate) mod side_by_side;
+}

@@ -1,0 +1,125 @@
+//! A line on a bench: a journal, a plan, a broker in memory, and a desk for the operator.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use journal::disk::RealDisk;
+use journal::journal::Journal;
+use journal::settings::Settings;
+use router::books::{Books, Taken};
+use router::config::load;
+use router::config::overrides::Overrides;
+use router::delivery::{Beginning, Delivery};
+use router::entry::{self, Accepted};
+use router::ledger::Ledger;
+use router::operators::{Actor, Operators};
+use router::plan::Plan;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::line::broker::Memory;
+
+pub(crate) struct Line {
+    pub(crate) journal: Journal,
+    pub(crate) delivery: Arc<Delivery<Memory>>,
+    pub(crate) books: Arc<Books>,
+    pub(crate) operators: Operators,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    reading: std::thread::JoinHandle<()>,
+}
+
+impl Line {
+    /// Starts a line on what the folder holds.
+    pub(crate) fn start(folder: &Path, broker: &Arc<Memory>, window: usize) -> Self {
+        let settings = Settings::new(folder.join("journal"));
+        let (journal, recovered) = Journal::open(Arc::new(RealDisk), settings).unwrap();
+        let Taken { books, seen, .. } =
+            Books::recover(journal.clone(), &recovered, &folder.join("seen")).unwrap();
+        let books = Arc::new(books);
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let delivery = Delivery::start(
+            journal.clone(),
+            plan(),
+            broker.clone(),
+            stop.clone(),
+            tasks.clone(),
+            Beginning { window, ..Beginning::new(folder, seen) },
+        )
+        .unwrap();
+        let operators = Operators::new(journal.clone(), books.clone(), delivery.desk());
+        let ledger = books.ask(Clone::clone);
+        let reading = {
+            let delivery = delivery.clone();
+            std::thread::spawn(move || delivery.read(&ledger))
+        };
+        Self { journal, delivery, books, operators, stop, tasks, reading }
+    }
+
+    /// Stops as a crash would, except that threads end.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        let (journal, reading) = (self.journal, self.reading);
+        tokio::task::spawn_blocking(move || {
+            reading.join().unwrap();
+            journal.close();
+        })
+        .await
+        .unwrap();
+    }
+
+    pub(crate) async fn send(&self, patient: usize, number: usize) -> u64 {
+        self.journal.append(message(patient, number, "I")).await.unwrap().0.0
+    }
+
+    /// A message whose script parks it: nobody knows this class of patient.
+    pub(crate) async fn send_bad(&self, patient: usize, number: usize) -> u64 {
+        self.journal.append(message(patient, number, "?")).await.unwrap().0.0
+    }
+
+    /// Waits until the books say so.
+    pub(crate) async fn until(&self, what: impl Fn(&Ledger) -> bool) {
+        let mut durable = self.journal.durable();
+        while !self.books.ask(&what) {
+            durable.changed().await.unwrap();
+        }
+    }
+}
+
+pub(crate) fn actor() -> Actor {
+    Actor { name: "alex".into(), reason: "tried again".into() }
+}
+
+pub(crate) fn text(patient: usize, number: usize, class: &str) -> String {
+    let control_id = format!("P{patient}-{number:03}");
+    format!(
+        "MSH|^~\\&|PAS|RXX01|R|R|20260115101500||ADT^A01^ADT_A01|{control_id}|P|2.4\r\
+         EVN||20260115101500||||20260115101000\r\
+         PID|1||77{patient:06}^^^RXX01^MR||EXAMPLE^ALEX||19800229|1\r\
+         PV1|1|{class}|^WARD1^BED2^RXX01||||||||||||||||V{patient}\r"
+    )
+}
+
+pub(crate) fn message(patient: usize, number: usize, class: &str) -> Bytes {
+    let head = Accepted {
+        channel: "pas-adt".into(),
+        peer: "127.0.0.1:9".into(),
+        received: 1_768_472_100_000,
+        control_id: format!("P{patient}-{number:03}"),
+        message_type: "ADT^A01".into(),
+        sender: "PAS/RXX01".into(),
+        application_ack: None,
+        edit: None,
+    };
+    entry::encode(&head, &[text(patient, number, class).as_bytes()])
+}
+
+fn plan() -> Arc<Plan> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let loaded = load::load(&root.join("channels.yaml"), &Overrides::default());
+    let loaded = loaded.unwrap_or_else(|failure| panic!("{failure}"));
+    Arc::new(Plan::assemble(&loaded).unwrap())
+}

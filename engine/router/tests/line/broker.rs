@@ -1,0 +1,80 @@
+//! A broker in memory that takes its time and has its moods.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use router::publish::{BrokerHealth, Outgoing, PublishError, Publisher, Receipt, Trouble};
+use tokio::sync::Notify;
+
+/// Receives events into memory, each after a random number of turns.
+#[derive(Default)]
+pub(crate) struct Memory {
+    state: Mutex<State>,
+    received: Notify,
+    /// Turns an event takes at most.
+    turns: usize,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    /// Patients with an event on its way.
+    under_way: BTreeSet<String>,
+    pub(crate) side_by_side: usize,
+    /// Control ids in the order of their receipts, by patient.
+    pub receipts: BTreeMap<String, Vec<String>>,
+    /// Bytes by event id: one id never has two contents.
+    bodies: BTreeMap<String, Vec<u8>>,
+    pub(crate) count: usize,
+    /// Patients whose events find no queue.
+    pub(crate) unroutable: BTreeSet<String>,
+}
+
+impl Memory {
+    /// One whose events take up to so many turns.
+    pub(crate) fn slow(turns: usize) -> Self {
+        Self { turns, ..Self::default() }
+    }
+
+    pub(crate) fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until so many events have receipts.
+    pub(crate) async fn wait_for(&self, count: usize) {
+        while self.state().count < count {
+            self.received.notified().await;
+        }
+    }
+}
+
+impl Publisher for Memory {
+    async fn publish(&self, event: Outgoing) -> Result<Receipt, PublishError> {
+        let body: serde_json::Value = serde_json::from_slice(&event.body).unwrap();
+        let control_id = body["correlationid"].as_str().unwrap().to_owned();
+        let patient = control_id.split('-').next().unwrap().to_owned();
+        {
+            let mut state = self.state();
+            if state.unroutable.contains(&patient) {
+                return Err(PublishError::Transient(Trouble::Unroutable));
+            }
+            let alone = state.under_way.insert(patient.clone());
+            assert!(alone, "two unconfirmed events of patient {patient}");
+            state.side_by_side = state.side_by_side.max(state.under_way.len());
+        }
+        for _ in 0..fastrand::usize(0..=self.turns) {
+            tokio::task::yield_now().await;
+        }
+        let mut state = self.state();
+        state.under_way.remove(&patient);
+        let known = state.bodies.entry(event.id).or_insert_with(|| event.body.to_vec());
+        assert_eq!(*known, event.body, "one id never has two contents");
+        state.receipts.entry(patient).or_default().push(control_id);
+        state.count += 1;
+        self.received.notify_one();
+        Ok(Receipt)
+    }
+
+    fn health(&self) -> BrokerHealth {
+        BrokerHealth::default()
+    }
+}

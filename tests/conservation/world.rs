@@ -1,0 +1,163 @@
+//! The oracle's world: two channels, two subscribers, a script that may change, and its messages.
+
+use std::path::Path;
+
+use super::facts::{Kind, SUBSCRIBERS};
+use crate::harness::message::Adt;
+use crate::harness::setup::Setup;
+
+pub(crate) const CHANNELS: [&str; 2] = ["adt-one", "adt-two"];
+pub(crate) const EXCHANGE: &str = "events";
+
+/// MSH-3 of each channel.
+const SENDERS: [&str; 2] = ["PAS", "PASTWO"];
+const SCRIPT: &str = "transforms/conservation.rhai";
+
+/// The engine's folder, with the broker at `url`.
+pub(crate) fn setup(url: &str) -> Setup {
+    let setup = Setup::with(&configuration()).variable("TEST_BROKER_URL", url);
+    change_script(&setup.path(""), 1);
+    setup
+}
+
+/// Small volumes: the journal changes from one to the next every few seconds, and a full disk is
+/// soon felt.
+fn configuration() -> String {
+    let channels: String = CHANNELS
+        .iter()
+        .zip(SENDERS)
+        .map(|(channel, sender)| {
+            format!(
+                "  {channel}:
+    listener: {{ mllp: {{ listen: 127.0.0.1:0 }} }}
+    accept: {{ senders: [{sender}/RXX01], types: [ADT], processing: [P] }}
+    source: {{ preset: itk-2.4, organisation: RXX, zone: Europe/London, test_data: true }}
+    identity:
+      local: [{{ authority: RXX01, type: MR, default: true }}]
+      nhs_number: {{ trust: [\"01\"], if_status_absent: do-not-key }}
+    transform: {{ script: {SCRIPT} }}
+    order: patient
+"
+            )
+        })
+        .collect();
+    let subscribers: String = SUBSCRIBERS
+        .iter()
+        .map(|name| format!("  {name}: {{ receives: [\"*\"], queue: {name} }}\n"))
+        .collect();
+    format!(
+        "engine: {{ environment: test, journal: {{ volume: 1MiB }} }}
+broker: {{ amqp: {{ url: {{ env: TEST_BROKER_URL }}, exchange: {EXCHANGE} }} }}
+channels:
+{channels}subscribers:
+{subscribers}"
+    )
+}
+
+/// Every event says which revision of the script made it: a script that ran twice for one message
+/// would give one id two contents.
+pub(crate) fn change_script(folder: &Path, revision: u32) {
+    let script = format!(
+        "fn transform(msg) {{
+    let stay = encounter(msg);
+    stay[\"serviceType.text\"] = \"revision {revision}\";
+    switch msg[\"MSH-9.2\"] {{
+        \"A01\" => emit(\"encounter.admitted\", stay),
+        \"A02\" => {{
+            emit(\"encounter.transferred\", stay);
+            emit(\"encounter.discharged\", stay);
+        }}
+        \"A08\" => filter(\"not-used\"),
+        \"A10\" => park(\"class.unknown\"),
+        \"A11\" => throw \"on purpose\",
+        _ => park(\"trigger.unknown\"),
+    }}
+}}
+"
+    );
+    std::fs::write(folder.join(SCRIPT), script).expect("the temporary folder can be written");
+}
+
+/// A patient of one connection, which numbers its messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Patient {
+    /// Hospital number.
+    pub(crate) number: String,
+    pub(crate) channel: usize,
+    nhs_number: Option<String>,
+}
+
+impl Patient {
+    /// The `place`-th patient of a connection; every second one has an NHS Number.
+    pub(crate) fn new(connection: usize, place: usize) -> Self {
+        let number = format!("{}", 4_000_000 + connection * 10_000 + place);
+        let nhs_number = if place.is_multiple_of(2) { test_number(&number) } else { None };
+        Self { number, channel: connection % CHANNELS.len(), nhs_number }
+    }
+
+    pub(crate) fn label(&self, sequence: u32) -> String {
+        format!("V{}S{sequence}", self.number)
+    }
+
+    /// The bytes of one message.
+    pub(crate) fn message(&self, kind: Kind, control_id: &str, sequence: u32) -> String {
+        if kind == Kind::Garbled {
+            return format!("no HL7 at all, {control_id}");
+        }
+        let trigger = match kind {
+            Kind::Twofold => "A02",
+            Kind::Filtered => "A08",
+            Kind::Parked => "A10",
+            Kind::Thrown => "A11",
+            Kind::Unknown => "A60",
+            _ => "A01",
+        };
+        let nhs_number = self.nhs_number.as_deref();
+        let number = &*self.number;
+        let text = Adt { trigger, control_id, hospital_number: number, nhs_number }.text();
+        let sender = if kind == Kind::Stranger { "STRANGER" } else { SENDERS[self.channel] };
+        let text = text.replacen("|PAS|", &format!("|{sender}|"), 1);
+        let text =
+            text.replacen(&format!("|V{number}|"), &format!("|{}|", self.label(sequence)), 1);
+        if kind != Kind::Nobody {
+            return text;
+        }
+        let pid = text.split('\r').find(|line| line.starts_with("PID")).expect("a PID");
+        text.replacen(pid, "PID|1||||EXAMPLE^ALEX^^^MX^^L", 1)
+    }
+}
+
+/// A valid NHS Number of the 999 range, if there is one for these digits.
+fn test_number(digits: &str) -> Option<String> {
+    let body = format!("999{}", &digits[digits.len() - 6..]);
+    let weighted = body.bytes().zip((2..=10).rev());
+    let sum: u32 = weighted.map(|(digit, weight)| u32::from(digit - b'0') * weight).sum();
+    match 11 - sum % 11 {
+        10 => None,
+        11 => Some(format!("{body}0")),
+        check => Some(format!("{body}{check}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_says_whose_and_which_it_is() {
+        let patient = Patient::new(3, 4);
+        assert_eq!(patient.label(7), "V4030004S7");
+        let text = patient.message(Kind::Twofold, "C1", 7);
+        for part in ["|PASTWO|", "ADT^A02^", "|C1|", "4030004^^^RXX01^MR", "|V4030004S7|"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!patient.message(Kind::Nobody, "C1", 7).contains("^^^RXX01^MR"));
+        assert!(patient.message(Kind::Stranger, "C1", 7).contains("|STRANGER|"));
+    }
+
+    #[test]
+    fn test_numbers_have_their_check_digit() {
+        assert_eq!(test_number("1000001").as_deref(), Some("9990000018"));
+        assert_eq!(test_number("1000002").as_deref(), Some("9990000026"));
+    }
+}
