@@ -1,4 +1,4 @@
-//! How the asking verbs reach a running engine: its address, its token, its answers.
+//! How the verbs that ask and decide reach a running engine: its address, its token, its answers.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use ureq::http::Response;
-use ureq::{Agent, Body};
+use ureq::http::{HeaderValue, Response};
+use ureq::{Agent, AsSendBody, Body, RequestBuilder};
 
 use crate::arguments::Asking;
+use crate::operator::Operator;
 
 /// The token's file in the data folder, made by the engine at its first start.
 const TOKEN_FILE: &str = "api.token";
@@ -24,6 +25,9 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// So much of an error's body is shown.
 const ERROR_BODY: u64 = 4096;
+
+/// Longest answer that is read whole: a message of any size with its text.
+const LARGEST: u64 = 1 << 30;
 
 /// A running engine.
 #[derive(Debug)]
@@ -65,37 +69,123 @@ impl Api {
 
     /// One JSON document.
     pub(crate) fn document(&self, path: &str, query: &Query<'_>) -> Result<Value> {
-        let mut response = self.ask(path, query)?;
-        let text = response.body_mut().read_to_string().context("the answer broke off")?;
-        serde_json::from_str(&text).context("the engine's answer is not JSON")
+        document(self.ask(path, query)?)
+    }
+
+    /// One JSON document about something that may not be there: then the engine's words.
+    pub(crate) fn document_about(
+        &self,
+        path: &str,
+        query: &Query<'_>,
+    ) -> Result<Result<Value, String>> {
+        self.found(self.get(path, query)?, document)
+    }
+
+    /// Bytes of something that may not be there.
+    pub(crate) fn bytes(&self, path: &str) -> Result<Result<Vec<u8>, String>> {
+        self.found(self.get(path, &[])?, bytes)
     }
 
     /// Lines of JSON, as they come.
     pub(crate) fn lines(&self, path: &str, query: &Query<'_>) -> Result<Lines> {
-        let response = self.ask(path, query)?;
-        let cursor = response.headers().get("tieline-cursor");
-        let cursor = cursor.and_then(|cursor| cursor.to_str().ok()).map(str::to_owned);
-        let reader: Box<dyn Read> = Box::new(response.into_body().into_reader());
-        Ok(Lines { cursor, reader: BufReader::new(reader) })
+        Ok(Lines::of(self.ask(path, query)?))
+    }
+
+    /// Lines of JSON, for a question that must not stand in an address.
+    pub(crate) fn search(&self, path: &str, question: &Value) -> Result<Lines> {
+        let request = self.authorised(self.agent.post(self.address(path)));
+        let request = request.header("content-type", "application/json");
+        Ok(Lines::of(self.well(self.sent(request.send(question.to_string()))?)?))
+    }
+
+    /// Has the engine do something, which it may refuse: then its words.
+    pub(crate) fn decide(
+        &self,
+        path: &str,
+        operator: &Operator,
+        decision: &Value,
+    ) -> Result<Result<Value, String>> {
+        let body = decision.to_string();
+        self.post(path, operator, None, "application/json", body.as_bytes())
+    }
+
+    /// Gives the engine bytes, with the reason in a header.
+    pub(crate) fn give(
+        &self,
+        path: &str,
+        operator: &Operator,
+        reason: &str,
+        body: &[u8],
+    ) -> Result<Result<Value, String>> {
+        self.post(path, operator, Some(reason), "application/octet-stream", body)
+    }
+
+    fn post(
+        &self,
+        path: &str,
+        operator: &Operator,
+        reason: Option<&str>,
+        content: &str,
+        body: impl AsSendBody,
+    ) -> Result<Result<Value, String>> {
+        let mut request = self.authorised(self.agent.post(self.address(path)));
+        request = request.header("content-type", content);
+        request = request.header("tieline-actor", header("the user's name", operator.name())?);
+        if let Some(reason) = reason {
+            request = request.header("tieline-reason", header("the reason", reason)?);
+        }
+        self.found(self.sent(request.send(body))?, document)
     }
 
     fn ask(&self, path: &str, query: &Query<'_>) -> Result<Response<Body>> {
-        let mut request = self.agent.get(format!("{}{path}", self.base));
+        self.well(self.get(path, query)?)
+    }
+
+    fn get(&self, path: &str, query: &Query<'_>) -> Result<Response<Body>> {
+        let mut request = self.authorised(self.agent.get(self.address(path)));
         for (name, value) in query {
             if let Some(value) = value {
                 request = request.query(*name, value);
             }
         }
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
+        self.sent(request.call())
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    fn authorised<T>(&self, request: RequestBuilder<T>) -> RequestBuilder<T> {
+        match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
         }
-        let response = request.call().with_context(|| {
+    }
+
+    fn sent(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>> {
+        answer.with_context(|| {
             format!("no engine answers at {} (is `tieline run` running? see --url)", self.base)
-        })?;
+        })
+    }
+
+    /// An answer that must be good.
+    fn well(&self, response: Response<Body>) -> Result<Response<Body>> {
         if response.status().is_success() { Ok(response) } else { Err(self.refusal(response)) }
     }
 
-    fn refusal(&self, mut response: Response<Body>) -> anyhow::Error {
+    /// A good answer, or the words of one that says that there is no such thing, or not so now.
+    fn found<T>(
+        &self,
+        response: Response<Body>,
+        read: impl FnOnce(Response<Body>) -> Result<T>,
+    ) -> Result<Result<T, String>> {
+        match response.status().as_u16() {
+            404 | 409 => Ok(Err(said(response))),
+            _ => read(self.well(response)?).map(Ok),
+        }
+    }
+
+    fn refusal(&self, response: Response<Body>) -> anyhow::Error {
         let status = response.status();
         if status == 401 || status == 403 {
             return match self.token {
@@ -110,23 +200,67 @@ impl Api {
                 ),
             };
         }
-        let mut body = String::new();
-        let reader = response.body_mut().as_reader().take(ERROR_BODY);
-        // A body that breaks off says less; the status alone has to do.
-        BufReader::new(reader).read_to_string(&mut body).ok();
-        let said = serde_json::from_str::<Value>(&body)
-            .ok()
-            .and_then(|value| value.get("error")?.as_str().map(str::to_owned))
-            .unwrap_or_else(|| body.trim().to_owned());
+        let said = said(response);
+        // What was asked is wrong: the words alone say what to write.
+        if status == 400 {
+            return anyhow::anyhow!(said);
+        }
         anyhow::anyhow!("the engine at {} answered {status}: {said}", self.base)
     }
+}
+
+fn document(mut response: Response<Body>) -> Result<Value> {
+    let body = response.body_mut().with_config().limit(LARGEST);
+    let text = body.read_to_string().context("the answer broke off")?;
+    serde_json::from_str(&text).context("the engine's answer is not JSON")
+}
+
+fn bytes(mut response: Response<Body>) -> Result<Vec<u8>> {
+    let body = response.body_mut().with_config().limit(LARGEST);
+    body.read_to_vec().context("the answer broke off")
+}
+
+/// Why the engine refused, in its own words.
+fn said(mut response: Response<Body>) -> String {
+    let mut body = String::new();
+    let reader = response.body_mut().as_reader().take(ERROR_BODY);
+    // A body that breaks off says less; the status alone has to do.
+    BufReader::new(reader).read_to_string(&mut body).ok();
+    serde_json::from_str::<Value>(&body)
+        .ok()
+        .and_then(|value| value.get("error")?.as_str().map(str::to_owned))
+        .unwrap_or_else(|| body.trim().to_owned())
+}
+
+/// A header may hold any text but line ends.
+fn header(what: &str, text: &str) -> Result<HeaderValue> {
+    let text = text.replace(['\r', '\n', '\t'], " ");
+    HeaderValue::from_bytes(text.trim().as_bytes())
+        .with_context(|| format!("{what} holds characters that cannot be sent"))
 }
 
 /// An answer of many lines.
 pub(crate) struct Lines {
     /// Where the next question goes on; absent while following.
     pub(crate) cursor: Option<String>,
+    /// Seconds by which the archive is behind; absent when the answer is complete.
+    pub(crate) lag: Option<u64>,
     reader: BufReader<Box<dyn Read>>,
+}
+
+impl Lines {
+    fn of(response: Response<Body>) -> Self {
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let cursor = header("tieline-cursor").map(str::to_owned);
+        let lag = header("tieline-archive-lag").and_then(|lag| lag.parse().ok());
+        let reader: Box<dyn Read> = Box::new(response.into_body().into_reader());
+        Self { cursor, lag, reader: BufReader::new(reader) }
+    }
+
+    /// All of them.
+    pub(crate) fn rows(self) -> Result<Vec<Value>> {
+        self.map(|row| serde_json::from_str(&row?).context("a row is not JSON")).collect()
+    }
 }
 
 impl Iterator for Lines {

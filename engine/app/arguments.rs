@@ -1,63 +1,12 @@
-//! What may be typed. Literal values only: what they mean is decided by the verbs.
+//! What may be typed behind a verb. Literal values only: what they mean is decided by the verbs.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
+use clap::{Args, ValueEnum};
 
 use crate::argument_values::{assignment, at_least_one, duration, positive_rate};
 use crate::environment;
-
-/// A trust integration engine: HL7 v2 in, safe on disk, through scripts, out as shared-record
-/// events keyed by NHS Number.
-#[derive(Debug, Parser)]
-#[command(name = "tieline", version, max_term_width = 100)]
-#[command(
-    after_help = "Exit codes: 0 well, 1 the thing asked about is wrong, 2 failed or misused."
-)]
-pub(crate) struct Arguments {
-    #[command(subcommand)]
-    pub(crate) verb: Verb,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
-    /// The engine, in the foreground, until SIGTERM
-    Run(RunArgs),
-    /// Samples played through the whole line in a temporary folder: see what Tieline does
-    Demo(DemoArgs),
-    /// All problems of the configuration, its scripts and its tables
-    Check(CheckArgs),
-    /// One message through one channel's script, without an engine: the outcome as JSON
-    Transform(TransformArgs),
-    /// Golden cases below transforms/tests: message in, expected outcome beside it
-    Test(TestArgs),
-    /// Sends messages over MLLP and sums up the answers
-    Send(SendArgs),
-    /// Receives messages over MLLP and answers them, for testing
-    Listen(ListenArgs),
-    /// One screen about a running engine; exit code 1 when anything needs a person
-    Status(StatusArgs),
-    /// What the engine made of its messages: the events, in publishing order
-    Events(EventsArgs),
-    /// The newest of the messages that were accepted, and the state each is in
-    Messages(MessagesArgs),
-    /// The reproducible benchmark: acknowledgements per second, latency, end to end
-    Bench(BenchArgs),
-    /// The JSON Schema of channels.yaml, for editors
-    Schema,
-    /// The shell's completions, on standard output
-    Completions {
-        /// Which shell
-        shell: Shell,
-    },
-    /// The manual page, or that of one verb, on standard output
-    Man {
-        /// Which verb
-        verb: Option<String>,
-    },
-}
 
 /// Which configuration, and what to change in it.
 #[derive(Clone, Debug, Args)]
@@ -253,66 +202,6 @@ pub(crate) struct ListenArgs {
 }
 
 #[derive(Clone, Debug, Args)]
-pub(crate) struct StatusArgs {
-    #[command(flatten)]
-    pub(crate) asking: Asking,
-
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
-}
-
-#[derive(Clone, Debug, Args)]
-pub(crate) struct EventsArgs {
-    /// Stays, and prints events as they come
-    #[arg(short, long)]
-    pub(crate) follow: bool,
-
-    /// Only what came after this cursor (`--format ndjson` gives events; the last line of the
-    /// text form gives the cursor)
-    #[arg(long, value_name = "CURSOR")]
-    pub(crate) since: Option<String>,
-
-    /// At most so many
-    #[arg(long, value_name = "N")]
-    pub(crate) limit: Option<u64>,
-
-    /// Only these types, e.g. `encounter.*` or `result.corrected`
-    #[arg(long = "type", value_name = "PATTERN")]
-    pub(crate) pattern: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) asking: Asking,
-
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
-}
-
-#[derive(Clone, Debug, Args)]
-pub(crate) struct MessagesArgs {
-    /// Only those in this state, e.g. `parked`
-    #[arg(long)]
-    pub(crate) state: Option<String>,
-
-    /// Only those of this channel
-    #[arg(long)]
-    pub(crate) channel: Option<String>,
-
-    /// Only those received since then: a time (`2026-01-01T12:00:00Z`) or an age (`2h`)
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<String>,
-
-    /// At most so many
-    #[arg(long, value_name = "N", default_value = "100")]
-    pub(crate) limit: u64,
-
-    #[command(flatten)]
-    pub(crate) asking: Asking,
-
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
-}
-
-#[derive(Clone, Debug, Args)]
 pub(crate) struct BenchArgs {
     /// How long each measurement lasts
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
@@ -328,50 +217,4 @@ pub(crate) struct BenchArgs {
 
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    /// The first line of what a misuse is answered with.
-    fn refusal(words: &[&str]) -> String {
-        let words = ["tieline"].iter().chain(words);
-        let error = Arguments::try_parse_from(words).expect_err("refused");
-        error.to_string().lines().next().unwrap_or_default().to_owned()
-    }
-
-    #[test]
-    fn the_arguments_do_not_contradict_each_other() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn a_misuse_is_told_what_to_write() {
-        assert_eq!(
-            refusal(&["send", "--to", "127.0.0.1:2575"]),
-            "error: the following required arguments were not provided:"
-        );
-        assert_eq!(
-            refusal(&["send", "--to", "x:1", "--window", "0", "a.hl7"]),
-            "error: invalid value '0' for '--window <N>': write a whole number from 1"
-        );
-        assert_eq!(
-            refusal(&["run", "--set", "engine"]),
-            "error: invalid value 'engine' for '--set <KEY=VALUE>': write KEY=VALUE, e.g. \
-             engine.console.listen=127.0.0.1:0"
-        );
-        assert_eq!(refusal(&["sned"]), "error: unrecognized subcommand 'sned'");
-    }
-
-    #[test]
-    fn every_verb_says_what_it_does() {
-        let mut command = Arguments::command();
-        command.build();
-        for verb in command.get_subcommands() {
-            assert!(verb.get_about().is_some(), "{}", verb.get_name());
-        }
-    }
 }

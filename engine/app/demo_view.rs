@@ -103,9 +103,12 @@ pub(crate) fn show(
     output.line(format!("{:<14} {kind:<8} {code}  {}", sample.channel, paint.faint(name)))?;
     match row {
         Some(row) if row.events == 0 => {
-            let state = row.state.as_str();
-            let reason = row.reason.as_deref().unwrap_or("");
-            output.line(format!("{:>26}  {}", "", paint.yellow(&format!("{state}: {reason}"))))?;
+            let why = match (row.state.as_str(), row.reason.as_deref()) {
+                ("pending", _) => "held: a message of this patient is parked before it".to_owned(),
+                (state, Some(reason)) => format!("{state}: {reason}"),
+                (state, None) => state.to_owned(),
+            };
+            output.line(format!("{:>26}  {}", "", paint.yellow(&why)))?;
         }
         None => output.line(format!("{:>26}  {}", "", paint.red("refused, bytes kept")))?,
         Some(_) => show_events(output, events)?,
@@ -151,7 +154,8 @@ pub(crate) fn sum_up(played: &[Played], ledger: &Ledger) -> Result<()> {
     for sample in played.iter().filter(|p| p.is_kept()) {
         let reason = sample.found.reason.as_deref().unwrap_or("");
         let (channel, file) = (&sample.channel, &sample.file);
-        writeln!(text, "  {:<8} {reason:<24} {channel}/{file}", sample.found.state)?;
+        let state = if sample.found.state == "pending" { "held" } else { &sample.found.state };
+        writeln!(text, "  {state:<8} {reason:<24} {channel}/{file}")?;
     }
     let different: Vec<_> = played.iter().filter(|p| !p.as_expected()).collect();
     for sample in &different {
@@ -183,7 +187,6 @@ pub(crate) fn farewell(
     let data = data.display();
     output.line("\nThe engine stays up. From another terminal:")?;
     output.line(format!("  tieline send --to {pas} FILE..."))?;
-    output
-        .line(format!("  tieline messages --state parked --url http://{console} --data {data}"))?;
+    output.line(format!("  tieline parked --url http://{console} --data {data}"))?;
     output.line("Ctrl-C ends it and removes the temporary folder.\n")
 }

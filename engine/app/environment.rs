@@ -1,6 +1,7 @@
 //! Every environment variable that Tieline reads.
 
 use std::env;
+use std::path::PathBuf;
 
 /// The configuration file, where `-c/--config` is not given.
 pub(crate) const CONFIG: &str = "TIELINE_CONFIG";
@@ -23,6 +24,18 @@ const NO_COLOR: &str = "NO_COLOR";
 /// `dumb` is a terminal that cannot show colours.
 const TERM: &str = "TERM";
 
+/// The user's name, for one who stands in no list of users on this machine.
+const USER: &str = "USER";
+
+/// Who called `sudo`.
+const SUDO_USER: &str = "SUDO_USER";
+
+/// The editor of `parked edit --editor`; the first that is set.
+const EDITORS: [&str; 2] = ["VISUAL", "EDITOR"];
+
+/// A folder in memory for this user's files, made by systemd.
+const RUNTIME: &str = "XDG_RUNTIME_DIR";
+
 /// Set by systemd when standard error goes to its journal: logs are then JSON.
 const JOURNAL_STREAM: &str = "JOURNAL_STREAM";
 
@@ -35,6 +48,27 @@ pub(crate) fn log_filter() -> Option<String> {
 pub(crate) fn wants_colour() -> bool {
     env::var_os(NO_COLOR).is_none_or(|value| value.is_empty())
         && env::var_os(TERM).is_none_or(|terminal| terminal != "dumb")
+}
+
+/// The user's name, as the session gives it.
+pub(crate) fn user() -> Option<String> {
+    env::var(USER).ok().filter(|name| !name.is_empty())
+}
+
+/// The user who became root by `sudo`.
+pub(crate) fn behind_sudo() -> Option<String> {
+    env::var(SUDO_USER).ok().filter(|name| !name.is_empty())
+}
+
+/// The user's editor; `vi` is on every machine.
+pub(crate) fn editor() -> String {
+    let named = EDITORS.iter().find_map(|name| env::var(name).ok().filter(|text| !text.is_empty()));
+    named.unwrap_or_else(|| "vi".to_owned())
+}
+
+/// A folder that is never written to disk, where there is one.
+pub(crate) fn folder_in_memory() -> Option<PathBuf> {
+    env::var_os(RUNTIME).map(PathBuf::from).filter(|folder| folder.is_dir())
 }
 
 /// Whether systemd collects what we log.

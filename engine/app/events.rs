@@ -4,7 +4,8 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::api::Api;
-use crate::arguments::{EventsArgs, Format};
+use crate::arguments::Format;
+use crate::asking_arguments::EventsArgs;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::table::printable;

@@ -5,9 +5,9 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use router::config::schema;
 
-use crate::arguments::Arguments;
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::verbs::Arguments;
 
 /// The JSON Schema of channels.yaml.
 pub(crate) fn schema() -> Result<Exit> {

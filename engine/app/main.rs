@@ -6,9 +6,17 @@ mod paint;
 mod output;
 mod table;
 mod logging;
+mod cells;
 mod argument_values;
+mod since;
 mod arguments;
+mod asking_arguments;
+mod deciding_arguments;
+mod verbs;
 mod patient_guard;
+mod patient_prompt;
+mod operator;
+mod refusal_line;
 mod configuration;
 mod problems;
 mod message_files;
@@ -33,7 +41,18 @@ mod send;
 mod listen;
 mod status;
 mod events;
+mod listing;
 mod messages;
+mod trace;
+mod show;
+mod show_view;
+mod parked;
+mod parked_decision;
+mod parked_edit;
+mod pause;
+mod reconcile;
+mod audit;
+mod archive_verb;
 mod generated;
 mod open_files;
 mod run;
@@ -49,8 +68,8 @@ use anyhow::Result;
 use clap::Parser;
 use mimalloc::MiMalloc;
 
-use crate::arguments::{Arguments, Verb};
 use crate::exit::Exit;
+use crate::verbs::{Arguments, Verb};
 
 /// A message is taken apart into many small values, made by one thread and dropped by another;
 /// `tieline bench` shows what the system's allocator costs at that.
@@ -82,6 +101,14 @@ fn answer() -> Result<Exit> {
         Verb::Status(args) => status::run(&args),
         Verb::Events(args) => events::run(&args),
         Verb::Messages(args) => messages::run(&args),
+        Verb::Show(args) => show::run(&args),
+        Verb::Trace(args) => trace::run(&args),
+        Verb::Parked(args) => parked::run(&args),
+        Verb::Pause(args) => pause::pause(&args),
+        Verb::Resume(args) => pause::resume(&args),
+        Verb::Reconcile(args) => reconcile::run(&args),
+        Verb::Audit(args) => audit::run(&args),
+        Verb::Archive(args) => archive_verb::run(&args),
         Verb::Bench(args) => bench::bench(&args),
         Verb::Schema => generated::schema(),
         Verb::Completions { shell } => generated::completions(shell),

@@ -18,7 +18,23 @@ pub(crate) fn refuse_nhs_numbers(arguments: &[OsString]) -> Result<()> {
         bail!(
             "an NHS Number was given as an argument, where every process on this machine can \
              read it (and the shell's history keeps it)\n  help: give patient identifiers on \
-             standard input, or ask by message id or control id"
+             standard input (`messages --ask nhs`, `trace -`), or ask by message id or control id"
+        );
+    }
+    Ok(())
+}
+
+/// Refuses a free text (a query, a reason) that holds a valid NHS Number: it stands in argv too,
+/// and what is a reason is kept in the audit.
+pub(crate) fn refuse_in_text(text: &str) -> Result<()> {
+    let words: Vec<&str> = text.split(|c: char| !c.is_ascii_digit() && c != '-').collect();
+    let alone = words.iter().any(|word| is_nhs_number(word));
+    let in_groups = words.windows(3).any(|three| is_nhs_number(&three.join(" ")));
+    if alone || in_groups {
+        bail!(
+            "a text given as an argument holds an NHS Number, which every process on this machine \
+             can read\n  help: name the message by its id; `--ask nhs` and `trace -` read patient \
+             identifiers from standard input"
         );
     }
     Ok(())
@@ -51,6 +67,19 @@ mod tests {
         assert!(!refused(&["tieline", "messages", "9990000019"]));
         assert!(!refused(&["tieline", "send", "--rate", "1000", "--to", "127.0.0.1:2575"]));
         assert!(!refused(&["tieline", "send", "samples/9990000018.hl7"]));
+    }
+
+    #[test]
+    fn a_number_within_a_text_is_refused() {
+        for text in
+            ["control=9990000018", "wrong for 9990000018.", "999 000 0018", "(999-000-0018)"]
+        {
+            assert!(refuse_in_text(text).is_err(), "{text}");
+        }
+        for text in ["type=ADT^A01 since 2h", "asked at 2026-01-31 10:00", "ticket 9990000019", ""]
+        {
+            assert!(refuse_in_text(text).is_ok(), "{text}");
+        }
     }
 
     #[test]

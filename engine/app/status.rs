@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::api::Api;
-use crate::arguments::{Format, StatusArgs};
+use crate::arguments::Format;
+use crate::asking_arguments::StatusArgs;
+use crate::cells::{age, bytes, counted, length, list, number, short, time, word};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::paint::Paint;
@@ -39,7 +41,7 @@ fn screen(status: &Value, now: Timestamp, paint: Paint) -> String {
             "tieline {}  configuration {}  up {}\n",
             word(status, "version"),
             word(status, "configversion"),
-            age(timestamp(&status["started"]), now),
+            age(time(status, "started"), now),
         ),
         channels(status, now).render(paint),
         format!("broker    {}", broker(&status["broker"], paint)),
@@ -48,14 +50,8 @@ fn screen(status: &Value, now: Timestamp, paint: Paint) -> String {
             journal["bytes"].as_u64().map_or_else(|| "-".to_owned(), bytes),
             word(journal, "volumes"),
         ),
-        format!(
-            "messages  {} pending{}, {} in memory\n",
-            word(&status["total"], "pending"),
-            status["oldest_pending"]
-                .as_i64()
-                .map_or_else(String::new, |seconds| format!(" (the oldest for {seconds} s)")),
-            word(status, "in_flight"),
-        ),
+        format!("archive   {}", archive(&status["archive"])),
+        format!("messages  {}\n", messages(status, now)),
     ];
     let needed = attention(status);
     if needed.is_empty() {
@@ -73,34 +69,60 @@ fn channels(status: &Value, now: Timestamp) -> Table {
         Column::right("/MIN"),
         Column::right("RECEIVED"),
         Column::right("PENDING"),
+        Column::right("HELD"),
         Column::right("PARKED"),
         Column::right("PUBLISHED"),
-        Column::right("REFUSED"),
     ]);
     for channel in list(status, "channels") {
+        let paused = if list(channel, "paused").is_empty() { "" } else { " (paused)" };
+        let count = |name: &str| channel[name].as_u64().map_or_else(|| "-".to_owned(), short);
         table.row(vec![
-            word(channel, "name"),
+            word(channel, "name") + paused,
             word(channel, "connections"),
-            age(last_received(channel), now),
-            word(channel, "last_minute"),
-            word(channel, "received"),
-            word(channel, "pending"),
-            word(channel, "parked"),
-            word(channel, "published"),
-            word(channel, "refused"),
+            age(time(channel, "last"), now),
+            count("last_minute"),
+            count("received"),
+            count("pending"),
+            count("held"),
+            count("parked"),
+            count("published"),
         ]);
     }
     table
 }
 
-/// Milliseconds since 1970, 0 for never.
-fn last_received(channel: &Value) -> Option<Timestamp> {
-    let milliseconds = channel["last_received"].as_i64().filter(|&time| time > 0)?;
-    Timestamp::from_millisecond(milliseconds).ok()
+fn archive(archive: &Value) -> String {
+    match archive["lag"].as_i64() {
+        None => "-".to_owned(),
+        Some(0) => "complete".to_owned(),
+        Some(lag) => format!("{} behind", length(lag)),
+    }
 }
 
-fn timestamp(time: &Value) -> Option<Timestamp> {
-    time.as_str()?.parse().ok()
+/// What is not done yet, and for how long.
+fn messages(status: &Value, now: Timestamp) -> String {
+    let oldest = status["oldest_pending"].as_i64();
+    let oldest = oldest.map_or_else(String::new, |age| format!(", the oldest for {}", length(age)));
+    let mut parts = vec![format!("{} pending{oldest}", word(&status["total"], "pending"))];
+    if number(status, "retrying") > 0 {
+        let since = age(time(status, "retrying_since"), now);
+        parts.push(format!("{} retrying for {since}", number(status, "retrying")));
+    }
+    if number(status, "held") > 0 {
+        parts.push(format!("{} held behind parked ones", number(status, "held")));
+    }
+    if let Some(parked) = longest_parked(status) {
+        parts.push(format!("parked for up to {}", length(parked)));
+    }
+    if number(status, "refused") > 0 {
+        parts.push(format!("{} refused", counted(number(status, "refused"), "frame")));
+    }
+    parts.join("\n          ")
+}
+
+/// How long the message is parked that is parked longest, in seconds.
+fn longest_parked(status: &Value) -> Option<i64> {
+    list(status, "channels").iter().filter_map(|one| one["oldest_parked"].as_i64()).max()
 }
 
 fn broker(broker: &Value, paint: Paint) -> String {
@@ -113,38 +135,6 @@ fn broker(broker: &Value, paint: Paint) -> String {
     match broker["unroutable"].as_u64() {
         None | Some(0) => format!("{kind} {state}"),
         Some(count) => format!("{kind} {state}, {}", paint.red(&format!("{count} unroutable"))),
-    }
-}
-
-fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
-    value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn word(value: &Value, name: &str) -> String {
-    match value.get(name) {
-        None | Some(Value::Null) => "-".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    }
-}
-
-/// How long ago a time was: `3 s`, `12 min`, `5 h`, `2 d`.
-fn age(time: Option<Timestamp>, now: Timestamp) -> String {
-    let Some(time) = time else { return "-".to_owned() };
-    let seconds = now.as_second().saturating_sub(time.as_second()).max(0);
-    match seconds {
-        0..=119 => format!("{seconds} s"),
-        120..=7_199 => format!("{} min", seconds / 60),
-        7_200..=172_799 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
-    }
-}
-
-fn bytes(count: u64) -> String {
-    match count {
-        0..1_048_576 => format!("{} KiB", count >> 10),
-        1_048_576..1_073_741_824 => format!("{} MiB", count >> 20),
-        _ => format!("{} GiB", count >> 30),
     }
 }
 
@@ -165,18 +155,32 @@ mod tests {
             "started": "2026-01-01T11:00:00Z",
             "channels": [{
                 "name": "community-adt-of-a-long-name", "connections": 12, "received": 12_345_678,
-                "pending": 0, "parked": 3, "published": 12_345_675, "refused": 0,
-                "last_received": 1_767_268_797_000_i64,
+                "pending": 5, "held": 2, "parked": 3, "published": 12_345_675, "refused": 0,
+                "last_minute": 12_000, "last": "2026-01-01T11:59:57.000Z", "oldest_parked": 720,
+                "paused": ["delivery"],
             }],
-            "total": { "pending": 5 },
-            "in_flight": 5,
+            "total": { "pending": 5 }, "oldest_pending": 200, "held": 2, "refused": 1,
+            "retrying": 1, "retrying_since": "2026-01-01T11:50:00.000Z", "archive": { "lag": 7 },
+            "in_flight": 3,
             "broker": { "kind": "embedded", "connected": true, "unroutable": 0 },
             "journal": { "volumes": 2, "bytes": 134_217_728, "intake_open": true },
             "attention": [],
         });
         let shown = screen(&status, now(), Paint::plain());
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
-        for part in ["up 60 min", " 3 s ", "embedded connected", "128 MiB in 2", "nothing needs"] {
+        for part in [
+            "up 60 min",
+            " 3 s ",
+            "embedded connected",
+            "128 MiB in 2",
+            "archive   7 s behind",
+            "5 pending, the oldest for 3 min",
+            "1 retrying for 10 min",
+            "2 held behind parked ones",
+            "parked for up to 12 min",
+            "1 frame refused",
+            "nothing needs",
+        ] {
             assert!(shown.contains(part), "{part} in {shown}");
         }
     }

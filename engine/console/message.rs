@@ -28,7 +28,7 @@ pub(crate) async fn message(
     State(engine): State<Handle>,
     id: Result<Path<u64>, PathRejection>,
 ) -> Result<Json<Value>, Refusal> {
-    let shown = find(engine, id).await?;
+    let shown = find(engine.clone(), id).await?;
     let mut document = serde_json::to_value(&shown.row).expect("rows hold texts, numbers, lists");
     let (story, found) = (&shown.story, &shown.story.row);
     let timeline = story.timeline.iter().map(|moment| {
@@ -52,6 +52,7 @@ pub(crate) async fn message(
     });
     let text = shown.frame.as_ref().map(|frame| Text::of(frame));
     let more = json!({
+        "behind": engine.behind(found.id),
         "peer": found.peer,
         "sender": found.sender,
         "size": found.size,

@@ -1,0 +1,105 @@
+//! `tieline parked release`, `discard`, `approve` and `withdraw`: decided, and what follows from it.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::api::Api;
+use crate::arguments::Format;
+use crate::cells::{counted, number};
+use crate::deciding_arguments::{Because, OneArgs, SeveralArgs};
+use crate::exit::Exit;
+use crate::operator::Operator;
+use crate::output::Output;
+use crate::patient_guard;
+use crate::refusal_line::refused;
+
+pub(crate) fn release(args: &SeveralArgs) -> Result<Exit> {
+    decide("release", &args.ids, &args.because)
+}
+
+pub(crate) fn discard(args: &SeveralArgs) -> Result<Exit> {
+    decide("discard", &args.ids, &args.because)
+}
+
+pub(crate) fn approve(args: &OneArgs) -> Result<Exit> {
+    decide("approve", &[args.id], &args.because)
+}
+
+pub(crate) fn withdraw(args: &OneArgs) -> Result<Exit> {
+    decide("withdraw", &[args.id], &args.because)
+}
+
+/// One after the other; what the engine refuses stops none of the others.
+fn decide(verb: &str, ids: &[u64], because: &Because) -> Result<Exit> {
+    patient_guard::refuse_in_text(&because.reason)?;
+    let Some(api) = Api::find(&because.asking)? else { return Ok(Exit::Wrong) };
+    let operator = Operator::of_this_process()?;
+    let reason = json!({ "reason": because.reason });
+    let mut output = Output::standard();
+    let mut exit = Exit::Well;
+    for id in ids {
+        match api.decide(&format!("/api/v1/messages/{id}/{verb}"), &operator, &reason)? {
+            Ok(done) => tell(&mut output, because.format, &done)?,
+            Err(words) => exit = refused(&words)?,
+        }
+    }
+    Ok(exit)
+}
+
+/// What was decided, in the form that was asked for.
+pub(crate) fn tell(output: &mut Output, format: Format, done: &Value) -> Result<()> {
+    match format {
+        Format::Text => output.line(sentence(done))?,
+        format => output.document(format, done)?,
+    }
+    Ok(())
+}
+
+/// What happened, and what follows from it.
+fn sentence(done: &Value) -> String {
+    let (id, of) = (number(done, "id"), number(done, "of"));
+    let behind = match number(done, "held") {
+        0 => "nothing waited behind it".to_owned(),
+        count => {
+            let verb = if count == 1 { "follows" } else { "follow" };
+            format!("{} that waited behind it {verb} in order", counted(count, "message"))
+        }
+    };
+    match done["decision"].as_str().unwrap_or_default() {
+        "release" => format!("{id} released: it is processed again; {behind}"),
+        "discard" => format!("{id} discarded: it is never delivered; {behind}"),
+        "withdraw" => format!("the edit of {id} is withdrawn; {id} stays parked as it came"),
+        "edit" if done["approval"].as_bool() == Some(true) => format!(
+            "the edit of {of} touches MSH, PID or MRG, which say whom it is about.\n\
+             It waits until somebody else runs: tieline parked approve {of} --reason TEXT\n\
+             (tieline parked withdraw {of} --reason TEXT takes it back)"
+        ),
+        "edit" => format!("{of} edited: {id} takes its place, the original is kept; {behind}"),
+        "approve" => {
+            format!("edit of {of} approved: {id} takes its place, the original is kept; {behind}")
+        }
+        _ => "done".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_say_what_happened_and_what_follows() {
+        let release = json!({ "id": 7, "decision": "release", "held": 3 });
+        assert_eq!(
+            sentence(&release),
+            "7 released: it is processed again; 3 messages that waited behind it follow in order"
+        );
+        let discard = json!({ "id": 7, "decision": "discard", "held": 0 });
+        assert!(sentence(&discard).ends_with("never delivered; nothing waited behind it"));
+        let edit = json!({ "id": 9, "decision": "edit", "of": 7, "held": 1 });
+        assert!(sentence(&edit).starts_with("7 edited: 9 takes its place"));
+        let second = json!({ "approval": true, "decision": "edit", "of": 7 });
+        assert!(sentence(&second).contains("tieline parked approve 7 --reason"));
+        let withdrawn = json!({ "id": 7, "decision": "withdraw" });
+        assert!(sentence(&withdrawn).contains("7 stays parked"));
+    }
+}
