@@ -15,6 +15,8 @@ mod kill_nine;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod broken_start;
 #[cfg(test)]
 mod rabbitmq;

@@ -15,12 +15,13 @@ use router::config::load::Loaded;
 use router::engine::Engine;
 use router::event::Event;
 use router::handle::Handle;
+use sd_notify::NotifyState;
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::ADDRESS_FILE;
-use crate::arguments::{Format, RunArgs};
+use crate::arguments::{Configuration, Format, RunArgs};
 use crate::exit::Exit;
 use crate::open_files;
 use crate::output::Output;
@@ -33,6 +34,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let Some((loaded, last_good)) = configuration(args)? else { return Ok(Exit::Wrong) };
     open_files::allow_many();
     runtime()?.block_on(async {
+        // From the first moment: unheard, it would end the process.
+        let mut hangup = signal_of(SignalKind::hangup());
         let running = Running::start(&loaded).await?;
         Event::Activated { version: &loaded.version, last_good }.emit();
         if !last_good && let Err(error) = activate::activate(&loaded.data, &loaded) {
@@ -40,7 +43,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
             return Err(error).context("the configuration cannot be copied to the data folder");
         }
         running.announce(args.format)?;
-        let reason = running.until_told_to_stop().await;
+        let reason = running.until_told_to_stop(&args.configuration, &mut hangup).await;
         running.stop(reason.as_deref().unwrap_or("signal")).await;
         match reason {
             None => Ok(Exit::Well),
@@ -140,27 +143,57 @@ impl Running {
             output.text(format!("{ready}\n"))?;
         }
         // Absent systemd this does nothing.
-        sd_notify::notify(&[sd_notify::NotifyState::Ready]).context("systemd cannot be notified")
+        sd_notify::notify(&[NotifyState::Ready]).context("systemd cannot be notified")
     }
 
-    /// Nothing for a signal, a line for a journal that failed.
-    async fn until_told_to_stop(&self) -> Option<String> {
+    /// Nothing for a signal, a line for a journal that failed. SIGHUP reloads.
+    async fn until_told_to_stop(
+        &self,
+        configuration: &Configuration,
+        hangup: &mut Option<Signal>,
+    ) -> Option<String> {
         let mut terminate = signal_of(SignalKind::terminate());
         let mut interrupt = signal_of(SignalKind::interrupt());
-        let mut hangup = signal_of(SignalKind::hangup());
         let mut watchdog = tokio::time::interval(watchdog_period());
         loop {
             tokio::select! {
                 () = received(&mut terminate) => return None,
                 () = received(&mut interrupt) => return None,
-                () = received(&mut hangup) => tracing::warn!(
-                    "SIGHUP: this version does not reload; restart to run a changed configuration"
-                ),
+                () = received(hangup) => self.reload(configuration).await,
                 failure = self.engine.failed() => return Some(failure),
                 // Only a runtime that still turns gets here.
                 _ = watchdog.tick() => {
-                    drop(sd_notify::notify(&[sd_notify::NotifyState::Watchdog]));
+                    drop(sd_notify::notify(&[NotifyState::Watchdog]));
                 }
+            }
+        }
+    }
+
+    /// Puts the configuration as it stands on disk in force; when it cannot be, nothing changes and
+    /// it is said why.
+    async fn reload(&self, configuration: &Configuration) {
+        let reloading = [Some(NotifyState::Reloading), NotifyState::monotonic_usec_now().ok()];
+        drop(sd_notify::notify(&reloading.into_iter().flatten().collect::<Vec<_>>()));
+        if let Err(why) = self.try_to_reload(configuration.clone()).await {
+            Event::ReloadRefused { why: &format!("{why:#}") }.emit();
+        }
+        drop(sd_notify::notify(&[NotifyState::Ready]));
+    }
+
+    async fn try_to_reload(&self, configuration: Configuration) -> Result<()> {
+        // Compiling every script takes the time it takes: not on a thread that answers senders.
+        let loading = tokio::task::spawn_blocking(move || configuration.load());
+        match loading.await.context("the configuration cannot be loaded")? {
+            Ok(loaded) => {
+                if !loaded.warnings.is_empty() {
+                    problems::explain(&loaded.warnings, &loaded.texts)?;
+                }
+                self.engine.reload(loaded).await?;
+                Ok(())
+            }
+            Err(failure) => {
+                problems::explain(&failure.problems, &failure.texts)?;
+                Err(failure.into())
             }
         }
     }
@@ -168,7 +201,7 @@ impl Running {
     /// Finishes what is in hand and closes everything.
     pub(crate) async fn stop(self, reason: &str) {
         Event::Stopping { reason }.emit();
-        drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
+        drop(sd_notify::notify(&[NotifyState::Stopping]));
         self.engine.stop().await;
         self.stop.cancel();
     }

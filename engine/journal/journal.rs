@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::{
     checkpoint::{Checkpoint, CheckpointError, Kept, checkpoint_number},
     cursor::{Bound, Cursor, Turn},
-    disk::{Disk, DiskFile, Lock},
+    disk::{Disk, Lock},
     entries::Draft,
     entry::{Entry, Kind, MessageId, Position},
     find::{self, UnsettledEntries},
@@ -27,7 +27,7 @@ use crate::{
     settlement::Unsettled,
     space::Space,
     store::{Frontier, Start, Store},
-    volume::{Place, Volume},
+    volume::{Current, Place, Volume},
     writer::Writer,
 };
 
@@ -353,15 +353,12 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHan
     thread::Builder::new().name(name.into()).spawn(body)
 }
 
-/// The volume to go on in, and its file.
-type Current = Option<(Arc<Volume>, Arc<dyn DiskFile>)>;
-
 /// Puts the parts together, with a first volume when there is none to go on in.
 fn assemble(
     disk: Arc<dyn Disk>,
     settings: Settings,
     found: Recovery,
-) -> Result<(Arc<Store>, Current), OpenError> {
+) -> Result<(Arc<Store>, Option<Current>), OpenError> {
     let Recovery { volumes, spares, ledger, current, next_batch, next_volume, .. } = found;
     let fresh = volumes.first().is_none();
     let nothing = current.is_none() && spares.is_empty();

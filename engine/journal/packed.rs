@@ -2,11 +2,12 @@
 //! compressed on its own, under the same positions as the raw volume had.
 
 use std::{
-    io,
+    fmt, io,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
+use zstd::bulk::Decompressor;
 
 use crate::{
     disk::DiskFile,
@@ -23,8 +24,23 @@ pub(crate) struct Packed {
     volume: u64,
     /// By the raw bytes they stand for, rising, without overlap.
     frames: Vec<FrameHeader>,
+    last: Mutex<Last>,
+}
+
+/// What is kept from one frame to the next.
+#[derive(Default)]
+struct Last {
+    decompressor: Option<Decompressor<'static>>,
     /// The frame that was unpacked last, by its place in `frames`.
-    last: Mutex<Option<(usize, Bytes)>>,
+    frame: Option<(usize, Bytes)>,
+}
+
+impl fmt::Debug for Last {
+    /// Never shows the bytes, which may be a patient's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let frame = self.frame.as_ref().map(|(place, _)| place);
+        f.debug_struct("Last").field("frame", &frame).finish_non_exhaustive()
+    }
 }
 
 /// The header of packed volume `id`, if it is whole and the file's own.
@@ -86,26 +102,37 @@ impl Packed {
 
     fn unpacked(&self, place: usize, frame: &FrameHeader) -> io::Result<Bytes> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, bytes)) = last.as_ref().filter(|(known, _)| *known == place) {
+        if let Some((_, bytes)) = last.frame.as_ref().filter(|(known, _)| *known == place) {
             return Ok(bytes.clone());
         }
-        let bytes = unpack(&*self.file, self.volume, frame)?;
-        let bytes = bytes.unwrap_or_else(|| vec![0; frame.raw_length as usize]);
-        let bytes = Bytes::from(bytes);
-        *last = Some((place, bytes.clone()));
+        let bytes = match self.stored(frame)? {
+            Some(stored) => last.unpack(&stored, frame.raw_length as usize)?,
+            None => None,
+        };
+        let bytes = Bytes::from(bytes.unwrap_or_else(|| vec![0; frame.raw_length as usize]));
+        last.frame = Some((place, bytes.clone()));
         Ok(bytes)
+    }
+
+    /// The stored bytes of a frame; none when they are damaged.
+    fn stored(&self, frame: &FrameHeader) -> io::Result<Option<Vec<u8>>> {
+        let mut stored = vec![0; frame.stored_length as usize];
+        let read = self.file.read_at(&mut stored, frame.at() + UNIT)?;
+        let whole = read == stored.len() && checksum(self.volume, &stored) == frame.stored_crc;
+        Ok(whole.then_some(stored))
     }
 }
 
-/// The raw bytes of a frame; none when it is damaged.
-fn unpack(file: &dyn DiskFile, volume: u64, frame: &FrameHeader) -> io::Result<Option<Vec<u8>>> {
-    let mut stored = vec![0; frame.stored_length as usize];
-    let read = file.read_at(&mut stored, frame.at() + UNIT)?;
-    if read < stored.len() || checksum(volume, &stored) != frame.stored_crc {
-        return Ok(None);
+impl Last {
+    /// The raw bytes of a frame; none when they are not what they should be.
+    fn unpack(&mut self, stored: &[u8], length: usize) -> io::Result<Option<Vec<u8>>> {
+        let decompressor = match &mut self.decompressor {
+            Some(kept) => kept,
+            none => none.insert(Decompressor::new()?),
+        };
+        let raw = decompressor.decompress(stored, length).ok();
+        Ok(raw.filter(|raw| raw.len() == length))
     }
-    let raw = zstd::bulk::decompress(&stored, frame.raw_length as usize).ok();
-    Ok(raw.filter(|raw| raw.len() == frame.raw_length as usize))
 }
 
 /// The frames that the index at the file's end names, if it is whole.

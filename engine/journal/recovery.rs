@@ -18,7 +18,7 @@ use crate::{
     ledger::Ledger,
     report::{CheckpointUsed, Corruption, Recovered, Report, Torn},
     settings::Settings,
-    volume::{Place, Spare, UNFINISHED, Volume, volume_name},
+    volume::{Current, Place, Spare, UNFINISHED, Volume, volume_name},
     volumes::Volumes,
 };
 
@@ -68,7 +68,7 @@ pub(crate) struct Recovery {
     pub(crate) spares: VecDeque<Spare>,
     pub(crate) ledger: Ledger,
     /// The volume to go on in, and its file; none when a new one must be begun.
-    pub(crate) current: Option<(Arc<Volume>, Arc<dyn DiskFile>)>,
+    pub(crate) current: Option<Current>,
     pub(crate) next_batch: u64,
     pub(crate) next_volume: u64,
     pub(crate) durable: Position,
@@ -274,7 +274,7 @@ fn settle_disk(
     folder: &Path,
     last: Option<&LastBatch>,
     current: Option<Arc<Volume>>,
-) -> io::Result<Option<(Arc<Volume>, Arc<dyn DiskFile>)>> {
+) -> io::Result<Option<Current>> {
     let open = |volume: &Volume| disk.open(&folder.join(volume_name(volume.id)));
     if let Some(LastBatch { volume, at, length }) = last
         && *volume.place() != Place::Packed

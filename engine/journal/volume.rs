@@ -67,6 +67,9 @@ pub(crate) struct Volume {
     pub(crate) index: Mutex<Index>,
 }
 
+/// The volume that is being written, and its file.
+pub(crate) type Current = (Arc<Volume>, Arc<dyn DiskFile>);
+
 /// Where a volume's bytes lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {

@@ -3,13 +3,12 @@
 use std::{io, sync::Arc, thread};
 
 use crate::{
-    disk::DiskFile,
     entry::{MessageId, Position},
     format::{BatchHeader, HEADER, UNIT, VolumeHeader, checksum, units},
     queue::{AppendError, Appended, Group, Job, Whose},
     report::Failure,
     store::{Frontier, Store},
-    volume::{Place, Volume},
+    volume::{Current, Place, Volume},
 };
 
 /// Memory kept between batches.
@@ -19,7 +18,7 @@ const BUFFER: usize = 8 << 20;
 #[derive(Debug)]
 pub(crate) struct Writer {
     store: Arc<Store>,
-    current: Option<(Arc<Volume>, Arc<dyn DiskFile>)>,
+    current: Option<Current>,
     buffer: Vec<u8>,
 }
 
@@ -33,10 +32,7 @@ enum Trouble {
 
 impl Writer {
     /// A writer that goes on in `current`, at its end.
-    pub(crate) fn new(
-        store: Arc<Store>,
-        current: Option<(Arc<Volume>, Arc<dyn DiskFile>)>,
-    ) -> Writer {
+    pub(crate) fn new(store: Arc<Store>, current: Option<Current>) -> Writer {
         Writer { store, current, buffer: Vec::new() }
     }
 
@@ -206,11 +202,7 @@ impl Writer {
 
     /// The volume that takes a batch of `size` bytes, put to use if it was a spare. With new messages
     /// in it (`intake`) it may not take the last spare.
-    fn volume_for(
-        &mut self,
-        size: u64,
-        intake: bool,
-    ) -> Result<(Arc<Volume>, Arc<dyn DiskFile>), Trouble> {
+    fn volume_for(&mut self, size: u64, intake: bool) -> Result<Current, Trouble> {
         if let Some(current) = self.current.as_ref().filter(|(v, _)| v.end() + size <= v.size) {
             return Ok(current.clone());
         }

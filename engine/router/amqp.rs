@@ -9,6 +9,7 @@ use crate::broker_health::Health;
 use crate::broker_plan::BrokerPlan;
 use crate::lifeline::Lifeline;
 use crate::publish::{BrokerHealth, Outgoing, PublishError, Publisher, Receipt};
+use crate::routes::Routes;
 use crate::supervisor::{Request, Supervisor, WINDOW};
 
 /// The publisher's handle, cheap to clone; the supervisor runs until the token is cancelled.
@@ -43,6 +44,13 @@ impl Amqp {
             }
             changed
         });
+    }
+
+    /// The same broker with other subscribers.
+    pub fn reroute(&self, routes: &Routes) {
+        let mut plan = self.plan.borrow().clone();
+        plan.topology.routes.clone_from(routes);
+        self.reconfigure(&plan);
     }
 }
 

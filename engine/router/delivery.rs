@@ -27,7 +27,7 @@ use crate::event::Event;
 use crate::flight::Flight;
 use crate::held::Held;
 use crate::order::Order;
-use crate::plan::Plan;
+use crate::plan::Current;
 use crate::priority;
 use crate::publish::{Publisher, Unroutable};
 use crate::retries::{RETRIES, Retries};
@@ -64,7 +64,7 @@ pub struct Delivery<P> {
     /// The truth.
     pub journal: Journal,
     /// Configuration in force.
-    pub plan: Arc<Plan>,
+    pub plan: Arc<Current>,
     /// Where events leave.
     pub publisher: Arc<P>,
     /// Events that found no queue and wait for one.
@@ -144,14 +144,14 @@ impl<P: Publisher> Delivery<P> {
     /// Builds the stage and starts its threads; [`Delivery::read`] feeds it.
     pub fn start(
         journal: Journal,
-        plan: Arc<Plan>,
+        plan: Arc<Current>,
         publisher: Arc<P>,
         stop: CancellationToken,
         tasks: TaskTracker,
         beginning: Beginning,
     ) -> std::io::Result<Arc<Self>> {
         let (commands, obeyed) = mpsc::unbounded_channel();
-        let workers = plan.workers;
+        let workers = plan.get().workers;
         std::fs::create_dir_all(&beginning.folder)?;
         let held = Held::create(&beginning.folder.join("held"))?;
         let delivery = Arc::new(Self {
@@ -241,7 +241,8 @@ impl<P: Publisher> Delivery<P> {
 
     /// How far the journal was read, and a durable mark of what was seen until then.
     pub fn mark(&self) -> std::io::Result<(Position, Mark)> {
-        let windows = self.plan.channels.values().map(|channel| channel.duplicates.window);
+        let plan = self.plan.get();
+        let windows = plan.channels.values().map(|channel| channel.duplicates.window);
         let longest = windows.max().unwrap_or_default();
         let longest = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
         let mut reading = self.reading();

@@ -1,6 +1,5 @@
 //! The engine: assembles the line from a configuration, and is asked about it through one handle.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,13 +14,13 @@ use journal::report::Recovered;
 use journal::settings::{Retention, Settings};
 use thiserror::Error;
 use tokio::runtime::Handle as Runtime;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::alert::Alerts;
 use crate::amqp::Amqp;
 use crate::books::{Books, BooksError, Taken};
-use crate::budget::Budget;
 use crate::chronicle::Chronicle;
 use crate::config;
 use crate::config::load::Loaded;
@@ -29,36 +28,35 @@ use crate::config::secret::RevealError;
 use crate::delivery::{Beginning, Delivery};
 use crate::embedded::Embedded;
 use crate::event::Event;
-use crate::handle::{Handle, Inner, ListenerFacts};
-use crate::intake::{Intake, Stamps};
+use crate::handle::{Handle, Inner};
+use crate::intake::Intake;
 use crate::lifeline::{Ended, Lifeline};
-use crate::listener::Listener;
+use crate::listeners::{ListenError, Listeners, Prepared};
 use crate::operators::Operators;
-use crate::plan::{ListenerPlan, Plan};
+use crate::plan::{Current, Plan};
 use crate::priority;
 use crate::publish::{BrokerHealth, Publisher};
+use crate::reload::{Configured, ReloadError, Reloaded};
 use crate::sampler;
+use crate::waiting::Command;
 use crate::watch;
 
-/// How long sessions may take to send what they owe when the engine stops.
-const SESSION_GRACE: Duration = Duration::from_secs(10);
 /// How long delivery may take to finish what is in flight; the rest goes on after the next start.
 const DELIVERY_GRACE: Duration = Duration::from_secs(10);
 
 /// All events of one message together; more parks it.
 const LARGEST_OUTCOME: u64 = 64 * 1024 * 1024;
 /// What an entry's head may take beside the frame.
-const HEAD: u64 = 64 * 1024;
+const HEAD: usize = 64 * 1024;
 
 /// A running engine. Dropping it without [`Engine::stop`] is a crash, which loses nothing.
 #[derive(Debug)]
 pub struct Engine {
     handle: Handle,
     journal: Journal,
-    intake_stop: CancellationToken,
+    configured: Configured,
     delivery_stop: CancellationToken,
     books_stop: CancellationToken,
-    sessions: TaskTracker,
     delivering: TaskTracker,
     threads: Vec<std::thread::JoinHandle<()>>,
     /// Names a part that ended before its time.
@@ -99,18 +97,8 @@ pub enum StartError {
         source: ArchiveError,
     },
     /// A port is taken, or the address is not this machine's.
-    #[error(
-        "channel {channel} cannot listen on {address}: choose another listener.mllp.listen or stop what holds it"
-    )]
-    Listen {
-        /// First channel of the listener.
-        channel: String,
-        /// Its address.
-        address: SocketAddr,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The system gives no thread.
     #[error("a thread cannot be started")]
     Thread(#[source] std::io::Error),
@@ -123,16 +111,30 @@ impl Engine {
         let plan = Arc::new(Plan::assemble(loaded)?);
         let folder = loaded.data.join("journal");
         let (journal, recovered) = open_journal(loaded, &folder).await?;
-        let sockets = bind(&plan, &journal).await?;
+        let intake = Arc::new(Intake::new(journal.clone(), plan.buffers));
+        let listeners = Arc::new(Listeners::new(intake, TaskTracker::new()));
+        let sockets = listeners.prepare(&plan.listeners).await?;
         let stop = CancellationToken::new();
         let ended = Ended::new(None);
-        let found = Found { journal, recovered, folder, data: loaded.data.clone() };
+        let data = loaded.data.clone();
+        let found = Found { journal: journal.clone(), recovered, folder, data };
+        let mut configured = Configured {
+            plan: Arc::new(Current::new(plan.clone())),
+            listeners,
+            broker: None,
+            journal,
+            started: loaded.config.clone(),
+            data: loaded.data.clone(),
+            largest_frame: largest_frame(loaded),
+            last: Mutex::new(loaded.clone()),
+        };
         let engine = match &plan.broker {
-            None => Self::assemble(&plan, found, sockets, Embedded, stop, ended),
+            None => Self::assemble(configured, found, sockets, Embedded, stop, ended),
             Some(broker) => {
                 let lifeline = Lifeline::new("publisher", &stop, &ended);
                 let publisher = Amqp::start(broker, stop.clone(), lifeline);
-                Self::assemble(&plan, found, sockets, publisher, stop, ended)
+                configured.broker = Some(publisher.clone());
+                Self::assemble(configured, found, sockets, publisher, stop, ended)
             }
         }?;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -142,20 +144,22 @@ impl Engine {
     }
 
     fn assemble<P: Publisher>(
-        plan: &Arc<Plan>,
+        configured: Configured,
         found: Found,
-        sockets: Bound,
+        sockets: Prepared,
         publisher: P,
         delivery_stop: CancellationToken,
         ended: Ended,
     ) -> Result<Self, StartError> {
         let began = Instant::now();
         let Found { journal, recovered, folder, data } = found;
+        let plan = configured.plan.clone();
         let taken = Books::recover(journal.clone(), &recovered, &data.join("seen"))
             .map_err(|source| StartError::Books { folder, source })?;
         let Taken { books, seen, entries } = taken;
         let books = Arc::new(books);
         let ledger = books.ask(Clone::clone);
+        let paused = ledger.paused.clone();
         tell_recovery(&recovered, entries, ledger.total().counts.pending, began);
         let damage = recovered.report.corrupt.len();
         let publisher = Arc::new(publisher);
@@ -191,21 +195,22 @@ impl Engine {
         let writing = {
             let (chronicle, stop) = (chronicle.clone(), books_stop.clone());
             let lifeline = Lifeline::new("archive", &books_stop, &ended);
-            let limits = plan.archive;
+            let plan = plan.clone();
             thread("archive", lifeline, move || {
                 priority::give_way();
-                chronicle.follow(&runtime, &stop, &|| limits);
+                chronicle.follow(&runtime, &stop, &|| plan.get().archive);
             })?
         };
-        let sessions = TaskTracker::new();
-        let intake_stop = sockets.intake.stop.clone();
-        let mut listeners = Vec::new();
-        for (listener, plan) in sockets.listeners {
-            let facts = ListenerFacts::new(&plan, &listener);
-            Event::Listening { listener: &plan.name, address: facts.address }.emit();
-            listeners.push(facts);
-            sessions.spawn(listener.run(sessions.clone()));
+        let listeners = configured.listeners.clone();
+        for (channel, paused) in &paused {
+            if paused.intake {
+                listeners.intake().pause(channel);
+            }
+            if paused.delivery {
+                delivery.desk().tell(Command::Pause { channel: channel.clone() });
+            }
         }
+        listeners.commit(sockets);
         let health = {
             let delivery = delivery.clone();
             let unroutable = move || delivery.unroutable.count();
@@ -232,17 +237,16 @@ impl Engine {
             damage,
         });
         tokio::spawn(sampler::sample(handle.clone(), books_stop.clone()));
-        let (alerts, telling) = Alerts::new(plan.alerts.on_alert.clone());
+        let (alerts, telling) = Alerts::new(plan.get().alerts.on_alert.clone());
         tokio::spawn(telling);
         tokio::spawn(watch::watch(handle.clone(), alerts, books_stop.clone()));
         tokio::spawn(sampler::tell_intake(handle.clone(), books_stop.clone()));
         Ok(Self {
             handle,
             journal,
-            intake_stop,
+            configured,
             delivery_stop,
             books_stop,
-            sessions,
             delivering,
             threads: vec![reading, keeping, writing],
             ended,
@@ -252,6 +256,18 @@ impl Engine {
     /// What the console sees.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// Puts a changed configuration in force, all of it or nothing, and says what changed. Messages
+    /// in hand are finished as they were begun; connections stay, except on addresses that are no
+    /// longer named.
+    pub async fn reload(&self, loaded: Loaded) -> Result<Reloaded, ReloadError> {
+        self.configured.reload(loaded).await
+    }
+
+    /// What takes messages in: to pause and resume channels.
+    pub fn intake(&self) -> Arc<Intake> {
+        self.configured.listeners.intake().clone()
     }
 
     /// Resolves when the engine cannot go on: the journal can write no more, or a part has ended.
@@ -273,10 +289,7 @@ impl Engine {
 
     /// Takes no more, answers what is owed, finishes what is in flight, closes the journal.
     pub async fn stop(self) {
-        self.intake_stop.cancel();
-        self.sessions.close();
-        // What does not end in time is cut: its sender has no answer and sends again.
-        drop(tokio::time::timeout(SESSION_GRACE, self.sessions.wait()).await);
+        self.configured.listeners.stop().await;
         self.delivering.close();
         // Without its broker nothing more gets done.
         if self.handle.broker_connected() {
@@ -347,7 +360,7 @@ async fn open_journal(
     let config = &loaded.config.engine.journal;
     let mut settings = Settings::new(folder);
     settings.volume_size = config.volume.bytes();
-    settings.max_entry = largest_entry(loaded);
+    settings.max_entry = largest_frame(loaded).saturating_add(HEAD);
     settings.retain = Retention {
         age: config.retain.age.as_ref().map(|age| age.0),
         size: config.retain.size.as_ref().map(|size| size.bytes()),
@@ -358,12 +371,12 @@ async fn open_journal(
     opened.map_err(|source| StartError::Journal { folder: folder.to_owned(), source })
 }
 
-/// The largest frame with its head, or the largest outcome that is reasonable.
-fn largest_entry(loaded: &Loaded) -> usize {
+/// The largest frame, or the largest outcome that is reasonable.
+fn largest_frame(loaded: &Loaded) -> usize {
     let frames = loaded.config.channels.iter().map(|(_, channel)| match &channel.listener {
         config::channel::Listener::Mllp(mllp) => mllp.max_frame.bytes(),
     });
-    let largest = frames.max().unwrap_or_default().max(LARGEST_OUTCOME) + HEAD;
+    let largest = frames.max().unwrap_or_default().max(LARGEST_OUTCOME);
     usize::try_from(largest).unwrap_or(usize::MAX)
 }
 
@@ -374,30 +387,4 @@ struct Found {
     folder: PathBuf,
     /// The data folder.
     data: PathBuf,
-}
-
-struct Bound {
-    intake: Arc<Intake>,
-    listeners: Vec<(Listener, Arc<ListenerPlan>)>,
-}
-
-/// Binds everything before anything is accepted: a taken port stops the start, not a feed.
-async fn bind(plan: &Plan, journal: &Journal) -> Result<Bound, StartError> {
-    let intake = Arc::new(Intake {
-        journal: journal.clone(),
-        budget: Budget::new(plan.buffers),
-        stop: CancellationToken::new(),
-        stamps: Stamps::new(Timestamp::now()),
-    });
-    let mut listeners = Vec::new();
-    for listener in &plan.listeners {
-        let bound = Listener::bind(listener.clone(), intake.clone()).await;
-        let bound = bound.map_err(|source| StartError::Listen {
-            channel: listener.name.clone(),
-            address: listener.address,
-            source,
-        })?;
-        listeners.push((bound, listener.clone()));
-    }
-    Ok(Bound { intake, listeners })
 }

@@ -38,6 +38,18 @@ pub enum Event<'a> {
     Activated { version: &'a str, last_good: bool },
     /// A listener accepts connections.
     Listening { listener: &'a str, address: SocketAddr },
+    /// An address that the configuration no longer names takes no more.
+    ListenerClosed { listener: &'a str, address: SocketAddr },
+    /// A changed configuration was put in force; the names are those of channels.
+    Reloaded { version: &'a str, added: &'a [String], removed: &'a [String], changed: &'a [String] },
+    /// Keys of a changed configuration that are in force only after a restart.
+    WaitsForRestart { keys: &'a [&'static str] },
+    /// A changed configuration cannot be put in force; nothing changed.
+    ReloadRefused { why: &'a str },
+    /// An operator stopped the intake of a channel.
+    IntakePaused { channel: &'a str },
+    /// An operator let it go on.
+    IntakeResumed { channel: &'a str },
     /// A peer connected.
     Connected { listener: &'a str, peer: SocketAddr },
     /// A connection ended; `why` is one of a closed set of words.
@@ -203,6 +215,27 @@ impl Event<'_> {
                     "disk is full: nothing more is acknowledged until there is room; what was accepted is still delivered"
                 );
             }
+            Self::ListenerClosed { listener, address } => {
+                info!(listener, %address, "no longer listening");
+            }
+            Self::Reloaded { version, added, removed, changed } => {
+                counter!("tieline_reloads_total", "outcome" => "activated").increment(1);
+                let [added, removed, changed] =
+                    [added, removed, changed].map(|names| names.join(" "));
+                info!(version, added, removed, changed, "configuration reloaded");
+            }
+            Self::WaitsForRestart { keys } => warn!(
+                keys = keys.join(" "),
+                "these changes need a restart; everything else is in force"
+            ),
+            Self::ReloadRefused { why } => {
+                counter!("tieline_reloads_total", "outcome" => "refused").increment(1);
+                error!(why, "configuration not reloaded: nothing has changed; mend it and reload");
+            }
+            Self::IntakePaused { channel } => {
+                warn!(channel, "intake paused: its senders wait until it is resumed");
+            }
+            Self::IntakeResumed { channel } => info!(channel, "intake resumed"),
             Self::IntakeOpen => info!("there is room on disk again: intake goes on"),
             other => other.emit_delivery(),
         }
@@ -309,7 +342,7 @@ impl Event<'_> {
 
 /// Describes every metric, so that `/metrics` explains itself.
 pub fn describe() {
-    let counters: [(&'static str, &'static str); 24] = [
+    let counters: [(&'static str, &'static str); 25] = [
         (
             "tieline_duplicates_total",
             "Copies of earlier messages, not processed again, by channel.",
@@ -342,6 +375,7 @@ pub fn describe() {
         ),
         ("tieline_broker_failures_total", "Broker connections lost or refused."),
         ("tieline_journal_corruptions_total", "Durable journal parts that fail their checksum."),
+        ("tieline_reloads_total", "Reloads of the configuration, by outcome."),
         ("tieline_intake_closed_total", "Times that intake stopped because the disk was full."),
         (
             "tieline_records_waiting_total",

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use archive::error::ArchiveError;
@@ -16,15 +15,17 @@ use journal::entry::{MessageId, Position};
 use journal::journal::Journal;
 use tokio::sync::watch;
 
+use crate::alert_plan::OnAlertPlan;
 use crate::books::Books;
 use crate::chronicle::Chronicle;
 use crate::delivery::Moving;
 use crate::feed::{self, Cursor};
 use crate::found::{self, ParkedRow, Row, Shown};
 use crate::ledger::Ledger;
-use crate::listener::Listener;
+use crate::listeners::Listeners;
 use crate::operators::{Actor, OperatorError, Operators, Side};
-use crate::plan::{ListenerPlan, Plan};
+use crate::plan::{Current, Plan};
+use crate::port::Port;
 use crate::publish::BrokerHealth;
 use crate::reconcile::{self, ReconcileError, Reconciled};
 use crate::refused::RefusedFrame;
@@ -43,12 +44,12 @@ pub struct Handle {
 
 /// What an engine is made of, as far as others may look.
 pub(crate) struct Inner {
-    pub(crate) plan: Arc<Plan>,
+    pub(crate) plan: Arc<Current>,
     pub(crate) journal: Journal,
     pub(crate) books: Arc<Books>,
     pub(crate) chronicle: Arc<Chronicle>,
     pub(crate) operators: Operators,
-    pub(crate) listeners: Vec<ListenerFacts>,
+    pub(crate) listeners: Arc<Listeners>,
     pub(crate) moving: Ask<Moving>,
     /// How many wait behind a parked message.
     pub(crate) behind: Box<dyn Fn(u64) -> u64 + Send + Sync>,
@@ -78,23 +79,6 @@ impl std::fmt::Debug for Handle {
     }
 }
 
-/// A bound listener.
-#[derive(Debug)]
-pub struct ListenerFacts {
-    /// With the port that the system chose.
-    pub address: SocketAddr,
-    plan: Arc<ListenerPlan>,
-    connections: Arc<AtomicUsize>,
-}
-
-impl ListenerFacts {
-    /// Facts of a bound listener.
-    pub fn new(plan: &Arc<ListenerPlan>, listener: &Listener) -> Self {
-        let address = listener.address().unwrap_or(plan.address);
-        Self { address, plan: plan.clone(), connections: listener.connections() }
-    }
-}
-
 impl Handle {
     pub(crate) fn new(inner: Inner) -> Self {
         Self { inner: Arc::new(inner) }
@@ -108,9 +92,9 @@ impl Handle {
     /// Bound address by channel name.
     pub fn addresses(&self) -> BTreeMap<String, SocketAddr> {
         let mut all = BTreeMap::new();
-        for listener in &self.inner.listeners {
-            for channel in &listener.plan.channels {
-                all.insert(channel.name.clone(), listener.address);
+        for port in self.inner.listeners.ports() {
+            for channel in &port.plan().channels {
+                all.insert(channel.name.clone(), port.address);
             }
         }
         all
@@ -170,11 +154,11 @@ impl Handle {
         let inner = &self.inner;
         let mut found =
             reconcile::reconcile(&inner.journal, &inner.books, &inner.chronicle, since_ms)?;
-        for listener in &inner.listeners {
-            found.refused += listener.plan.refused.total();
-            if let Some(channel) = found.channels.iter_mut().find(|c| c.name == listener.plan.name)
-            {
-                channel.refused = listener.plan.refused.total();
+        for port in inner.listeners.ports() {
+            found.refused += port.refused.total();
+            let name = &port.plan().name;
+            if let Some(channel) = found.channels.iter_mut().find(|c| c.name == *name) {
+                channel.refused = port.refused.total();
             }
         }
         Ok(found)
@@ -193,10 +177,19 @@ impl Handle {
         stop: bool,
         actor: &Actor,
     ) -> Result<(), OperatorError> {
-        if !self.inner.plan.channels.contains_key(channel) {
+        if !self.inner.plan.get().channels.contains_key(channel) {
             return Err(OperatorError::NoChannel(channel.to_owned()));
         }
-        self.inner.operators.pause(channel, side, stop, actor).await
+        self.inner.operators.pause(channel, side, stop, actor).await?;
+        if side == Side::Intake {
+            let intake = self.inner.listeners.intake();
+            if stop {
+                intake.pause(channel);
+            } else {
+                intake.resume(channel);
+            }
+        }
+        Ok(())
     }
 
     /// Events from the journal in publishing order. Blocks.
@@ -206,10 +199,12 @@ impl Handle {
 
     /// Refused frames by listener name.
     pub fn refused(&self) -> Vec<(String, RefusedFrame)> {
-        let rings = self.inner.listeners.iter();
-        rings
-            .flat_map(|l| l.plan.refused.frames().into_iter().map(|f| (l.plan.name.clone(), f)))
-            .collect()
+        let mut all = Vec::new();
+        for port in self.inner.listeners.ports() {
+            let name = &port.plan().name;
+            all.extend(port.refused.frames().into_iter().map(|frame| (name.clone(), frame)));
+        }
+        all
     }
 
     /// What is looked at for alarms. Blocks.
@@ -217,7 +212,7 @@ impl Handle {
         let inner = &self.inner;
         let health = (inner.health)();
         Watched {
-            plan: inner.plan.clone(),
+            plan: inner.plan.get(),
             ledger: self.ask(Clone::clone),
             moving: (inner.moving)(),
             broker_connected: health.connected,
@@ -226,6 +221,11 @@ impl Handle {
             damage: inner.damage as u64,
             archive_lag: inner.chronicle.lag(Timestamp::now().as_millisecond()),
         }
+    }
+
+    /// Who is told of alarms.
+    pub(crate) fn on_alert(&self) -> Option<OnAlertPlan> {
+        self.inner.plan.get().alerts.on_alert.clone()
     }
 
     /// How many wait behind a parked message.
@@ -270,13 +270,13 @@ impl Handle {
         let ledger = inner.books.ask(Clone::clone);
         let volumes = inner.journal.volumes();
         let intake_open = *inner.journal.intake_open().borrow();
-        let refused = inner.listeners.iter().map(|listener| listener.plan.refused.total()).sum();
+        let refused = inner.listeners.ports().iter().map(|port| port.refused.total()).sum();
         let now = Timestamp::now();
         let moving = (inner.moving)();
         let oldest = moving.oldest.values().min().copied();
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION"),
-            configversion: inner.plan.version.clone(),
+            configversion: inner.plan.get().version.clone(),
             started: format!("{:.3}", inner.started),
             now: format!("{now:.3}"),
             channels: self.channel_statuses(&ledger, &inner.books.rates(now), &moving, now),
@@ -322,23 +322,25 @@ impl Handle {
                 *reasons.entry(&open.channel).or_default().entry(reason.clone()).or_default() += 1;
             }
         }
-        let listener_of = |name: &str| {
-            let mut listeners = self.inner.listeners.iter();
-            listeners.find(|l| l.plan.channels.iter().any(|channel| channel.name == name))
+        let (plan, ports) = (self.inner.plan.get(), self.inner.listeners.ports());
+        let port_of = |name: &str| {
+            let serves =
+                |port: &&Arc<Port>| port.plan().channels.iter().any(|channel| channel.name == name);
+            ports.iter().find(serves)
         };
-        let names = self.inner.plan.channels.keys().chain(ledger.channels.keys());
+        let names = plan.channels.keys().chain(ledger.channels.keys());
         let names: std::collections::BTreeSet<&String> = names.collect();
         names
             .into_iter()
             .map(|name| {
-                let listener = listener_of(name);
+                let port = port_of(name);
                 let sums = ledger.channels.get(name).map(|book| book.total).unwrap_or_default();
                 let paused = ledger.paused.get(name).cloned().unwrap_or_default();
                 ChannelStatus {
                     name: name.clone(),
-                    listener: listener.map(|l| l.address),
+                    listener: port.map(|port| port.address),
                     last_minute: rates.get(name).copied().unwrap_or_default(),
-                    connections: listener.map_or(0, |l| l.connections.load(Ordering::Relaxed)),
+                    connections: port.map_or(0, |port| port.connections()),
                     sums,
                     held: moving.held_by_channel.get(name).copied().unwrap_or_default(),
                     last: (sums.last_received > 0).then(|| found::time(sums.last_received)),
@@ -348,7 +350,7 @@ impl Handle {
                         .into_iter()
                         .filter_map(|(is, side)| is.then_some(side))
                         .collect(),
-                    refused: listener.map_or(0, |l| l.plan.refused.total()),
+                    refused: port.map_or(0, |port| port.refused.total()),
                     reasons: reasons.remove(name.as_str()).unwrap_or_default(),
                 }
             })

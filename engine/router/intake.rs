@@ -1,14 +1,17 @@
 //! What every session of the engine shares.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hl7::acknowledgement::Stamp;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use journal::journal::Journal;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
+use crate::event::Event;
 
 /// The near side of the journal.
 #[derive(Debug)]
@@ -17,10 +20,48 @@ pub struct Intake {
     pub journal: Journal,
     /// Memory over all connections.
     pub budget: Budget,
-    /// Cancelled when no more may be taken.
+    /// Cancelled when no more may be taken; a frame in hand may end.
     pub stop: CancellationToken,
+    /// Cancelled when what is not finished will not be.
+    pub cut: CancellationToken,
     /// MSH-7 and MSH-10 of our answers.
     pub stamps: Stamps,
+    paused: watch::Sender<BTreeSet<String>>,
+}
+
+impl Intake {
+    /// Intake into a journal, with so many bytes of memory over all connections.
+    pub fn new(journal: Journal, buffers: usize) -> Self {
+        Self {
+            journal,
+            budget: Budget::new(buffers),
+            stop: CancellationToken::new(),
+            cut: CancellationToken::new(),
+            stamps: Stamps::new(Timestamp::now()),
+            paused: watch::Sender::default(),
+        }
+    }
+
+    /// Takes no more messages for a channel until [`Intake::resume`]: its connections stay open and
+    /// are not read, so TCP tells the senders. On a listener that it shares, a connection waits with
+    /// the first frame for it. Harmless when it is paused already, or not there.
+    pub fn pause(&self, channel: &str) {
+        if self.paused.send_if_modified(|paused| paused.insert(channel.to_owned())) {
+            Event::IntakePaused { channel }.emit();
+        }
+    }
+
+    /// Goes on where [`Intake::pause`] stopped. Harmless when it is not paused.
+    pub fn resume(&self, channel: &str) {
+        if self.paused.send_if_modified(|paused| paused.remove(channel)) {
+            Event::IntakeResumed { channel }.emit();
+        }
+    }
+
+    /// The names of the channels that are paused, and news of them.
+    pub fn paused(&self) -> watch::Receiver<BTreeSet<String>> {
+        self.paused.subscribe()
+    }
 }
 
 /// Gives every answer a time and a control id of its own.

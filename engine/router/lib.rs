@@ -17,8 +17,11 @@ pub mod config;
 
 pub mod plan;
 
+pub mod listeners;
 pub mod listener;
+pub mod port;
 pub mod session;
+mod answers;
 pub mod accept;
 pub mod budget;
 pub mod intake;
@@ -69,6 +72,7 @@ pub mod feed;
 pub mod operators;
 
 pub mod engine;
+pub mod reload;
 pub mod handle;
 pub mod status;
 mod lifeline;

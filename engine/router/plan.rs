@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use hl7::location::Location;
@@ -19,7 +19,6 @@ use crate::config::measure::Size;
 use crate::config::model::Broker;
 use crate::config::secret::RevealError;
 use crate::meters::Meters;
-use crate::refused::RefusedRing;
 use crate::routes::{Pattern, Routes, Subscription};
 use crate::silence::ExpectPlan;
 use crate::topology::Topology;
@@ -109,8 +108,6 @@ pub struct ListenerPlan {
     pub write_timeout: Duration,
     /// In the order of channels.yaml.
     pub channels: Vec<Arc<ChannelPlan>>,
-    /// Negative answers and their frames.
-    pub refused: RefusedRing,
 }
 
 impl ListenerPlan {
@@ -118,6 +115,33 @@ impl ListenerPlan {
     pub fn zone(&self) -> &TimeZone {
         const UTC: &TimeZone = &TimeZone::UTC;
         self.channels.first().map_or(UTC, |channel| &channel.source.zone)
+    }
+
+    /// Whether both are about one socket: the same address, and where the system chooses the port,
+    /// the same channel.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.address == other.address && (self.address.port() != 0 || self.name == other.name)
+    }
+}
+
+/// The plan in force: everything that needs it asks here, each time anew, and a reload swaps it.
+#[derive(Debug)]
+pub struct Current(RwLock<Arc<Plan>>);
+
+impl Current {
+    /// The first one.
+    pub fn new(plan: Arc<Plan>) -> Self {
+        Self(RwLock::new(plan))
+    }
+
+    /// The one in force now. Who took one keeps it for the message in hand.
+    pub fn get(&self) -> Arc<Plan> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another one in force.
+    pub fn set(&self, plan: Arc<Plan>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = plan;
     }
 }
 
@@ -198,7 +222,6 @@ fn listeners(loaded: &Loaded, channels: &[Arc<ChannelPlan>]) -> Vec<Arc<Listener
                 connections: listener.settings.connections as usize,
                 write_timeout: listener.settings.write_timeout.0,
                 channels: own,
-                refused: RefusedRing::default(),
             })
         })
         .collect()

@@ -189,7 +189,7 @@ impl<P: Publisher> Delivery<P> {
 
     /// What the message is to those before it; remembered from then on.
     pub(crate) fn judge(&self, id: MessageId, head: &Accepted, frame: &Bytes) -> Verdict {
-        match self.plan.channels.get(&head.channel) {
+        match self.plan.get().channels.get(&head.channel) {
             Some(channel) if head.edit.is_none() => {
                 let mut reading = self.reading();
                 let (journal, plan) = (&self.journal, &channel.duplicates);
@@ -257,7 +257,7 @@ impl<P: Publisher> Delivery<P> {
         verdict: Verdict,
     ) -> bool {
         let Some(room) = self.runtime.block_on(self.room(frame.len())) else { return false };
-        let channel = self.plan.channels.get(&head.channel).cloned();
+        let channel = self.plan.get().channels.get(&head.channel).cloned();
         let identified = match &channel {
             Some(channel) => {
                 let identify = AssertUnwindSafe(|| process::identify(channel, frame.clone()));

@@ -4,6 +4,7 @@
 //! answers in the order of the frames, each in one write. Between them stands a bounded queue: a
 //! client that never reads its answers stops its own reading, nobody else's.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -11,27 +12,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use hl7::acknowledgement::{self, AckError, Outcome, Stamp};
 use hl7::header::{self, Header};
 use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, encode_frame};
 use jiff::Timestamp;
-use journal::queue::Ticket;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, Interest};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::accept::{self, Decision, Refusal};
+use crate::answers::{self, ANSWERS, Answer, Failed};
 use crate::budget::Charge;
 use crate::entry::{self, Accepted};
 use crate::event::Event;
 use crate::intake::Intake;
 use crate::plan::{ChannelPlan, ListenerPlan};
+use crate::port::Port;
 use crate::refused::RefusedFrame;
 
-/// Answers that may wait for one connection.
-const ANSWERS: usize = 256;
 /// What a connection may buffer without a charge on the budget.
 const ALLOWANCE: usize = 64 * 1024;
 /// One read from the socket.
@@ -44,6 +45,10 @@ const MID_FRAME: Duration = Duration::from_secs(30);
 const KEEP_OVERSIZE: usize = 64 * 1024;
 /// How long intake may be closed before a waiting connection is closed without an answer.
 const GRACE: Duration = Duration::from_secs(30);
+/// How often a connection that is not read is looked at: its peer may have gone.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a connection that we end waits for its peer to have read the last answers.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Why a connection ended; a word for the metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,82 +76,107 @@ impl Ended {
     }
 }
 
-/// What the writer sends when its turn comes.
-enum Answer {
-    /// After the message is durable; `frame` is absent when the sender asked for no answer.
-    Durable {
-        ticket: Ticket,
-        frame: Option<Vec<u8>>,
-        channel: Arc<ChannelPlan>,
-        received: Timestamp,
-        since: Instant,
-        /// Held until the frame is durable, then given back.
-        charge: Charge,
-    },
-    /// A refusal.
-    Now(Vec<u8>),
+impl From<Failed> for Ended {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::NotStored => Self::NotStored,
+            Failed::Write => Self::Write,
+        }
+    }
 }
 
 /// Serves one connection until it ends.
-pub async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    listener: Arc<ListenerPlan>,
-    intake: Arc<Intake>,
-) {
-    Event::Connected { listener: &listener.name, peer }.emit();
+pub async fn serve(stream: TcpStream, peer: SocketAddr, port: Arc<Port>, intake: Arc<Intake>) {
+    let name = port.plan().name.clone();
+    Event::Connected { listener: &name, peer }.emit();
     // ACKs are small and awaited: never hold one back.
     let nodelay = stream.set_nodelay(true);
     let (read, write) = stream.into_split();
     let (answers, queue) = mpsc::channel(ANSWERS);
-    let writing = tokio::spawn(write_answers(write, queue, listener.write_timeout));
-    let limits = FrameLimits { max_frame: listener.max_frame, keep_oversize: KEEP_OVERSIZE };
-    let reader = Reader {
+    let writing = tokio::spawn(answers::write(write, queue, port.clone()));
+    let limits = FrameLimits { max_frame: port.plan().max_frame, keep_oversize: KEEP_OVERSIZE };
+    let mut reader = Reader {
         stream: read,
         peer,
-        listener: listener.clone(),
+        plans: port.plans(),
+        paused: intake.paused(),
+        port,
         intake,
         decoder: FrameDecoder::new(limits),
         charge: Charge::default(),
         frame_since: None,
+        last: false,
         answers,
     };
     let Err(read) = if nodelay.is_ok() { reader.run().await } else { Err(Ended::Error) };
-    // The reader's end of the queue is gone: the writer sends what is due and closes.
+    let Reader { stream, answers, .. } = reader;
+    // With the reader's end of the queue gone, the writer sends what is due and closes.
+    drop(answers);
     let why = match writing.await {
-        Ok(None) => read,
-        Ok(Some(failed)) => failed,
+        Ok(Ok(())) => read,
+        Ok(Err(failed)) => failed.into(),
         Err(_) => Ended::Error,
     };
-    Event::Disconnected { listener: &listener.name, peer, why: why.word() }.emit();
+    if why == Ended::Stopping {
+        linger(stream).await;
+    }
+    Event::Disconnected { listener: &name, peer, why: why.word() }.emit();
+}
+
+/// Reads on for a moment and throws away: a socket that is closed with bytes unread is reset, and
+/// that would take answers from the peer which it has not read yet.
+async fn linger(mut stream: OwnedReadHalf) {
+    let mut chunk = vec![0; READ];
+    let gone = async { while stream.read(&mut chunk).await.is_ok_and(|count| count > 0) {} };
+    drop(timeout(LINGER, gone).await);
 }
 
 struct Reader {
     stream: OwnedReadHalf,
     peer: SocketAddr,
-    listener: Arc<ListenerPlan>,
+    port: Arc<Port>,
+    /// News of the port's settings and channels.
+    plans: watch::Receiver<Arc<ListenerPlan>>,
+    /// News of paused channels.
+    paused: watch::Receiver<BTreeSet<String>>,
     intake: Arc<Intake>,
     decoder: FrameDecoder,
     charge: Charge,
     /// When the frame in the making began.
     frame_since: Option<Instant>,
+    /// The port takes no more: the frame in the making is the last.
+    last: bool,
     answers: mpsc::Sender<Answer>,
 }
 
 impl Reader {
     /// Until the connection ends, which is the only way out.
-    async fn run(mut self) -> Result<Infallible, Ended> {
+    async fn run(&mut self) -> Result<Infallible, Ended> {
         loop {
             while let Some(decoded) = self.decoder.next_frame() {
                 self.frame_since = None;
+                let ended = self.last && !matches!(decoded, Decoded::Junk { .. });
                 self.decoded(decoded).await?;
+                if ended {
+                    return Err(Ended::Stopping);
+                }
             }
             self.charge_buffered().await?;
+            if !self.decoder.in_frame() {
+                self.while_all_are_paused().await?;
+            }
             // A peer that leaves out the CR behind FS now waits: only the pause tells.
             let may_have_ended = self.decoder.may_have_ended();
             let limit = self.silence_allowed(may_have_ended);
             let ready = tokio::select! {
-                () = self.intake.stop.cancelled() => return Err(Ended::Stopping),
+                () = self.port.cut.cancelled() => return Err(Ended::Stopping),
+                () = self.port.stop.cancelled(), if !self.last => {
+                    if !self.decoder.in_frame() {
+                        return Err(Ended::Stopping);
+                    }
+                    self.last = true;
+                    continue;
+                }
                 () = self.answers.closed() => return Err(Ended::Write),
                 ready = timeout(limit, self.stream.readable()) => ready,
             };
@@ -170,6 +200,41 @@ impl Reader {
         }
     }
 
+    /// While nobody behind this port may take anything, nothing is read: TCP tells the sender.
+    async fn while_all_are_paused(&mut self) -> Result<(), Ended> {
+        loop {
+            {
+                let (paused, plan) =
+                    (self.paused.borrow_and_update(), self.plans.borrow_and_update());
+                let open = plan.channels.iter().any(|channel| !paused.contains(&channel.name));
+                if open || plan.channels.is_empty() {
+                    return Ok(());
+                }
+            }
+            self.until_told().await?;
+        }
+    }
+
+    /// Until a channel is paused or resumed or the port's channels change, unless the connection has
+    /// to end meanwhile. What the peer sends stays unread, and so does its end: that is looked for.
+    async fn until_told(&mut self) -> Result<(), Ended> {
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                () = self.port.stop.cancelled() => return Err(Ended::Stopping),
+                () = self.answers.closed() => return Err(Ended::Write),
+                _ = self.paused.changed() => return Ok(()),
+                _ = self.plans.changed() => return Ok(()),
+                _ = look.tick() => {
+                    let ready = self.stream.ready(Interest::READABLE).now_or_never();
+                    if ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed())) {
+                        return Err(Ended::Peer);
+                    }
+                }
+            }
+        }
+    }
+
     /// What a frame in the making holds above the allowance is charged, and given back when it is
     /// held no more.
     async fn charge_buffered(&mut self) -> Result<(), Ended> {
@@ -184,7 +249,7 @@ impl Reader {
     /// Waits for room in the budget, unless the connection has to end meanwhile.
     async fn raise(&mut self, bytes: usize) -> Result<(), Ended> {
         tokio::select! {
-            () = self.intake.stop.cancelled() => Err(Ended::Stopping),
+            () = self.port.cut.cancelled() => Err(Ended::Stopping),
             () = self.answers.closed() => Err(Ended::Write),
             () = self.intake.budget.raise(&mut self.charge, bytes) => Ok(()),
         }
@@ -198,10 +263,10 @@ impl Reader {
         }
         if !self.decoder.in_frame() {
             self.frame_since = None;
-            return self.listener.idle;
+            return self.port.plan().idle;
         }
         let since = *self.frame_since.get_or_insert_with(Instant::now);
-        let left = self.listener.idle.saturating_sub(since.elapsed());
+        let left = self.port.plan().idle.saturating_sub(since.elapsed());
         left.min(MID_FRAME)
     }
 
@@ -225,7 +290,7 @@ impl Reader {
                 self.refuse(head, size, &refusal, answer).await
             }
             Decoded::Junk { bytes } => {
-                Event::Junk { listener: &self.listener.name, bytes }.emit();
+                Event::Junk { listener: &self.port.plan().name, bytes }.emit();
                 Ok(())
             }
         }
@@ -234,7 +299,7 @@ impl Reader {
     async fn frame(&mut self, frame: Bytes) -> Result<(), Ended> {
         let since = Instant::now();
         if header::is_acknowledgement(&frame) {
-            Event::StrayAcknowledgement { listener: &self.listener.name }.emit();
+            Event::StrayAcknowledgement { listener: &self.port.plan().name }.emit();
             drop(self.charge.take());
             return Ok(());
         }
@@ -244,15 +309,23 @@ impl Reader {
             let size = frame.len() as u64;
             return self.refuse(frame, size, &refusal, Some(answer)).await;
         };
-        match accept::decide(&header, &self.listener.channels) {
-            Decision::Accept(channel) => {
-                let channel = channel.clone();
-                self.accept(frame, &header, channel, since).await
-            }
-            Decision::Refuse(refusal) => {
-                let answer = self.refusal(&header, &refusal);
-                let size = frame.len() as u64;
-                self.refuse(frame, size, &refusal, answer).await
+        loop {
+            // The rules of this moment, which a reload may change while the frame waits.
+            let listener = self.plans.borrow_and_update().clone();
+            match accept::decide(&header, &listener.channels) {
+                Decision::Accept(channel) => {
+                    if self.paused.borrow_and_update().contains(&channel.name) {
+                        self.until_told().await?;
+                        continue;
+                    }
+                    let channel = channel.clone();
+                    return self.accept(frame, &header, channel, since).await;
+                }
+                Decision::Refuse(refusal) => {
+                    let answer = self.refusal(&header, &refusal);
+                    let size = frame.len() as u64;
+                    return self.refuse(frame, size, &refusal, answer).await;
+                }
             }
         }
     }
@@ -304,7 +377,7 @@ impl Reader {
             return Ok(());
         }
         let waited = tokio::select! {
-            () = self.intake.stop.cancelled() => return Err(Ended::Stopping),
+            () = self.port.stop.cancelled() => return Err(Ended::Stopping),
             waited = timeout(GRACE, open.wait_for(|open| *open)) => waited,
         };
         match waited {
@@ -321,12 +394,12 @@ impl Reader {
         let code = acknowledgement::due(header, Outcome::Reject)?;
         let error =
             AckError { location: refusal.location, code: refusal.code, message: refusal.text };
-        let stamp = self.intake.stamps.next(Timestamp::now(), self.listener.zone());
+        let stamp = self.intake.stamps.next(Timestamp::now(), self.port.plan().zone());
         Some(acknowledgement::acknowledge(header, code, Some(refusal.text), Some(&error), &stamp))
     }
 
     fn unreadable(&self, frame: &[u8], text: &str) -> Vec<u8> {
-        let stamp = self.intake.stamps.next(Timestamp::now(), self.listener.zone());
+        let stamp = self.intake.stamps.next(Timestamp::now(), self.port.plan().zone());
         acknowledgement::refuse_unreadable(frame, text, &stamp)
     }
 
@@ -337,49 +410,17 @@ impl Reader {
         refusal: &Refusal,
         answer: Option<Vec<u8>>,
     ) -> Result<(), Ended> {
-        let tell = self.listener.refused.keep(RefusedFrame {
+        let tell = self.port.refused.keep(RefusedFrame {
             received: Timestamp::now().as_millisecond(),
             peer: self.peer.to_string(),
             reason: refusal.reason,
             size,
             bytes,
         });
-        Event::Refused { listener: &self.listener.name, reason: refusal.reason, tell }.emit();
+        let plan = self.port.plan();
+        Event::Refused { listener: &plan.name, reason: refusal.reason, tell }.emit();
         drop(self.charge.take());
         let Some(answer) = answer else { return Ok(()) };
         self.answers.send(Answer::Now(encode_frame(&answer))).await.map_err(|_| Ended::Write)
     }
-}
-
-/// Sends answers in order until the reader is gone; gives back why it had to stop, if it had to.
-async fn write_answers(
-    mut stream: OwnedWriteHalf,
-    mut queue: mpsc::Receiver<Answer>,
-    limit: Duration,
-) -> Option<Ended> {
-    while let Some(answer) = queue.recv().await {
-        let (frame, told) = match answer {
-            Answer::Now(frame) => (Some(frame), None),
-            Answer::Durable { ticket, frame, channel, received, since, charge } => {
-                if ticket.await.is_err() {
-                    // Nothing may be said: the sender's timeout makes it send again.
-                    return Some(Ended::NotStored);
-                }
-                drop(charge);
-                channel.meters.received.increment(1);
-                channel.meters.last_received.set(received.as_duration().as_secs_f64());
-                (frame, Some((channel, since)))
-            }
-        };
-        let Some(frame) = frame else { continue };
-        match timeout(limit, stream.write_all(&frame)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return Some(Ended::Write),
-        }
-        if let Some((channel, since)) = told {
-            channel.meters.acknowledged.increment(1);
-            channel.meters.acknowledge_seconds.record(since.elapsed().as_secs_f64());
-        }
-    }
-    None
 }

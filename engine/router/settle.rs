@@ -106,9 +106,10 @@ impl<P: Publisher> Delivery<P> {
             // Never run again, never settle: one id must not have two contents.
             return Err(PublishError::Permanent("publish.damaged"));
         };
+        let plan = self.plan.get();
         let mut routes = 0;
         for (number, (event, body)) in events.into_iter().enumerate() {
-            let subscribers = self.plan.routes.count(&event.routing_key);
+            let subscribers = plan.routes.count(&event.routing_key);
             routes += subscribers as u64;
             if number < recorded.receipts {
                 continue;
@@ -208,7 +209,11 @@ impl<P: Publisher> Delivery<P> {
                 .map(|i| i.local.iter().map(ToString::to_string).collect())
                 .unwrap_or_default(),
             quality: processed.quality.clone(),
-            configversion: self.plan.version.clone(),
+            // The one that made the events, though another may be in force by now.
+            configversion: match &work.channel {
+                Some(channel) => channel.version.clone(),
+                None => self.plan.get().version.clone(),
+            },
             revision: work.again.as_ref().map_or(0, |released| released.again.revision),
             holds,
             events: processed

@@ -235,7 +235,10 @@ impl Supervisor {
                     (declared, lacking) = (Instant::now(), None);
                 }
                 Some(request) = next(&mut self.unsent, &mut self.requests), if room => {
-                    if self.would_miss_a_subscriber(&request.event) {
+                    if self.watched.has_changed().unwrap_or_default() {
+                        // It may be for a subscriber that is not declared yet.
+                        self.unsent.push_front(request);
+                    } else if self.would_miss_a_subscriber(&request.event) {
                         self.come_back(request, Trouble::Missing);
                         let mended = declared + MENDED;
                         lacking = Some(lacking.map_or(mended, |at| at.min(mended)));

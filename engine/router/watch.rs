@@ -32,6 +32,7 @@ pub(crate) async fn watch(engine: Handle, mut alerts: Alerts, stop: Cancellation
         });
         let Ok((kept, alarms, now)) = looked.await else { return };
         since = kept;
+        alerts.retarget(engine.on_alert());
         alerts.settle(alarms, now);
     }
 }

@@ -73,8 +73,27 @@ impl TestEngine {
 
     /// SIGTERM, then its exit code.
     pub(crate) fn terminate(&mut self) -> Option<i32> {
-        self.signal("TERM");
+        self.tell_to_terminate();
         self.ended(SOON)
+    }
+
+    /// SIGTERM; what follows is the story's.
+    pub(crate) fn tell_to_terminate(&self) {
+        broker::signal("TERM", &self.pid().to_string()).expect("our child can be signalled");
+    }
+
+    /// SIGHUP: read the configuration again.
+    pub(crate) fn hang_up(&self) {
+        broker::signal("HUP", &self.pid().to_string()).expect("our child can be signalled");
+    }
+
+    /// Waits until the log has said something `times` times; gives back the last such line.
+    pub(crate) fn said(&self, what: &str, times: usize) -> String {
+        until(what, SOON, || {
+            let written = self.written();
+            let lines: Vec<&str> = written.lines().filter(|line| line.contains(what)).collect();
+            (lines.len() >= times).then(|| lines.last().copied().unwrap_or_default().to_owned())
+        })
     }
 
     /// The exit code of an engine that ends by itself.

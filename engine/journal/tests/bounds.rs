@@ -159,7 +159,7 @@ fn opening_costs_what_was_written_since_the_checkpoint_however_much_there_is() {
         assert!(opened <= volumes + 12, "{opened} of {volumes} volumes");
         let most = disk.0.most_open.load(Ordering::Relaxed);
         assert!(most <= 20, "{most} files open at once");
-        assert_eq!(journal.unsettled_count(), (messages + 200) / 2);
+        assert_eq!(journal.unsettled_count(), messages / 2 + 100);
         costs.push((volumes, read));
     }
     let [(few, little), (many, much)] = costs[..] else { unreachable!() };

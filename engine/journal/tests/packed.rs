@@ -77,6 +77,10 @@ fn path(folder: &Path, volume: u64, ending: &str) -> std::path::PathBuf {
     folder.join(format!("journal-{volume:020}.{ending}"))
 }
 
+fn is_there(path: &Path) -> bool {
+    path.try_exists().unwrap()
+}
+
 fn flip(path: &Path, at: u64) {
     let file = RealDisk.open(path).unwrap();
     let mut byte = [0];
@@ -110,7 +114,7 @@ fn a_packed_journal_reads_the_same_in_a_tenth_of_the_room() {
         let there = fs::metadata(path(folder.path(), volume.id, "packed")).unwrap().len();
         assert_eq!(volume.size, there);
         assert!(volume.size * 10 < volume.used, "{volume:?}");
-        assert!(!path(folder.path(), volume.id, "volume").exists());
+        assert!(!is_there(&path(folder.path(), volume.id, "volume")));
     }
     // Readers from any place go on from one to the other.
     let (_, _, middle, ..) = before[before.len() / 2];
@@ -196,9 +200,9 @@ fn a_volume_with_damage_or_a_torn_end_stays_as_it_is() {
     let damaged = fs::read(path(folder.path(), 1, "volume")).unwrap();
     assert!(pack(folder.path()) >= 1);
     assert_eq!(fs::read(path(folder.path(), 1, "volume")).unwrap(), damaged);
-    assert!(path(folder.path(), 2, "packed").exists());
+    assert!(is_there(&path(folder.path(), 2, "packed")));
     let names = RealDisk.list(folder.path()).unwrap();
-    assert!(!names.iter().any(|name| name.ends_with(".new")), "{names:?}");
+    assert!(!names.iter().any(|name| name.contains(".new")), "{names:?}");
 }
 
 #[test]
@@ -214,13 +218,13 @@ fn what_a_crash_left_of_packing_is_cleared_up() {
     // Both are there: the packed one is verified, and takes the place.
     fs::write(&raw, &kept).unwrap();
     pack(folder.path());
-    assert!(!raw.exists() && packed.exists());
+    assert!(!is_there(&raw) && is_there(&packed));
     // Both are there and the packed one is damaged: it is made anew.
     fs::write(&raw, &kept).unwrap();
     flip(&packed, 5000);
     fs::write(folder.path().join("journal-00000000000000000001.packed.new"), "half").unwrap();
     pack(folder.path());
-    assert!(!raw.exists() && packed.exists());
+    assert!(!is_there(&raw) && is_there(&packed));
     let (journal, recovered) = open(folder.path());
     assert_eq!(recovered.report.corrupt, []);
     assert_eq!(all(&journal), before);
@@ -294,7 +298,7 @@ fn packed_volumes_are_dropped_and_what_is_unsettled_in_them_is_carried() {
     }
     let retained = journal.retain(SystemTime::now()).unwrap();
     assert!(retained.volumes >= 1 && retained.carried > 0, "{retained:?}");
-    assert!(!path(folder.path(), 1, "packed").exists());
+    assert!(!is_there(&path(folder.path(), 1, "packed")));
     let held: Vec<Entry> =
         journal.unsettled_entries(journal.next_id()).collect::<Result<_, _>>().unwrap();
     let ids: Vec<u64> = held.iter().map(|entry| entry.id.0).collect();
