@@ -353,10 +353,7 @@ fn tell_recovery(recovered: &Recovered, entries: u64, pending: u64, began: Insta
     }
 }
 
-async fn open_journal(
-    loaded: &Loaded,
-    folder: &Path,
-) -> Result<(Journal, Recovered), StartError> {
+async fn open_journal(loaded: &Loaded, folder: &Path) -> Result<(Journal, Recovered), StartError> {
     let config = &loaded.config.engine.journal;
     let mut settings = Settings::new(folder);
     settings.volume_size = config.volume.bytes();

@@ -126,11 +126,7 @@ impl Drop for Deciding<'_> {
 
 impl Operators {
     /// Decides for the line that this desk belongs to.
-    pub fn new(
-        journal: Journal,
-        books: Arc<Books>,
-        desk: Desk,
-    ) -> Self {
+    pub fn new(journal: Journal, books: Arc<Books>, desk: Desk) -> Self {
         Self { journal, books, desk, deciding: Mutex::default() }
     }
 
@@ -353,7 +349,6 @@ impl Operators {
         Event::Decided { action, message: id, channel, actor }.emit();
         Ok(())
     }
-
 }
 
 fn reason(actor: &Actor) -> Result<(), OperatorError> {
