@@ -148,7 +148,7 @@ impl Chronicle {
         let mut backoff = Backoff::default();
         let mut pruned = Instant::now();
         loop {
-            durable.borrow_and_update();
+            let end = *durable.borrow_and_update();
             if self.rebuilt() {
                 reader = self.journal.reader(Position::START);
             }
@@ -184,21 +184,19 @@ impl Chronicle {
             }
             let alive = runtime.block_on(async {
                 tokio::select! {
-                    () = stop.cancelled() => false,
-                    changed = durable.changed() => changed.is_ok(),
-                    () = self.asked.notified() => true,
-                    () = tokio::time::sleep(PRUNE) => true,
+                    () = stop.cancelled() => return false,
+                    changed = durable.changed() => if changed.is_err() { return false },
+                    () = self.asked.notified() => return true,
+                    () = tokio::time::sleep(PRUNE) => {}
                 }
-            });
-            // A little later there is more to write at once, unless somebody waits for it.
-            let linger = runtime.block_on(async {
+                // A little later there is more to write at once, unless somebody waits for it.
                 tokio::select! {
                     () = stop.cancelled() => false,
                     () = self.asked.notified() => true,
                     () = tokio::time::sleep(LINGER) => true,
                 }
             });
-            if !alive || !linger {
+            if !alive {
                 return;
             }
         }

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::Value;
+use ureq::http::Response;
 
 use super::sender::TestSender;
 use super::setup::Setup;
@@ -28,7 +29,18 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
+fn agent() -> ureq::Agent {
+    let agent = ureq::Agent::config_builder().http_status_as_error(false);
+    agent.timeout_global(Some(SOON)).build().into()
+}
+
 impl Answer {
+    fn read(answer: Result<Response<ureq::Body>, ureq::Error>, path: &str) -> Self {
+        let mut response = answer.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let body = response.body_mut().read_to_string().expect("a text");
+        Self { status: response.status().as_u16(), body }
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -147,19 +159,23 @@ impl TestEngine {
 
     /// Asks the HTTP API, with the token of this engine's data folder.
     pub(crate) fn get(&self, path: &str) -> Answer {
+        let request = agent().get(format!("{}{path}", self.url()));
+        let answer = request.header("authorization", self.bearer()).call();
+        Answer::read(answer, path)
+    }
+
+    /// Tells the HTTP API what an operator decided.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
+        let request = agent().post(format!("{}{path}", self.url()));
+        let request = request.header("authorization", self.bearer());
+        let request = request.header("tieline-actor", "an operator");
+        let request = request.header("content-type", "application/json");
+        Answer::read(request.send(body.to_string()), path)
+    }
+
+    fn bearer(&self) -> String {
         let token = fs::read_to_string(self.setup.data().join("api.token")).expect("a token");
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(SOON))
-            .build()
-            .into();
-        let mut response = agent
-            .get(format!("{}{path}", self.url()))
-            .header("authorization", format!("Bearer {}", token.trim()))
-            .call()
-            .unwrap_or_else(|error| panic!("GET {path}: {error}"));
-        let body = response.body_mut().read_to_string().expect("a text");
-        Answer { status: response.status().as_u16(), body }
+        format!("Bearer {}", token.trim())
     }
 
     /// Everything the engine wrote so far, over all its starts.
