@@ -7,6 +7,7 @@
 //! `_RATE` (messages a second of each of the six connections), `_KILL_BROKER` (1: SIGKILL of
 //! RabbitMQ too), `_REPORT` (a file for the table).
 
+mod accounts;
 mod consumer;
 mod damage;
 mod facts;
@@ -15,6 +16,7 @@ mod report;
 mod sender;
 mod verdict;
 mod violated;
+mod violation;
 mod wire;
 mod world;
 
@@ -22,21 +24,18 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::harness::engine::TestEngine;
 use crate::harness::own_broker::OwnBroker;
-use facts::{History, Row};
+use facts::History;
 use faults::{Allowed, Stage};
 use report::Report;
 use sender::Run;
+use verdict::Verdict;
 use wire::Wire;
 
 /// How long the engine may take to mend a topology, and everything to come to rest.
 const REST: Duration = Duration::from_secs(90);
-/// Rows of one answer of the engine.
-const MOST_ROWS: usize = 10_000;
 
 fn asked<T: FromStr>(name: &str, otherwise: T) -> T {
     let value = std::env::var(format!("TIELINE_CONSERVATION_{name}"));
@@ -74,8 +73,10 @@ fn own_broker_no_fault_breaks_the_promise() {
     wait(&run, |history| history.harms.iter().all(|harm| verdict::mended(history, harm).is_some()));
     run.finish();
     let answered = wait_for(|| senders.iter().all(std::thread::JoinHandle::is_finished));
-    settle(&run, &stage.engine);
-    wait(&run, |history| verdict::missing(history).0.is_empty());
+    let resting = judge_at_rest(&stage);
+    accounts::decide(&mut stage, &resting.0);
+    run.history().decided = true;
+    let (history, mut verdict) = judge_at_rest(&stage);
     run.end();
     for consumer in consumers {
         stage.runtime.block_on(consumer).expect("a consumer writes down everything it got");
@@ -84,9 +85,7 @@ fn own_broker_no_fault_breaks_the_promise() {
         sender.join().expect("a sender is answered or gives up");
     }
 
-    let mut history = run.history().clone();
-    ask_engine(&stage.engine, &mut history);
-    let verdict = verdict::judge(&history);
+    verdict.violations.extend(resting.1.violations);
     let report = Report::new(seed, &stage, &history, &whims, &verdict);
     report.publish();
     if !verdict.violations.is_empty() {
@@ -101,6 +100,20 @@ fn own_broker_no_fault_breaks_the_promise() {
     assert_eq!(stage.engine.terminate(), Some(0), "a clean end");
 }
 
+/// When everything has come to rest: what is held waits, all else has reached both subscribers. Or
+/// when that takes too long, which the verdict then shows.
+fn judge_at_rest(stage: &Stage) -> (History, Verdict) {
+    let run = &stage.run;
+    wait_for(|| accounts::is_settled(&stage.engine));
+    accounts::ask(&stage.engine, &mut run.history());
+    wait(run, |history| verdict::missing(history).0.is_empty());
+    accounts::reconcile(&stage.engine, &mut run.history());
+    let history = run.history().clone();
+    let verdict = verdict::judge(&history);
+    eprintln!("    {:6.1} s  at rest", run.now().as_secs_f64());
+    (history, verdict)
+}
+
 /// Waits until the oracle has seen what it wants, or gives up: the verdict says what is missing.
 fn wait(run: &Run, seen: impl Fn(&History) -> bool) {
     let deadline = Instant::now() + REST;
@@ -111,50 +124,4 @@ fn wait(run: &Run, seen: impl Fn(&History) -> bool) {
 
 fn wait_for(condition: impl Fn() -> bool) -> bool {
     crate::harness::look(REST, || condition().then_some(())).is_some()
-}
-
-/// Until nothing is pending but what is held.
-fn settle(run: &Run, engine: &TestEngine) {
-    let deadline = Instant::now() + REST;
-    let path = format!("/api/v1/messages?state=pending&limit={MOST_ROWS}");
-    while !engine.get(&path).rows().iter().all(is_held) && Instant::now() < deadline {
-        run.pause(Duration::from_millis(500));
-    }
-}
-
-fn is_held(row: &Value) -> bool {
-    row["state"] == "pending"
-        && row["detail"].as_str().is_some_and(|detail| detail.contains("held"))
-}
-
-/// The engine's own books.
-fn ask_engine(engine: &TestEngine, history: &mut History) {
-    let status = engine.get("/api/v1/status").json();
-    let sums = status["total"].as_object().expect("the sums of all channels");
-    history.sums =
-        sums.iter().filter_map(|(name, value)| Some((name.clone(), value.as_u64()?))).collect();
-    for channel in world::CHANNELS {
-        for state in verdict::STATES {
-            let path =
-                format!("/api/v1/messages?channel={channel}&state={state}&limit={MOST_ROWS}");
-            let answer = engine.get(&path);
-            if answer.status != 200 {
-                continue;
-            }
-            let rows = answer.rows();
-            if state == "published" && rows.len() == MOST_ROWS {
-                history.published_unlisted = true;
-                continue;
-            }
-            assert!(rows.len() < MOST_ROWS, "more {state} of {channel} than one answer has rows");
-            history.rows.extend(rows.iter().map(|row| Row {
-                control_id: row["control_id"].as_str().unwrap_or_default().to_owned(),
-                state: row["state"].as_str().unwrap_or_default().to_owned(),
-                held: is_held(row),
-            }));
-        }
-    }
-    if history.published_unlisted {
-        history.rows.retain(|row| row.state != "published");
-    }
 }

@@ -63,7 +63,9 @@ fn the_ledger_survives_many_clean_restarts() {
     let mut engine = Setup::sample().start();
     for round in 1..=3 {
         engine.connect("pas-adt").ask(admission(&format!("C{round}"), "1000001").text());
-        engine.connect("pas-adt").ask("MSH|^~\\&|PAS|RXX01|R|R|20260115||ADT^A01|CUT|P|2.4\r");
+        // A control id of its own, or it would be a copy of the one before.
+        let cut = format!("MSH|^~\\&|PAS|RXX01|R|R|20260115||ADT^A01|CUT{round}|P|2.4\r");
+        engine.connect("pas-adt").ask(cut);
         let status = settled(&engine);
         assert_eq!(status["total"]["received"], round * 2);
         assert_eq!(status["total"]["published"], round);

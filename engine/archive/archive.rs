@@ -133,14 +133,12 @@ impl Archive {
     }
 
     /// How many messages of each channel and UTC hour of receipt are in which state, counted from
-    /// the rows.
-    pub fn sums(&self) -> Result<Sums, ArchiveError> {
+    /// the rows of what was received since a moment (milliseconds since 1970).
+    pub fn sums(&self, since_ms: i64) -> Result<Sums, ArchiveError> {
         let mut sums = Sums::new();
         for (shelf, _) in self.spans.all() {
-            for (hour, state, rows) in
-                self.readers.ask(shelf, |reader| search::sums(reader))?.into_iter().flatten()
-            {
-                *sums.entry(hour).or_default().entry(state).or_default() += rows;
+            if shelf.meets(since_ms, i64::MAX) {
+                self.readers.ask(shelf, |reader| search::sums(reader, since_ms, &mut sums))?;
             }
         }
         Ok(sums)

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
@@ -107,10 +108,12 @@ impl Binder {
         Span::read(&self.connection)
     }
 
-    /// Moves what the log holds into the file, so that the log takes no room while nobody writes.
+    /// Moves what the log holds into the file, so that the log takes no room while nobody writes;
+    /// or leaves it there, when somebody is reading it.
     pub(crate) fn rest(&self) -> Result<()> {
-        let mut busy = self.connection.prepare("PRAGMA wal_checkpoint(TRUNCATE)")?;
-        busy.query_row([], |_| Ok(()))
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let mut resting = self.connection.prepare("PRAGMA wal_checkpoint(TRUNCATE)")?;
+        resting.query_row([], |_| Ok(()))
     }
 }
 

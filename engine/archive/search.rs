@@ -1,6 +1,6 @@
 //! Questions to one shelf.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use roaring::RoaringTreemap;
 use rusqlite::types::Value;
@@ -10,10 +10,12 @@ use crate::coding::{signed, unsigned};
 use crate::page::Page;
 use crate::query::Query;
 use crate::reading::{COLUMNS, local_ids, row};
-use crate::row::{Hour, Row};
+use crate::row::{Row, Sums};
 use crate::spans::Span;
 use crate::sql::{Bounds, Sql, ids_within};
 use crate::state::State;
+
+const HOUR_MS: i64 = 3_600_000;
 
 /// The messages of a shelf that a query asks for, as many as fit the page, in its order.
 pub(crate) fn rows(
@@ -49,19 +51,28 @@ pub(crate) fn rows(
     Ok(rows)
 }
 
-/// How many messages of a shelf are of which channel, hour and state.
-pub(crate) fn sums(reader: &Connection) -> Result<Vec<(Hour, State, u64)>> {
-    // Integers are divided towards zero, and hours before 1970 are not.
-    let mut asked = reader.prepare_cached(
-        "SELECT (SELECT text FROM names WHERE id = channel), hour, state, rows FROM (\
-         SELECT channel, (received - (received % 3600000 + 3600000) % 3600000) / 3600000 AS hour, \
-         state, count(*) AS rows FROM messages GROUP BY 1, 2, 3)",
-    )?;
-    let found = asked.query_map([], |columns| {
-        let state = State::from_number(columns.get(2)?).unwrap_or(State::Pending);
-        Ok(((columns.get(0)?, columns.get(1)?), state, unsigned(columns.get(3)?)))
-    })?;
-    found.collect()
+/// Adds the messages of a shelf that were received from a moment on to the sums.
+pub(crate) fn sums(reader: &mut Connection, since_ms: i64, sums: &mut Sums) -> Result<()> {
+    // One moment in time for all tables.
+    let reader = reader.transaction()?;
+    // Counted here: SQLite would sort all rows first.
+    let mut counts: HashMap<(i64, i64, i64), u64> = HashMap::new();
+    let mut asked = reader.prepare_cached("SELECT channel, received, state FROM messages")?;
+    let mut found = asked.query([])?;
+    while let Some(columns) = found.next()? {
+        let received: i64 = columns.get(1)?;
+        if received >= since_ms {
+            let key = (columns.get(0)?, received.div_euclid(HOUR_MS), columns.get(2)?);
+            *counts.entry(key).or_default() += 1;
+        }
+    }
+    let mut name = reader.prepare_cached("SELECT text FROM names WHERE id = ?1")?;
+    for ((channel, hour, state), count) in counts {
+        let channel = name.query_row([channel], |columns| columns.get(0))?;
+        let state = State::from_number(state).unwrap_or(State::Pending);
+        *sums.entry((channel, hour)).or_default().entry(state).or_default() += count;
+    }
+    Ok(())
 }
 
 /// Adds the ids of a shelf, from one on, to those of their states.

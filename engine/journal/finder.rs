@@ -125,7 +125,10 @@ impl Here {
                     let saved = entries.clone().count() as u64;
                     self.entries = entries.peekable();
                     self.walk.at = to;
-                    if later.is_some() {
+                    // What stands last in a raw volume may be torn, and was then never promised.
+                    let promised =
+                        matches!(&*self.contents, Contents::Packed(packed) if from < packed.end());
+                    if later.is_some() || promised {
                         let volume = self.volume;
                         *damage =
                             Some(Corruption { volume, bytes: from..to, batches: 0..0, saved });

@@ -78,6 +78,11 @@ impl Packed {
         })
     }
 
+    /// The byte of the raw volume behind its last frame.
+    pub(crate) fn end(&self) -> u64 {
+        self.frames.last().map_or(0, FrameHeader::end)
+    }
+
     /// The raw byte of the last frame that starts at or before message `id`.
     pub(crate) fn start(&self, id: u64) -> Option<u64> {
         let behind = self.frames.partition_point(|frame| frame.first_id <= id);

@@ -174,7 +174,7 @@ impl Chronicle {
                 pruned = Instant::now();
                 self.prune(limits());
             }
-            self.caught_up.store(!more, Ordering::Relaxed);
+            self.caught_up.store(further == Further::Nothing, Ordering::Relaxed);
             let lag = self.lag(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
             #[expect(clippy::cast_precision_loss, reason = "a gauge for people")]
             gauge!("tieline_archive_lag_seconds").set(lag as f64 / 1000.0);
@@ -189,7 +189,7 @@ impl Chronicle {
                     () = stop.cancelled() => return false,
                     () = self.asked.notified() => return true,
                     changed = durable.changed() => if changed.is_err() { return false },
-                    () = tokio::time::sleep(PRUNE) => return true,
+                    () = tokio::time::sleep(PRUNE) => {}
                 }
                 // A little later there is more to write at once, unless somebody waits for it.
                 tokio::select! {

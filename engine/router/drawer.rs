@@ -40,6 +40,7 @@ pub(crate) struct Drawer {
 /// A vector in blocks. All but the last are full.
 #[derive(Default)]
 struct Blocks {
+    #[expect(clippy::vec_box, reason = "growing must not move the entries to a larger allocation")]
     blocks: Vec<Box<[Entry; BLOCK]>>,
     len: usize,
 }
@@ -48,7 +49,8 @@ impl Entry {
     /// `time` in milliseconds since 1970, at most [`LATEST`].
     pub(crate) fn new(name: u64, content: u64, id: u64, time: u64) -> Entry {
         let name_and_time = (name << DRAWER_BITS) | (time >> u32::BITS);
-        Entry { name_and_time, content, id, time: (time & u64::from(u32::MAX)) as u32 }
+        #[expect(clippy::cast_possible_truncation, reason = "the other bits are with the name")]
+        Entry { name_and_time, content, id, time: time as u32 }
     }
 
     pub(crate) fn content(self) -> u64 {

@@ -123,8 +123,7 @@ impl Engine {
             listeners,
             broker: None,
             journal,
-            started: loaded.config.clone(),
-            data: loaded.data.clone(),
+            started: loaded.clone(),
             largest_frame: largest_frame(loaded),
             last: Mutex::new(loaded.clone()),
         };
@@ -363,10 +362,7 @@ fn disk() -> Arc<dyn Disk> {
     Arc::new(RealDisk)
 }
 
-async fn open_journal(
-    loaded: &Loaded,
-    folder: &Path,
-) -> Result<(Journal, Recovered), StartError> {
+async fn open_journal(loaded: &Loaded, folder: &Path) -> Result<(Journal, Recovered), StartError> {
     let config = &loaded.config.engine.journal;
     let mut settings = Settings::new(folder);
     settings.volume_size = config.volume.bytes();

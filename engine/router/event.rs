@@ -43,7 +43,7 @@ pub enum Event<'a> {
     /// A changed configuration was put in force; the names are those of channels.
     Reloaded { version: &'a str, added: &'a [String], removed: &'a [String], changed: &'a [String] },
     /// Keys of a changed configuration that are in force only after a restart.
-    WaitsForRestart { keys: &'a [&'static str] },
+    WaitsForRestart { keys: &'a [String] },
     /// A changed configuration cannot be put in force; nothing changed.
     ReloadRefused { why: &'a str },
     /// An operator stopped the intake of a channel.

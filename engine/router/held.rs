@@ -208,9 +208,9 @@ impl Held {
         for key in &leaves {
             let Some(chain) = self.chains.get_mut(key) else { continue };
             chain.near.remove(&seat);
-            match chain.near.first() {
-                Some(first) => _ = next.insert(*first),
-                None => _ = self.chains.remove(key),
+            next.extend(chain.near.first());
+            if chain.near.is_empty() {
+                self.chains.remove(key);
             }
         }
         if self.chains.is_empty() {
@@ -342,7 +342,9 @@ impl Held {
             self.file.write(slot, &Record { seat, place, copies, next })
         });
         if let Err(error) = written {
-            reserved.into_iter().for_each(|slot| self.file.release(slot));
+            for slot in reserved {
+                self.file.release(slot);
+            }
             return Err(error);
         }
         for (key, (slot, next)) in keys.iter().zip(ends) {

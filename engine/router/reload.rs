@@ -4,8 +4,6 @@
 //! parts are swapped one by one, each in a single step: whoever has a message in hand finishes it
 //! with what it began with. Connections stay, except on addresses that are no longer named.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,12 +12,11 @@ use journal::journal::Journal;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::Mutex;
-use transform::script::Script;
 
 use crate::amqp::Amqp;
 use crate::config::activate::{self, ActivateError};
+use crate::config::difference::{ChannelChange, Difference, difference};
 use crate::config::load::Loaded;
-use crate::config::model::Config;
 use crate::config::secret::RevealError;
 use crate::entry;
 use crate::event::Event;
@@ -39,7 +36,7 @@ pub struct Reloaded {
     /// Channels whose settings, script, libraries or tables differ.
     pub changed: Vec<String>,
     /// Keys that differ and are in force only after a restart.
-    pub waiting: Vec<&'static str>,
+    pub waiting: Vec<String>,
 }
 
 /// Why a configuration was not put in force. Nothing has changed.
@@ -73,8 +70,7 @@ pub(crate) struct Configured {
     pub(crate) broker: Option<Amqp>,
     pub(crate) journal: Journal,
     /// As it was at the start: what waits for the next one is compared with this.
-    pub(crate) started: Config,
-    pub(crate) data: PathBuf,
+    pub(crate) started: Loaded,
     /// The journal was opened for entries that hold no larger one, bytes.
     pub(crate) largest_frame: usize,
     /// As it was put in force last. Held for as long as a reload takes.
@@ -85,21 +81,21 @@ impl Configured {
     /// Puts `loaded` in force.
     pub(crate) async fn reload(&self, mut loaded: Loaded) -> Result<Reloaded, ReloadError> {
         let mut last = self.last.lock().await;
-        let mut waiting = waiting(&self.started, &loaded.config);
-        loaded.data.clone_from(&self.data);
+        let mut waiting = waiting(&self.started, &loaded);
+        loaded.data.clone_from(&self.started.data);
         let mut plan = Plan::assemble(&loaded)?;
         if limit_frames(&mut plan, self.largest_frame) {
-            waiting.push("listener.mllp.max_frame");
+            waiting.push("listener.mllp.max_frame".to_owned());
         }
         let prepared = self.listeners.prepare(&plan.listeners).await?;
-        let loaded = activate(loaded, self.data.clone()).await?;
+        let loaded = activate(loaded).await?;
         // From here on nothing fails.
         let plan = Arc::new(plan);
         self.tell_broker(&plan);
         // Before the listeners: whatever is accepted must find its channel.
         self.plan.set(plan);
         self.listeners.commit(prepared);
-        let reloaded = Reloaded { waiting, ..difference(&last, &loaded) };
+        let reloaded = Reloaded { waiting, ..changes(&last, &loaded) };
         *last = loaded;
         drop(last);
         self.record(&reloaded.version).await;
@@ -130,8 +126,8 @@ impl Configured {
     }
 }
 
-async fn activate(loaded: Loaded, data: PathBuf) -> Result<Loaded, ActivateError> {
-    let copying = move || activate::activate(&data, &loaded).map(|()| loaded);
+async fn activate(loaded: Loaded) -> Result<Loaded, ActivateError> {
+    let copying = move || activate::activate(&loaded.data, &loaded).map(|()| loaded);
     let copied = tokio::task::spawn_blocking(copying).await;
     copied.expect("copying a configuration does not panic")
 }
@@ -150,48 +146,25 @@ fn limit_frames(plan: &mut Plan, largest: usize) -> bool {
     limited
 }
 
-/// The keys that differ and that a running engine cannot follow.
-fn waiting(started: &Config, wanted: &Config) -> Vec<&'static str> {
-    let (was, is) = (&started.engine, &wanted.engine);
-    let keys = [
-        ("engine.data", was.data == is.data),
-        ("engine.console", was.console == is.console),
-        ("engine.limits.buffers", was.limits.buffers == is.limits.buffers),
-        ("engine.limits.workers", was.limits.workers == is.limits.workers),
-        ("engine.journal", was.journal == is.journal),
-        ("broker", started.broker.is_some() == wanted.broker.is_some()),
-    ];
-    keys.into_iter().filter(|(_, same)| !same).map(|(key, _)| key).collect()
+/// The keys that differ from those the engine was started with and that it cannot follow.
+fn waiting(started: &Loaded, wanted: &Loaded) -> Vec<String> {
+    let Difference { restart, mut watch, mut broker, .. } = difference(started, wanted);
+    watch.retain(|key| key.starts_with("engine.journal."));
+    if started.config.broker.is_some() == wanted.config.broker.is_some() {
+        broker.clear();
+    }
+    [restart, watch, broker].concat()
 }
 
 /// What a reload from one to the other changes.
-fn difference(before: &Loaded, after: &Loaded) -> Reloaded {
-    let (old, new) = (channels(before), channels(after));
-    let (was, is) = (&before.config, &after.config);
-    let all = was.events != is.events
-        || was.engine.limits.script_operations != is.engine.limits.script_operations
-        || was.engine.limits.script_time != is.engine.limits.script_time;
+fn changes(before: &Loaded, after: &Loaded) -> Reloaded {
     let mut reloaded = Reloaded { version: after.version.clone(), ..Reloaded::default() };
-    for (name, channel) in &new {
-        match old.get(name) {
-            None => reloaded.added.push((*name).to_owned()),
-            Some(former) if all || former != channel => reloaded.changed.push((*name).to_owned()),
-            Some(_) => {}
+    for (name, change) in difference(before, after).channels {
+        match change {
+            ChannelChange::Added => reloaded.added.push(name),
+            ChannelChange::Removed => reloaded.removed.push(name),
+            ChannelChange::Changed { .. } => reloaded.changed.push(name),
         }
     }
-    let gone = old.keys().filter(|name| !new.contains_key(*name));
-    reloaded.removed = gone.map(|name| (*name).to_owned()).collect();
     reloaded
-}
-
-/// Each channel's settings and the texts that its script is made of.
-fn channels(loaded: &Loaded) -> BTreeMap<&str, (&crate::config::channel::Channel, Vec<&str>)> {
-    let channels = loaded.config.channels.iter().zip(&loaded.scripts);
-    channels.map(|((name, channel), script)| (name, (channel, texts(loaded, script)))).collect()
-}
-
-fn texts<'a>(loaded: &'a Loaded, script: &Script) -> Vec<&'a str> {
-    let scripts = script.files().iter().filter_map(|file| loaded.sources.scripts.get(file));
-    let tables = script.tables().filter_map(|table| loaded.sources.tables.get(table));
-    scripts.chain(tables).map(String::as_str).collect()
 }

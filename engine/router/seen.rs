@@ -89,7 +89,9 @@ impl Seen {
             }
             // Neighbours in memory one after the other: several times faster than as they came.
             noted.sort_unstable_by_key(|sighting| sighting.name);
-            noted.iter().for_each(|sighting| _ = sightings.insert(sighting));
+            for sighting in &noted {
+                sightings.insert(sighting);
+            }
         })?;
         let preceding = mark.iter().flat_map(|mark| &mark.preceding);
         let preceding = preceding

@@ -17,7 +17,7 @@ use hl7::acknowledgement::{self, AckError, Outcome, Stamp};
 use hl7::header::{self, Header};
 use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, encode_frame};
 use jiff::Timestamp;
-use tokio::io::{AsyncReadExt, Interest};
+use tokio::io::{AsyncReadExt, Interest, Ready};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::{mpsc, watch};
@@ -227,7 +227,7 @@ impl Reader {
                 _ = self.plans.changed() => return Ok(()),
                 _ = look.tick() => {
                     let ready = self.stream.ready(Interest::READABLE).now_or_never();
-                    if ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed())) {
+                    if ready.is_some_and(|ready| ready.is_ok_and(Ready::is_read_closed)) {
                         return Err(Ended::Peer);
                     }
                 }

@@ -30,6 +30,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// How many events it makes when nobody mends anything.
     pub(crate) fn events(self) -> usize {
         match self {
             Self::Plain => 1,
@@ -47,13 +48,16 @@ impl Kind {
         matches!(self, Self::Parked | Self::Thrown)
     }
 
-    /// The state that such a message comes to rest in.
-    pub(crate) fn state(self) -> Option<&'static str> {
+    /// The states that such a message may come to rest in.
+    pub(crate) fn states(self, decided: bool) -> &'static [&'static str] {
         match self {
-            Self::Plain | Self::Twofold => Some("published"),
-            Self::Filtered => Some("filtered"),
-            Self::Parked | Self::Thrown | Self::Unknown | Self::Nobody => Some("parked"),
-            Self::Stranger | Self::Garbled => None,
+            Self::Plain | Self::Twofold => &["published"],
+            Self::Filtered => &["filtered"],
+            // Under the mended script the first is released or discarded, and what came later and
+            // was held makes its event.
+            Self::Parked | Self::Thrown if decided => &["published", "discarded"],
+            Self::Parked | Self::Thrown | Self::Unknown | Self::Nobody => &["parked"],
+            Self::Stranger | Self::Garbled => &[],
         }
     }
 }
@@ -93,6 +97,7 @@ pub(crate) struct Arrival {
 /// A row of the engine's own list of messages.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
+    pub(crate) id: u64,
     pub(crate) control_id: String,
     pub(crate) state: String,
     /// Pending, because an earlier message of its patient waits for a person.
@@ -120,8 +125,10 @@ pub(crate) struct History {
     pub(crate) harms: Vec<Harm>,
     /// The engine's rows and sums when everything had come to rest.
     pub(crate) rows: Vec<Row>,
-    /// There were more published ones than the engine lists: those have no rows here.
-    pub(crate) published_unlisted: bool,
+    /// What `reconcile` found, in its words.
+    pub(crate) differences: Vec<String>,
+    /// Operators released or discarded what held others back, under a script that parks it no more.
+    pub(crate) decided: bool,
     pub(crate) sums: BTreeMap<String, u64>,
 }
 

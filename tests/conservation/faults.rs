@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 use super::damage::{Damage, damage};
-use super::facts::Harm;
+use super::facts::{Harm, History};
 use super::sender::Run;
 use super::verdict;
 use super::wire::Wire;
@@ -94,6 +94,8 @@ pub(crate) struct Stage {
     pub(crate) tally: BTreeMap<Fault, u32>,
     pub(crate) restarts: u32,
     pub(crate) power_losses: u32,
+    /// Of an operator.
+    pub(crate) decisions: u64,
     random: fastrand::Rng,
     allowed: Allowed,
     revision: u32,
@@ -120,6 +122,7 @@ impl Stage {
             tally: BTreeMap::new(),
             restarts: 0,
             power_losses: 0,
+            decisions: 0,
             random: fastrand::Rng::with_seed(seed),
             allowed,
             revision: 1,
@@ -203,8 +206,7 @@ impl Stage {
             Fault::UnbindAll => return self.damage(Damage::UnbindAll),
             Fault::DeleteExchange => return self.damage(Damage::DeleteExchange),
             Fault::ChangeScript => {
-                self.revision += 1;
-                change_script(&self.engine.setup.path(""), self.revision);
+                self.change_script(false);
                 if self.random.bool() {
                     self.engine.signal("HUP");
                 } else {
@@ -218,7 +220,7 @@ impl Stage {
 
     fn harm_one(&mut self, fault: Fault) -> bool {
         let subscriber = self.random.usize(0..2);
-        let open = |history: &super::facts::History| {
+        let open = |history: &History| {
             history.harms.iter().any(|harm| verdict::mended(history, harm).is_none())
         };
         if open(&self.run.history()) {
@@ -288,20 +290,25 @@ impl Stage {
         fs::rename(new, file).expect("the temporary folder can be written");
     }
 
-    fn kill_engine(&mut self) {
+    pub(crate) fn change_script(&mut self, mended: bool) {
+        self.revision += 1;
+        change_script(&self.engine.setup.path(""), self.revision, mended);
+    }
+
+    pub(crate) fn kill_engine(&mut self) {
         self.run.listeners_are(None);
         self.power_losses += u32::from(self.on_faulty_disk);
         self.engine.kill();
     }
 
-    fn restart_engine(&mut self) {
+    pub(crate) fn restart_engine(&mut self) {
         self.run.listeners_are(None);
         assert_eq!(self.engine.terminate(), Some(0), "a clean stop");
         self.start_engine();
     }
 
     /// Each start draws the disk anew: what the one had synced, the other finds.
-    fn start_engine(&mut self) {
+    pub(crate) fn start_engine(&mut self) {
         let faulty = self.random.u32(0..4) > 0;
         self.start_engine_on(faulty);
     }

@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use super::consumer::Whims;
 use super::facts::History;
 use super::faults::Stage;
-use super::verdict::{Verdict, Violation};
+use super::verdict::{STATES, Verdict};
+use super::violation::Violation;
 
 /// Violations of one kind that are shown; more of them say the same.
 const SHOWN: usize = 8;
@@ -47,11 +48,12 @@ impl Report {
             ("cut between frame and answer".to_owned(), run.cut.load(Ordering::Relaxed)),
             ("events".to_owned(), count(events.len())),
             ("deliveries".to_owned(), count(deliveries)),
+            ("decisions of an operator".to_owned(), stage.decisions),
             ("given back by a consumer".to_owned(), whims.given_back.load(Ordering::Relaxed)),
             ("consumer hung up".to_owned(), whims.hung_up.load(Ordering::Relaxed)),
             ("lost with a queue or a binding, excused".to_owned(), count(verdict.excused)),
         ];
-        for state in super::verdict::STATES {
+        for state in STATES {
             lines.push((format!("messages {state}"), sum(state)));
         }
         lines.push(("starts of the engine".to_owned(), u64::from(stage.restarts)));

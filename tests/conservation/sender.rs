@@ -120,8 +120,8 @@ struct Line {
     run: Arc<Run>,
     random: fastrand::Rng,
     channel: usize,
-    /// Patient, and the sequence of its latest message.
-    patients: Vec<(Patient, u32)>,
+    /// Patient, and sequence and kind of its latest message.
+    patients: Vec<(Patient, u32, Kind)>,
     /// The last of these are for what parks, and what follows it is held.
     poisoned: usize,
     socket: Option<TestSender>,
@@ -130,7 +130,7 @@ struct Line {
 impl Line {
     fn new(run: Arc<Run>, seed: u64, number: usize) -> Self {
         let patients: Vec<_> =
-            (0..PATIENTS + 3).map(|place| (Patient::new(number, place), 0)).collect();
+            (0..PATIENTS + 3).map(|place| (Patient::new(number, place), 0, Kind::Plain)).collect();
         let random = fastrand::Rng::with_seed(seed.wrapping_mul(1_000).wrapping_add(number as u64));
         let channel = patients[0].0.channel;
         Self { run, random, channel, patients, poisoned: PATIENTS, socket: None }
@@ -165,11 +165,13 @@ impl Line {
             _ if self.random.u32(0..20) == 0 => self.poisoned + self.random.usize(0..2),
             _ => self.random.usize(0..self.poisoned),
         };
-        let (patient, sequence) = &mut self.patients[whose];
+        let (patient, sequence, last) = &mut self.patients[whose];
+        let last = std::mem::replace(last, kind);
         *sequence += 1;
         let own = format!("{}N{sequence}", patient.number);
         // Now and then a sender counts wrongly: an id that was used before, with other content.
-        let wrong = kind == Kind::Plain && *sequence > 1 && self.random.u32(0..100) == 0;
+        let both_plain = [last, kind] == [Kind::Plain; 2] && *sequence > 1;
+        let wrong = both_plain && self.random.u32(0..100) == 0;
         let control_id = if wrong { format!("{}N{}", patient.number, *sequence - 1) } else { own };
         let text = patient.message(kind, &control_id, *sequence);
         let parcel = Parcel {

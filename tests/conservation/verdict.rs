@@ -2,42 +2,9 @@
 //! that never happened can show that it can fail.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use super::facts::{Arrival, Harm, History, Moment, Parcel, SUBSCRIBERS};
-
-/// A promise that was not kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Violation {
-    /// An AA was given, and the event never reached the subscriber.
-    Lost { label: String, subscriber: usize },
-    /// A later message of the patient was delivered first.
-    OutOfOrder { label: String, behind: String, subscriber: usize },
-    /// One event id, two contents.
-    TwoContents { event: String, label: String },
-    /// One event of a message under two ids.
-    TwoIds { label: String, position: u32 },
-    /// An event that no accepted message accounts for.
-    Invented { label: String, subscriber: usize },
-    /// A message was delivered while an earlier one of its patient was parked.
-    Overtook { label: String, parked: String },
-    /// A message has no answer although everything stood still at last.
-    Unanswered { label: String },
-    /// A good message was refused, or a bad one taken.
-    WrongAnswer { label: String },
-    /// Fewer rows than positive answers.
-    Unaccounted { control_id: String, accepted: u32, rows: u32 },
-    /// More rows than times sent, or more than one that is no duplicate.
-    CountedTwice { control_id: String, sent: u32, rows: u32 },
-    /// It came to rest in another state than its script decided.
-    WrongState { control_id: String, state: String },
-    /// Neither at rest nor held.
-    Unsettled { control_id: String },
-    /// `received` is not the sum of the states, or not the number of rows.
-    Unbalanced { received: u64, states: u64, rows: u64 },
-    /// A deleted queue or binding did not come back.
-    NotMended { subscriber: usize },
-}
+use super::facts::{Arrival, Harm, History, Kind, Moment, Parcel, Row};
+use super::violation::Violation;
 
 /// Everything that was broken, each once, and how many events the injector took from a subscriber.
 pub(crate) struct Verdict {
@@ -55,6 +22,8 @@ pub(crate) fn judge(history: &History) -> Verdict {
     violations.extend(ledger(history));
     violations.extend(sums(history));
     violations.extend(unmended(history));
+    let differences = history.differences.iter().cloned();
+    violations.extend(differences.map(|difference| Violation::Unreconciled { difference }));
     Verdict { violations, excused }
 }
 
@@ -89,16 +58,13 @@ struct Gap<'h> {
 fn gaps(history: &History) -> Vec<Gap<'_>> {
     let seen: Vec<BTreeMap<(&str, u32), Moment>> =
         history.arrivals.iter().map(|arrivals| first_seen(arrivals)).collect();
-    let waiting = behind_parked(history);
+    let due = due(history);
     let harms: Vec<(Harm, Option<Moment>)> =
         history.harms.iter().map(|harm| (*harm, mended(history, harm))).collect();
     let mut gaps = Vec::new();
     for parcel in history.parcels.iter().filter(|parcel| parcel.accepted > 0) {
         let label = parcel.label.as_str();
-        if waiting.contains_key(label) {
-            continue;
-        }
-        for position in (1..).take(parcel.kind.events()) {
+        for position in (1..).take(due.get(label).copied().unwrap_or_default()) {
             for (subscriber, mine) in seen.iter().enumerate() {
                 if mine.contains_key(&(label, position)) {
                     continue;
@@ -115,6 +81,25 @@ fn gaps(history: &History) -> Vec<Gap<'_>> {
         }
     }
     gaps
+}
+
+/// How many events each message must have made, by its label: none while it waits.
+fn due(history: &History) -> BTreeMap<&str, usize> {
+    let published: BTreeSet<&str> = history
+        .rows
+        .iter()
+        .filter(|row| row.state == "published")
+        .map(|row| row.control_id.as_str())
+        .collect();
+    let waiting = behind_parked(history);
+    let mut due = BTreeMap::new();
+    for parcel in history.parcels.iter().filter(|parcel| parcel.sent > 0) {
+        let mended = parcel.kind.holds() && published.contains(parcel.control_id.as_str());
+        let events = if mended { 1 } else { parcel.kind.events() };
+        let waits = waiting.contains_key(parcel.label.as_str());
+        due.insert(parcel.label.as_str(), if waits { 0 } else { events });
+    }
+    due
 }
 
 /// When each event of each message was first delivered.
@@ -202,7 +187,9 @@ fn order(history: &History, subscriber: usize, arrivals: &[Arrival]) -> Vec<Viol
     let mut broken = Vec::new();
     for arrival in arrivals.iter().filter(|arrival| known.insert(arrival.event.as_str())) {
         let label = || arrival.label.clone();
-        let parcel = sent.get(arrival.label.as_str()).filter(|parcel| parcel.kind.events() > 0);
+        let parcel = sent
+            .get(arrival.label.as_str())
+            .filter(|parcel| parcel.kind.events() > 0 || history.decided && parcel.kind.holds());
         let Some(parcel) = parcel else {
             broken.push(Violation::Invented { label: label(), subscriber });
             continue;
@@ -241,7 +228,7 @@ fn answers(history: &History) -> impl Iterator<Item = Violation> {
 
 /// Every answer has its row, in the state that it must have.
 fn ledger(history: &History) -> Vec<Violation> {
-    let mut rows: BTreeMap<&str, Vec<&super::facts::Row>> = BTreeMap::new();
+    let mut rows: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
     for row in &history.rows {
         rows.entry(&row.control_id).or_default().push(row);
     }
@@ -259,12 +246,10 @@ fn ledger(history: &History) -> Vec<Violation> {
             (accepted + parcel.accepted, sent + parcel.sent)
         });
         // A copy of what was filtered is looked at anew; of anything else there is one original.
-        let again = parcels.iter().any(|parcel| parcel.kind.state() == Some("filtered"));
+        let again = parcels.iter().any(|parcel| parcel.kind == Kind::Filtered);
         let originals = rows.iter().filter(|row| row.state != "duplicate").count();
         let too_many = !again && originals > parcels.len();
-        let unlisted = history.published_unlisted
-            && parcels.iter().any(|parcel| parcel.kind.state() == Some("published"));
-        if count < accepted && !unlisted {
+        if count < accepted {
             let control_id = control_id.clone();
             broken.push(Violation::Unaccounted { control_id, accepted, rows: count });
         } else if count > sent || too_many {
@@ -272,7 +257,9 @@ fn ledger(history: &History) -> Vec<Violation> {
             broken.push(Violation::CountedTwice { control_id, sent, rows: count });
         }
         for row in rows {
-            let expected = parcels.iter().any(|parcel| parcel.kind.state() == Some(&row.state));
+            let expected = parcels
+                .iter()
+                .any(|parcel| parcel.kind.states(history.decided).contains(&row.state.as_str()));
             if row.state == "pending" && !row.held {
                 broken.push(Violation::Unsettled { control_id: control_id.clone() });
             } else if !(expected || row.held || row.state == "duplicate") {
@@ -297,10 +284,7 @@ pub(crate) const STATES: [&str; 7] =
 /// Every message is in one state, each has a row, and there are as many as were answered or sent.
 fn sums(history: &History) -> Option<Violation> {
     let sum = |name: &str| history.sums.get(name).copied().unwrap_or_default();
-    let (received, mut rows) = (sum("received"), history.rows.len() as u64);
-    if history.published_unlisted {
-        rows += sum("published");
-    }
+    let (received, rows) = (sum("received"), history.rows.len() as u64);
     let states = STATES.iter().map(|state| sum(state)).sum();
     let taken = history.parcels.iter().filter(|parcel| !parcel.kind.is_refused());
     let (least, most) = taken.fold((0, 0), |(least, most), parcel| {
@@ -308,46 +292,4 @@ fn sums(history: &History) -> Option<Violation> {
     });
     (received != states || received != rows || !(least..=most).contains(&received))
         .then_some(Violation::Unbalanced { received, states, rows })
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |subscriber: &usize| SUBSCRIBERS.get(*subscriber).copied().unwrap_or("?");
-        match self {
-            Self::Lost { label, subscriber } => {
-                write!(f, "{label} never reached {}", name(subscriber))
-            }
-            Self::OutOfOrder { label, behind, subscriber } => {
-                write!(f, "{label} came after {behind} to {}", name(subscriber))
-            }
-            Self::TwoContents { event, label } => {
-                write!(f, "event {event} of {label} has two contents")
-            }
-            Self::TwoIds { label, position } => {
-                write!(f, "event {position} of {label} has two ids")
-            }
-            Self::Invented { label, subscriber } => {
-                write!(f, "{label} reached {} and should not be", name(subscriber))
-            }
-            Self::Overtook { label, parked } => {
-                write!(f, "{label} overtook {parked}, which is parked")
-            }
-            Self::Unanswered { label } => write!(f, "{label} has no answer"),
-            Self::WrongAnswer { label } => write!(f, "{label} has the wrong answer"),
-            Self::Unaccounted { control_id, accepted, rows } => {
-                write!(f, "{control_id} was answered AA {accepted} times and has {rows} rows")
-            }
-            Self::CountedTwice { control_id, sent, rows } => {
-                write!(f, "{control_id} was sent {sent} times and has {rows} rows")
-            }
-            Self::WrongState { control_id, state } => write!(f, "{control_id} is {state}"),
-            Self::Unsettled { control_id } => write!(f, "{control_id} is still pending"),
-            Self::Unbalanced { received, states, rows } => {
-                write!(f, "{received} received, {states} in states, {rows} rows")
-            }
-            Self::NotMended { subscriber } => {
-                write!(f, "the queue of {} stayed broken", name(subscriber))
-            }
-        }
-    }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::facts::{Arrival, Harm, History, Kind, Parcel, Row};
-use super::verdict::{Violation, judge};
+use super::verdict::judge;
+use super::violation::Violation;
 
 fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -51,9 +52,10 @@ fn kept() -> History {
         history.parcels.iter().filter(|parcel| !held(parcel)).flat_map(arrivals).collect();
     history.arrivals = vec![events.clone(), events];
     for parcel in &history.parcels {
-        let Some(state) = parcel.kind.state() else { continue };
-        let state = if held(parcel) { "pending" } else { state };
+        let Some(state) = parcel.kind.states(false).first() else { continue };
+        let state = if held(parcel) { "pending" } else { *state };
         let row = Row {
+            id: history.rows.len() as u64 + 1,
             control_id: parcel.control_id.clone(),
             state: state.to_owned(),
             held: held(parcel),
@@ -81,7 +83,7 @@ fn row<'h>(history: &'h mut History, control_id: &str) -> &'h mut Row {
 }
 
 fn count(history: &mut History, state: &str, control_id: &str) {
-    let row = Row { control_id: control_id.into(), state: state.into(), held: false };
+    let row = Row { id: 99, control_id: control_id.into(), state: state.into(), held: false };
     history.rows.push(row);
     *history.sums.entry(state.to_owned()).or_default() += 1;
     *history.sums.get_mut("received").unwrap() += 1;
@@ -192,6 +194,44 @@ fn nothing_overtakes_a_parked_message_of_its_patient() {
         history.arrivals[0].extend(late);
     });
     assert_eq!(overtaken, [Violation::Overtook { label: "V3S2".into(), parked: "V3S1".into() }]);
+}
+
+/// An operator decided about the parked message; what was held goes on.
+fn decided(history: &mut History, state: &str, delivered: &[&str]) {
+    history.decided = true;
+    row(history, "3N1").state = state.into();
+    let held = row(history, "3N2");
+    (held.state, held.held) = ("published".into(), false);
+    for (label, sequence) in delivered.iter().zip(1..) {
+        let made = parcel("3", sequence, Kind::Plain);
+        let arrival = Arrival { label: (*label).into(), ..arrivals(&made).next().unwrap() };
+        let arrival = Arrival { event: format!("{label}E1"), ..arrival };
+        history.arrivals.iter_mut().for_each(|arrivals| arrivals.push(arrival.clone()));
+    }
+    for (state, change) in [("parked", -1), ("pending", -1), (state, 1), ("published", 1)] {
+        let sum = history.sums.entry(state.to_owned()).or_default();
+        *sum = sum.strict_add_signed(change);
+    }
+}
+
+#[test]
+fn what_an_operator_decides_is_done_and_in_order() {
+    let after = |state: &'static str, delivered: &'static [&'static str]| {
+        broken(move |history| decided(history, state, delivered))
+    };
+    assert_eq!(after("published", &["V3S1", "V3S2"]), []);
+    assert_eq!(after("discarded", &["V3S2"]), []);
+    assert_eq!(after("published", &["V3S2"]), [lost("V3S1", 0), lost("V3S1", 1)]);
+    assert_eq!(after("discarded", &[]), [lost("V3S2", 0), lost("V3S2", 1)]);
+    let late = after("published", &["V3S2", "V3S1"]);
+    assert!(matches!(&late[..], [Violation::OutOfOrder { .. }, Violation::OutOfOrder { .. }]));
+}
+
+#[test]
+fn what_reconcile_finds_is_told() {
+    let words = || "two states".to_owned();
+    let found = broken(|history| history.differences.push(words()));
+    assert_eq!(found, [Violation::Unreconciled { difference: words() }]);
 }
 
 #[test]

@@ -16,7 +16,7 @@ const SCRIPT: &str = "transforms/conservation.rhai";
 /// The engine's folder, with the broker at `url`.
 pub(crate) fn setup(url: &str) -> Setup {
     let setup = Setup::with(&configuration()).variable("TEST_BROKER_URL", url);
-    change_script(&setup.path(""), 1);
+    change_script(&setup.path(""), 1, false);
     setup
 }
 
@@ -55,8 +55,14 @@ channels:
 }
 
 /// Every event says which revision of the script made it: a script that ran twice for one message
-/// would give one id two contents.
-pub(crate) fn change_script(folder: &Path, revision: u32) {
+/// would give one id two contents. Once it is mended, nothing holds a patient's messages back.
+pub(crate) fn change_script(folder: &Path, revision: u32, mended: bool) {
+    let (park, fail) = if mended {
+        let event = "emit(\"encounter.admitted\", stay)";
+        (event, event)
+    } else {
+        ("park(\"class.unknown\")", "throw \"on purpose\"")
+    };
     let script = format!(
         "fn transform(msg) {{
     let stay = encounter(msg);
@@ -68,8 +74,8 @@ pub(crate) fn change_script(folder: &Path, revision: u32) {
             emit(\"encounter.discharged\", stay);
         }}
         \"A08\" => filter(\"not-used\"),
-        \"A10\" => park(\"class.unknown\"),
-        \"A11\" => throw \"on purpose\",
+        \"A10\" => {park},
+        \"A11\" => {fail},
         _ => park(\"trigger.unknown\"),
     }}
 }}

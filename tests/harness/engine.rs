@@ -7,6 +7,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::Value;
+use ureq::Body;
+use ureq::http::Response;
+use ureq::http::Response;
 
 use super::sender::TestSender;
 use super::setup::Setup;
@@ -28,7 +31,18 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
+fn agent() -> ureq::Agent {
+    let agent = ureq::Agent::config_builder().http_status_as_error(false);
+    agent.timeout_global(Some(SOON)).build().into()
+}
+
 impl Answer {
+    fn read(answer: Result<Response<ureq::Body>, ureq::Error>, path: &str) -> Self {
+        let mut response = answer.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let body = response.body_mut().read_to_string().expect("a text");
+        Self { status: response.status().as_u16(), body }
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -147,17 +161,37 @@ impl TestEngine {
 
     /// Asks the HTTP API, with the token of this engine's data folder.
     pub(crate) fn get(&self, path: &str) -> Answer {
+        let request = Self::agent().get(format!("{}{path}", self.url()));
+        Self::answer(path, request.header("authorization", self.token()).call())
+    }
+
+    /// Decides something through the HTTP API, as a person of that name.
+    pub(crate) fn post(&self, path: &str, actor: &str, body: &Value) -> Answer {
+        let request = Self::agent().post(format!("{}{path}", self.url()));
+        let request = request.header("authorization", self.token()).header("tieline-actor", actor);
+        let request = request.header("content-type", "application/json");
+        Self::answer(path, request.send(body.to_string()))
+    }
+
+    /// Gives the HTTP API bytes, as a person of that name and for that reason.
+    pub(crate) fn give(&self, path: &str, actor: &str, reason: &str, body: &[u8]) -> Answer {
+        let request = Self::agent().post(format!("{}{path}", self.url()));
+        let request = request.header("authorization", self.token()).header("tieline-actor", actor);
+        Self::answer(path, request.header("tieline-reason", reason).send(body))
+    }
+
+    fn agent() -> ureq::Agent {
+        let config = ureq::Agent::config_builder();
+        config.http_status_as_error(false).timeout_global(Some(SOON)).build().into()
+    }
+
+    fn token(&self) -> String {
         let token = fs::read_to_string(self.setup.data().join("api.token")).expect("a token");
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(SOON))
-            .build()
-            .into();
-        let mut response = agent
-            .get(format!("{}{path}", self.url()))
-            .header("authorization", format!("Bearer {}", token.trim()))
-            .call()
-            .unwrap_or_else(|error| panic!("GET {path}: {error}"));
+        format!("Bearer {}", token.trim())
+    }
+
+    fn answer(path: &str, response: Result<Response<Body>, ureq::Error>) -> Answer {
+        let mut response = response.unwrap_or_else(|error| panic!("{path}: {error}"));
         let body = response.body_mut().read_to_string().expect("a text");
         Answer { status: response.status().as_u16(), body }
     }

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use archive::archive::Archive;
 use archive::opening::{Opened, Settings, Trouble};
 use archive::record::{Record, What};
+use archive::retention::Limits;
 
 use crate::world::{self, DAY, HOUR, MIDNIGHT, answers, decision, record};
 
@@ -16,8 +18,8 @@ fn open(folder: &Path) -> Opened {
 /// Messages of three days, one of them parked, and decisions about one and about a channel.
 fn history() -> Vec<Record> {
     let mut records = Vec::new();
-    for id in 1..=30 {
-        let received = MIDNIGHT + (id as i64 / 10) * DAY + id as i64 * HOUR / 4;
+    for id in 1..=30_u64 {
+        let received = MIDNIGHT + (id.cast_signed() / 10) * DAY + id.cast_signed() * HOUR / 4;
         records.extend(if id == 4 {
             world::parked(id, received)
         } else {
@@ -233,4 +235,27 @@ fn what_is_older_than_the_journal_outlives_a_rebuild() {
     assert_eq!(archive.position(), None);
     feed(&archive, &left, 9);
     assert_eq!(answers(&archive), before);
+}
+
+#[test]
+fn nobody_waits_for_one_who_reads_and_a_dropped_day_is_gone_for_those_who_come_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = world::open(&folder);
+    let records = history();
+    archive.take(&records[..9], "a").unwrap();
+    // Somebody reads the day's file, slowly.
+    let reader = rusqlite::Connection::open(folder.path().join("2026-11-20.db")).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let count = |reader: &rusqlite::Connection| -> i64 {
+        reader.query_row("SELECT count(*) FROM messages", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(count(&reader), 3);
+    feed(&archive, &records, 50);
+    assert_eq!((count(&reader), world::all(&archive).len()), (3, 30));
+    let limits = Limits { max_age: Some(Duration::from_hours(24)), max_bytes: None };
+    assert_eq!(archive.prune(&limits, MIDNIGHT + 2 * DAY).unwrap().days, 1);
+    assert_eq!((count(&reader), archive.message(1).unwrap()), (3, None));
+    // The day comes again, in a new file, while the old one is still being read.
+    feed(&archive, &records, 50);
+    assert_eq!((count(&reader), world::all(&archive).len()), (3, 30));
 }

@@ -1,5 +1,7 @@
 //! Any query about any messages gives what a plain walk over all of them gives.
 
+use std::cmp::Ordering;
+
 use archive::archive::Archive;
 use archive::page::{Order, Page};
 use archive::patient::PatientIdentifier;
@@ -79,16 +81,6 @@ impl Condition {
             Some(word) => vec![word.clone()],
             None => message.events.clone(),
         };
-        fn compare<T: Ord>(operator: &str, left: T, right: T) -> bool {
-            match operator {
-                "=" => left == right,
-                "!=" => left != right,
-                "<" => left < right,
-                "<=" => left <= right,
-                ">" => left > right,
-                _ => left >= right,
-            }
-        }
         match self {
             Self::Is(field, text, wanted) => words(*field).contains(text) == *wanted,
             Self::Matches(field, text) => {
@@ -96,12 +88,23 @@ impl Condition {
                 words(*field).iter().any(|word| expression.is_match(word))
             }
             Self::State(state, wanted) => (message.state == *state) == *wanted,
-            Self::Id(operator, id) => compare(operator, message.id, *id),
-            Self::Received(operator, ms) => compare(operator, message.received_ms, *ms),
+            Self::Id(operator, id) => stands(operator, message.id.cmp(id)),
+            Self::Received(operator, ms) => stands(operator, message.received_ms.cmp(ms)),
             Self::Not(not) => !not.holds(message),
             Self::And(conditions) => conditions.iter().all(|it| it.holds(message)),
             Self::Or(conditions) => conditions.iter().any(|it| it.holds(message)),
         }
+    }
+}
+
+fn stands(operator: &str, order: Ordering) -> bool {
+    match operator {
+        "=" => order.is_eq(),
+        "!=" => order.is_ne(),
+        "<" => order.is_lt(),
+        "<=" => order.is_le(),
+        ">" => order.is_gt(),
+        _ => order.is_ge(),
     }
 }
 
@@ -293,7 +296,7 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         let archive = archive(&folder, &mut messages, &[1]);
-        let sums = archive.sums().unwrap();
+        let sums = archive.sums(i64::MIN).unwrap();
         let ids = archive.ids_by_state(from).unwrap();
         for message in &messages {
             let hour = (message.words[0].clone(), message.received_ms / HOUR);
@@ -308,5 +311,8 @@ proptest! {
             prop_assert_eq!(archive.message(message.id).unwrap().unwrap().place, place(message.id * 3));
         }
         prop_assert_eq!(sums.values().flat_map(|it| it.values()).sum::<u64>(), messages.len() as u64);
+        let since = MIDNIGHT + from.cast_signed() * HOUR;
+        let later = sums.into_iter().filter(|((_, hour), _)| *hour >= since / HOUR).collect();
+        prop_assert_eq!(archive.sums(since).unwrap(), later);
     }
 }

@@ -13,27 +13,33 @@ use archive::state::State;
 use crate::world::{self, DAY, MIDNIGHT, change, decision, ids, record};
 
 /// Ten messages on each of three days; the third of each day is parked.
-fn full(folder: &tempfile::TempDir) -> Archive {
-    let archive = world::open(folder);
-    for id in 1..=30 {
-        let received = MIDNIGHT + (id as i64 - 1) / 10 * DAY + id as i64;
+fn feed(archive: &Archive) {
+    for id in 1..=30_u64 {
+        let received = MIDNIGHT + (id.cast_signed() - 1) / 10 * DAY + id.cast_signed();
         let parked = id % 10 == 3;
         let records =
             if parked { world::parked(id, received) } else { world::ordinary(id, received) };
         archive.take(&records, "a").unwrap();
     }
+}
+
+fn full(folder: &tempfile::TempDir) -> Archive {
+    let archive = world::open(folder);
+    feed(&archive);
     archive.take(&[record(0, MIDNIGHT, 999, What::Operator(decision("pause")))], "a").unwrap();
     archive
 }
 
 fn days(number: u64) -> Limits {
-    Limits { max_age: Some(Duration::from_secs(number * 86_400)), max_bytes: None }
+    Limits { max_age: Some(Duration::from_hours(number * 24)), max_bytes: None }
 }
 
 fn files(folder: &tempfile::TempDir) -> Vec<String> {
     let names = std::fs::read_dir(folder.path()).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<_> = names.filter(|name| name.ends_with(".db")).collect();
+    let mut names: Vec<_> = names
+        .filter(|name| name.split_once(".db").is_some_and(|(_, rest)| rest.is_empty()))
+        .collect();
     names.sort();
     names
 }
@@ -67,7 +73,12 @@ fn what_is_parked_outlives_its_day_and_tells_the_same() {
     let found = archive.messages(&Query::control_id("MSG00013"), &Page::newest(9)).unwrap();
     assert_eq!(ids(&found), [13]);
     assert_eq!(
-        archive.sums().unwrap().values().filter_map(|it| it.get(&State::Parked)).sum::<u64>(),
+        archive
+            .sums(i64::MIN)
+            .unwrap()
+            .values()
+            .filter_map(|it| it.get(&State::Parked))
+            .sum::<u64>(),
         3
     );
 
@@ -104,13 +115,7 @@ fn a_day_that_was_dropped_is_filled_again_by_a_rebuild_only_with_what_is_not_kep
     archive.prune(&days(1), MIDNIGHT + 2 * DAY).unwrap();
     let before = world::answers(&archive);
     // The journal still knows the dropped day, and tells it again.
-    for id in 1..=30 {
-        let received = MIDNIGHT + (id as i64 - 1) / 10 * DAY + id as i64;
-        let parked = id % 10 == 3;
-        let records =
-            if parked { world::parked(id, received) } else { world::ordinary(id, received) };
-        archive.take(&records, "a").unwrap();
-    }
+    feed(&archive);
     assert_eq!(ids(&world::all(&archive)), (1..=30).collect::<Vec<_>>());
     archive.prune(&days(1), MIDNIGHT + 2 * DAY).unwrap();
     assert_eq!(world::answers(&archive), before);

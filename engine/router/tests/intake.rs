@@ -36,7 +36,7 @@ impl Hall {
     /// Listens as `channels` say: each a name, an address and the sender it takes.
     async fn open(channels: &[(&str, &str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings::new(&folder.path().join("journal"));
+        let settings = Settings::new(folder.path().join("journal"));
         let (journal, _) = Journal::open(Arc::new(RealDisk), settings).unwrap();
         let intake = Arc::new(Intake::new(journal.clone(), 1 << 20));
         let hall = Self { folder, listeners: Listeners::new(intake, TaskTracker::new()), journal };

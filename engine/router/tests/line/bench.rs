@@ -14,7 +14,7 @@ use router::delivery::{Beginning, Delivery};
 use router::entry::{self, Accepted};
 use router::ledger::Ledger;
 use router::operators::{Actor, Operators};
-use router::plan::Plan;
+use router::plan::{Current, Plan};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,7 +41,7 @@ impl Line {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let delivery = Delivery::start(
             journal.clone(),
-            plan(),
+            Arc::new(Current::new(plan())),
             broker.clone(),
             stop.clone(),
             tasks.clone(),
