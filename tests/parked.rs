@@ -160,7 +160,7 @@ fn an_edit_of_who_it_is_about_needs_a_second_person() {
     let edited = bad().replacen("CLOSED", "OPEN", 1).replacen("EXAMPLE^ALEX", "SAMPLE^ALEX", 1);
     let path = |verb: &str| format!("/api/v1/messages/{id}/{verb}");
     let because = json!({ "reason": "looked it up" });
-    let answer = engine.give(&path("edit"), "ann", "married", edited.as_bytes());
+    let answer = engine.edit_as("ann", &path("edit"), "married", &edited);
     assert_eq!(answer.json()["approval"], true, "{answer:?}");
     let engine = restarted(engine);
     waits(&engine);
@@ -168,9 +168,9 @@ fn an_edit_of_who_it_is_about_needs_a_second_person() {
     assert!(list.contains("an edit by ann waits"), "{list}");
     let shown = ask(&engine, &["parked", "show", &id.to_string()]).out;
     assert!(shown.contains("-PID|1||") && shown.contains("+PID|1||"), "{shown}");
-    let same = engine.post(&path("approve"), "ann", &because);
+    let same = engine.post_as("ann", &path("approve"), &because);
     assert_eq!(same.status, 409, "{same:?}");
-    let approved = engine.post(&path("approve"), "ben", &because);
+    let approved = engine.post_as("ben", &path("approve"), &because);
     assert_eq!((approved.status, &approved.json()["of"]), (200, &json!(id)), "{approved:?}");
     let engine = restarted(engine);
     settled(&engine);
@@ -186,11 +186,11 @@ fn an_edit_that_was_taken_back_can_no_longer_be_approved() {
     let engine = parked();
     let id = only_parked(&engine);
     let edited = bad().replacen("EXAMPLE^ALEX", "SAMPLE^ALEX", 1);
-    engine.give(&format!("/api/v1/messages/{id}/edit"), "ann", "married", edited.as_bytes());
+    engine.edit_as("ann", &format!("/api/v1/messages/{id}/edit"), "married", &edited);
     let ran = decide(&engine, "withdraw", id);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let approve = format!("/api/v1/messages/{id}/approve");
-    let answer = engine.post(&approve, "ben", &json!({ "reason": "looked it up" }));
+    let answer = engine.post_as("ben", &approve, &json!({ "reason": "looked it up" }));
     assert_eq!(answer.status, 409, "{answer:?}");
     waits(&engine);
 }
@@ -215,9 +215,9 @@ fn a_decision_says_who_and_why_or_is_not_made() {
     let id = only_parked(&engine);
     let path = format!("/api/v1/messages/{id}/discard");
     let because = json!({ "reason": "a reason" });
-    assert_eq!(engine.post(&path, "", &because).status, 400);
-    assert_eq!(engine.post(&path, "ann", &json!({ "reason": " " })).status, 400);
-    assert_eq!(engine.post("/api/v1/messages/999/discard", "ann", &because).status, 404);
+    assert_eq!(engine.post_as("", &path, &because).status, 400);
+    assert_eq!(engine.post_as("ann", &path, &json!({ "reason": " " })).status, 400);
+    assert_eq!(engine.post_as("ann", "/api/v1/messages/999/discard", &because).status, 404);
     let words = ["parked", "discard", &id.to_string(), "--reason", "is 9990000018"];
     let ran = ask(&engine, &words);
     assert_eq!(ran.code, Some(2), "a reason names no patient: {ran:?}");

@@ -63,7 +63,7 @@ fn what_there_is_not_cannot_be_paused() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("no channel nowhere"), "{ran:?}");
     let path = "/api/v1/channels/pas-adt/pause";
-    assert_eq!(engine.post(path, "ann", &json!({ "side": "front", "reason": "x" })).status, 422);
-    assert_eq!(engine.post(path, "ann", &json!({ "side": "intake" })).status, 400);
+    assert_eq!(engine.post_as("ann", path, &json!({ "side": "front", "reason": "x" })).status, 422);
+    assert_eq!(engine.post_as("ann", path, &json!({ "side": "intake" })).status, 400);
     assert_eq!(ask(&engine, &["status"]).code, Some(0), "nothing was paused");
 }

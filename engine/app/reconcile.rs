@@ -104,6 +104,9 @@ mod tests {
         let counts = |name: &str| {
             let mut row = json!({ "name": name });
             for (_, state) in COUNTS {
+                row[state] = json!(12);
+            }
+            for state in ["received", "published", "filtered"] {
                 row[state] = json!(9_999_999);
             }
             row

@@ -7,7 +7,6 @@ use crate::cells::{cell, counted, list, number, time_of_day};
 use crate::events::short_type;
 use crate::listing;
 use crate::paint::Paint;
-use crate::show::Found;
 use crate::table::{Column, Table, printable};
 use crate::verdict;
 
@@ -15,6 +14,16 @@ const WIDTH: usize = 80;
 /// Columns of the places of values (`PID-3(2).4`), and of the names of fields.
 const PLACE: usize = 14;
 const NAME: usize = 26;
+
+/// Everything that is known of a message, as the engine gives it.
+pub(crate) struct Found {
+    /// Row, timeline, names of events, the message as text.
+    pub(crate) message: Value,
+    /// Segments and fields with their names; or why there is none.
+    pub(crate) tree: Result<Value, String>,
+    /// The events whole, where they were asked for.
+    pub(crate) events: Option<Vec<Value>>,
+}
 
 pub(crate) fn screen(found: &Found, paint: Paint) -> String {
     let message = &found.message;

@@ -7,8 +7,6 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use serde_json::Value;
-use ureq::Body;
-use ureq::http::Response;
 use ureq::http::Response;
 
 use super::sender::TestSender;
@@ -161,39 +159,36 @@ impl TestEngine {
 
     /// Asks the HTTP API, with the token of this engine's data folder.
     pub(crate) fn get(&self, path: &str) -> Answer {
-        let request = Self::agent().get(format!("{}{path}", self.url()));
-        Self::answer(path, request.header("authorization", self.token()).call())
+        let request = agent().get(format!("{}{path}", self.url()));
+        let answer = request.header("authorization", self.bearer()).call();
+        Answer::read(answer, path)
     }
 
-    /// Decides something through the HTTP API, as a person of that name.
-    pub(crate) fn post(&self, path: &str, actor: &str, body: &Value) -> Answer {
-        let request = Self::agent().post(format!("{}{path}", self.url()));
-        let request = request.header("authorization", self.token()).header("tieline-actor", actor);
+    /// Tells the HTTP API what an operator decided.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
+        self.post_as("an operator", path, body)
+    }
+
+    /// The same, of one name or another.
+    pub(crate) fn post_as(&self, actor: &str, path: &str, body: &Value) -> Answer {
+        let request = agent().post(format!("{}{path}", self.url()));
+        let request = request.header("authorization", self.bearer());
+        let request = request.header("tieline-actor", actor);
         let request = request.header("content-type", "application/json");
-        Self::answer(path, request.send(body.to_string()))
+        Answer::read(request.send(body.to_string()), path)
     }
 
-    /// Gives the HTTP API bytes, as a person of that name and for that reason.
-    pub(crate) fn give(&self, path: &str, actor: &str, reason: &str, body: &[u8]) -> Answer {
-        let request = Self::agent().post(format!("{}{path}", self.url()));
-        let request = request.header("authorization", self.token()).header("tieline-actor", actor);
-        Self::answer(path, request.header("tieline-reason", reason).send(body))
+    /// Gives the HTTP API an edited message, with the reason beside it.
+    pub(crate) fn edit_as(&self, actor: &str, path: &str, reason: &str, edited: &str) -> Answer {
+        let request = agent().post(format!("{}{path}", self.url()));
+        let request = request.header("authorization", self.bearer());
+        let request = request.header("tieline-actor", actor).header("tieline-reason", reason);
+        Answer::read(request.send(edited), path)
     }
 
-    fn agent() -> ureq::Agent {
-        let config = ureq::Agent::config_builder();
-        config.http_status_as_error(false).timeout_global(Some(SOON)).build().into()
-    }
-
-    fn token(&self) -> String {
+    fn bearer(&self) -> String {
         let token = fs::read_to_string(self.setup.data().join("api.token")).expect("a token");
         format!("Bearer {}", token.trim())
-    }
-
-    fn answer(path: &str, response: Result<Response<Body>, ureq::Error>) -> Answer {
-        let mut response = response.unwrap_or_else(|error| panic!("{path}: {error}"));
-        let body = response.body_mut().read_to_string().expect("a text");
-        Answer { status: response.status().as_u16(), body }
     }
 
     /// Everything the engine wrote so far, over all its starts.
