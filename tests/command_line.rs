@@ -11,7 +11,7 @@ use crate::harness::{Ran, repository, tieline};
 use crate::straight_through::{admission, settled};
 
 /// An asking verb against a running engine.
-fn ask(engine: &TestEngine, words: &[&str]) -> Ran {
+pub(crate) fn ask(engine: &TestEngine, words: &[&str]) -> Ran {
     let (url, data) = (engine.url(), engine.setup.data());
     let data = data.to_str().unwrap();
     tieline(words.iter().copied().chain(["--url", &url, "--data", data]))

@@ -30,6 +30,12 @@ mod conservation;
 mod privacy;
 #[cfg(test)]
 mod command_line;
+#[cfg(test)]
+mod parked;
+#[cfg(test)]
+mod finding;
+#[cfg(test)]
+mod pause;
 
 #[cfg(test)]
 mod floors;

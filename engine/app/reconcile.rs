@@ -6,14 +6,14 @@ use serde_json::Value;
 use crate::api::Api;
 use crate::arguments::Format;
 use crate::asking_arguments::ReconcileArgs;
-use crate::cells::{cell, list, number, short};
+use crate::cells::{cell, counted, list, number, short};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::paint::Paint;
 use crate::since::since;
 use crate::table::{Column, Table, printable};
 
-const COUNTS: [(&str, &str); 9] = [
+const COUNTS: [(&str, &str); 8] = [
     ("RECEIVED", "received"),
     ("PENDING", "pending"),
     ("PARKED", "parked"),
@@ -22,7 +22,6 @@ const COUNTS: [(&str, &str); 9] = [
     ("DISCARD", "discarded"),
     ("SUPERS", "superseded"),
     ("DUPL", "duplicate"),
-    ("REFUSED", "refused"),
 ];
 
 pub(crate) fn run(args: &ReconcileArgs) -> Result<Exit> {
@@ -48,6 +47,13 @@ fn screen(found: &Value, paint: Paint) -> String {
         "\ncompared with the journal ({}, from message {first}){archive}\n",
         if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") },
     ));
+    match number(found, "refused") {
+        0 => {}
+        refused => {
+            let frames = counted(refused, "frame");
+            text.push_str(&format!("{frames} refused since the start, outside the sums\n"));
+        }
+    }
     let differences = list(found, "differences");
     if differences.is_empty() {
         text.push_str(&format!("{}\n", paint.green("no differences")));
@@ -98,6 +104,9 @@ mod tests {
         let counts = |name: &str| {
             let mut row = json!({ "name": name });
             for (_, state) in COUNTS {
+                row[state] = json!(12);
+            }
+            for state in ["received", "published", "filtered"] {
                 row[state] = json!(9_999_999);
             }
             row
@@ -110,6 +119,8 @@ mod tests {
         found["archive"] = json!(true);
         let shown = screen(&found, Paint::plain());
         assert!(shown.contains("difference: message 7: parked in one"), "{shown}");
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+        assert!(shown.contains("pathology-oru  "), "{shown}");
         assert!(shown.contains("(12 entries, from message 1) and with the archive"), "{shown}");
         found["differences"] = json!([]);
         assert!(screen(&found, Paint::plain()).contains("no differences"));

@@ -4,16 +4,26 @@
 use serde_json::Value;
 
 use crate::cells::{cell, counted, list, number, time_of_day};
+use crate::events::short_type;
 use crate::listing;
 use crate::paint::Paint;
-use crate::show::Found;
 use crate::table::{Column, Table, printable};
 use crate::verdict;
 
 const WIDTH: usize = 80;
 /// Columns of the places of values (`PID-3(2).4`), and of the names of fields.
 const PLACE: usize = 14;
-const NAME: usize = 24;
+const NAME: usize = 26;
+
+/// Everything that is known of a message, as the engine gives it.
+pub(crate) struct Found {
+    /// Row, timeline, names of events, the message as text.
+    pub(crate) message: Value,
+    /// Segments and fields with their names; or why there is none.
+    pub(crate) tree: Result<Value, String>,
+    /// The events whole, where they were asked for.
+    pub(crate) events: Option<Vec<Value>>,
+}
 
 pub(crate) fn screen(found: &Found, paint: Paint) -> String {
     let message = &found.message;
@@ -29,7 +39,8 @@ pub(crate) fn screen(found: &Found, paint: Paint) -> String {
     if let (Some(frame), Some(edit)) = (message["frame"].as_str(), message["proposed"].as_str()) {
         heading(&mut text, "The edit that waits for a second person", paint);
         let (before, after) = (in_lines(frame), in_lines(edit));
-        text.push_str(&verdict::difference(&before, &after, paint));
+        let named = [("as it came", before.as_str()), ("as edited", after.as_str())];
+        text.push_str(&verdict::difference_of(named, paint));
     }
     heading(&mut text, "Field by field", paint);
     match &found.tree {
@@ -136,15 +147,11 @@ fn events(text: &mut String, found: &Found, paint: Paint) {
         return;
     }
     heading(text, "What it became", paint);
-    let mut table = Table::new(vec![
-        Column::flexible("EVENT"),
-        Column::flexible("ROUTING KEY"),
-        Column::right("BYTES"),
-        Column::flexible("ID"),
-    ]);
+    let mut table =
+        Table::new(vec![Column::flexible("EVENT"), Column::right("BYTES"), Column::left("ID")]);
     for event in events {
-        let names = ["type", "routing_key", "length", "id"];
-        table.row(names.map(|name| cell(event, name)).to_vec());
+        let short = short_type(&cell(event, "type")).to_owned();
+        table.row(vec![short, cell(event, "length"), cell(event, "id")]);
     }
     text.push_str(&table.render(paint));
     for event in found.events.iter().flatten() {
@@ -254,11 +261,12 @@ mod tests {
             "configuration 0123456789ab, revision 1\n",
             "1 byte in UTF-8",
             "ann",
+            "encounter.admitted   4000  u\n",
             "published, for 2 subscribers",
             "-NTE|1||",
             "+NTE|2||",
-            "  NTE-2           Source                    \"\" (delete)\n",
-            "  NTE-3.2                                   y\n",
+            "  NTE-2           Source                      \"\" (delete)\n",
+            "  NTE-3.2                                     y\n",
             "a line that is no segment:\nodd\n",
         ] {
             assert!(shown.contains(part), "{part} in {shown}");
