@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use jiff::Timestamp;
 use router::handle::Handle;
 use router::reconcile::Reconciled;
 use serde::Deserialize;
@@ -30,7 +31,7 @@ pub(crate) async fn reconcile(
     wanted: Result<Query<Since>, QueryRejection>,
 ) -> Result<Json<Reconciled>, Refusal> {
     let Query(wanted) = wanted?;
-    let since = times::given(wanted.since.as_deref())?.map(|time| time.as_millisecond());
+    let since = times::given(wanted.since.as_deref())?.map(Timestamp::as_millisecond);
     Ok(Json(blocking(move || engine.reconcile(since)).await??))
 }
 
@@ -48,7 +49,7 @@ pub(crate) async fn audit(
     wanted: Result<Query<Decisions>, QueryRejection>,
 ) -> Result<Json<Vec<Value>>, Refusal> {
     let Query(wanted) = wanted?;
-    let since = times::given(wanted.since.as_deref())?.map_or(0, |time| time.as_millisecond());
+    let since = times::given(wanted.since.as_deref())?.map_or(0, Timestamp::as_millisecond);
     let limit = wanted.limit.unwrap_or(LIMIT).min(MOST);
     let rows = blocking(move || engine.audit(since, limit)).await??;
     let rows = rows.into_iter().map(|row| {
