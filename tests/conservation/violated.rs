@@ -242,7 +242,7 @@ fn an_answer_without_a_row_is_unaccounted() {
         *history.sums.get_mut("received").unwrap() -= 1;
         *history.sums.get_mut("published").unwrap() -= 1;
     });
-    assert_eq!(forgotten, [wanted]);
+    assert!(matches!(&forgotten[..], [first, Violation::Unbalanced { .. }] if *first == wanted));
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn a_copy_is_a_duplicate_and_counted_once() {
     assert_eq!(twice, [Violation::CountedTwice { control_id: "1N1".into(), sent: 2, rows: 2 }]);
     let from_nothing = broken(|history| count(history, "duplicate", "1N1"));
     let wanted = Violation::CountedTwice { control_id: "1N1".into(), sent: 1, rows: 2 };
-    assert_eq!(from_nothing, [wanted]);
+    assert!(matches!(&from_nothing[..], [first, Violation::Unbalanced { .. }] if *first == wanted));
     let refused = broken(|history| count(history, "published", "9N4"));
     assert!(matches!(&refused[..], [Violation::CountedTwice { sent: 0, .. }, ..]), "{refused:?}");
 }
