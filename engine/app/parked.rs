@@ -42,8 +42,8 @@ fn list_all(args: &ParkedListArgs) -> Result<Exit> {
         Format::Text => output.text(screen(&found, Timestamp::now(), output.paint))?,
         Format::Json => output.document(Format::Json, &found)?,
         Format::Ndjson => {
-            let rows = list(&found, "parked").iter();
-            rows.map(|row| output.document(Format::Ndjson, row)).collect::<Result<(), _>>()?;
+            let mut rows = list(&found, "parked").iter();
+            rows.try_for_each(|row| output.document(Format::Ndjson, row))?;
         }
     }
     Ok(Exit::Well)

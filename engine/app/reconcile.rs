@@ -71,9 +71,9 @@ fn screen(found: &Value, paint: Paint) -> String {
     }
     match number(found, "more") {
         0 => {}
-        more => text.text().line(format_args!("and {more} more")),
+        more => text.line(format_args!("and {more} more")),
     }
-    text
+    text.text()
 }
 
 /// A column for every state; those that hold nothing anywhere are left out, but for the usual ones.
