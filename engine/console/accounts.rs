@@ -5,7 +5,6 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use jiff::Timestamp;
 use router::handle::Handle;
-use router::reconcile::Reconciled;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -25,14 +24,23 @@ pub(crate) struct Since {
     since: Option<String>,
 }
 
-/// Takes as long as reading the journal takes.
+/// Takes as long as reading the journal takes. What is held is a part of what is pending, as of now.
 pub(crate) async fn reconcile(
     State(engine): State<Handle>,
     wanted: Result<Query<Since>, QueryRejection>,
-) -> Result<Json<Reconciled>, Refusal> {
+) -> Result<Json<Value>, Refusal> {
     let Query(wanted) = wanted?;
     let since = times::given(wanted.since.as_deref())?.map(Timestamp::as_millisecond);
-    Ok(Json(blocking(move || engine.reconcile(since)).await??))
+    let asked = engine.clone();
+    let found = blocking(move || asked.reconcile(since)).await??;
+    let status = blocking(move || engine.status()).await?;
+    let mut document = serde_json::to_value(&found).expect("sums hold texts, numbers and lists");
+    document["held"] = json!(status.held);
+    for channel in document["channels"].as_array_mut().into_iter().flatten() {
+        let now = status.channels.iter().find(|now| channel["name"] == now.name.as_str());
+        channel["held"] = json!(now.map_or(0, |now| now.held));
+    }
+    Ok(Json(document))
 }
 
 #[derive(Debug, Deserialize)]
