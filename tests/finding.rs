@@ -10,7 +10,7 @@ use crate::command_line::ask;
 use crate::harness::engine::TestEngine;
 use crate::harness::repository;
 use crate::harness::setup::Setup;
-use crate::harness::{SOON, until};
+use crate::straight_through::at_rest;
 
 /// All samples of all sources, until nothing moves.
 fn played() -> TestEngine {
@@ -24,16 +24,8 @@ fn played() -> TestEngine {
             sender.ask(fs::read(file).unwrap());
         }
     }
-    still(&engine);
+    at_rest(&engine);
     engine
-}
-
-/// Waits until all that is pending is held.
-fn still(engine: &TestEngine) {
-    until("engine at rest", SOON, || {
-        let status = engine.get("/api/v1/status").json();
-        (status["total"]["pending"] == status["held"] && status["retrying"] == 0).then_some(())
-    });
 }
 
 fn found(engine: &TestEngine, words: &[&str]) -> Vec<Value> {
@@ -93,7 +85,7 @@ fn the_same_is_found_when_the_archive_was_lost_or_made_anew() {
     engine.kill();
     fs::remove_dir_all(engine.setup.data().join("archive")).unwrap();
     engine.start_again();
-    still(&engine);
+    at_rest(&engine);
     assert_eq!(answers(&engine), before, "fed anew from the journal");
     let ran = ask(&engine, &["archive", "rebuild"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");

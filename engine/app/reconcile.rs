@@ -122,7 +122,7 @@ mod tests {
         let shown = screen(&found, Paint::plain());
         assert!(shown.contains("difference: message 7: parked in one"), "{shown}");
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
-        assert!(shown.contains("pathology-oru  "), "{shown}");
+        assert!(shown.contains("\npas-adt  "), "{shown}");
         assert!(shown.contains("(12 entries, from message 1) and with the archive"), "{shown}");
         found["differences"] = json!([]);
         assert!(screen(&found, Paint::plain()).contains("no differences"));

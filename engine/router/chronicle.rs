@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use archive::archive::Archive;
 use archive::error::ArchiveError;
-use archive::record::{self, Record, What};
+use archive::record::{self as written, Record, What};
 use archive::state;
 use journal::entry::{Entry, Kind, Position};
 use journal::journal::Journal;
@@ -276,7 +276,7 @@ fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
                 let decision = edited(&head.channel, edit);
                 records.push(about(edit.of, What::Operator(decision)));
             }
-            What::Accepted(record::Accepted {
+            What::Accepted(written::Accepted {
                 channel: head.channel,
                 received_ms: head.received,
                 peer: head.peer,
@@ -290,7 +290,7 @@ fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
         }
         Kind::Outcome => {
             let (head, _): (Outcome, _) = entry::decode(&entry.body)?;
-            What::Outcome(record::Outcome {
+            What::Outcome(written::Outcome {
                 received_ms: head.received,
                 state: state_of(head.state),
                 reason: head.reason,
@@ -302,7 +302,7 @@ fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
                 events: head
                     .events
                     .into_iter()
-                    .map(|event| record::EventRow {
+                    .map(|event| written::EventRow {
                         event_id: event.id,
                         event_type: event.event_type,
                         routing_key: event.routing_key,
@@ -313,7 +313,7 @@ fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
         }
         Kind::State => {
             let (head, _): (StateChange, _) = entry::decode(&entry.body)?;
-            What::State(record::Change {
+            What::State(written::Change {
                 received_ms: head.received,
                 state: state_of(head.state),
                 routes: head.routes,
@@ -323,7 +323,7 @@ fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
         }
         Kind::Operator => {
             let (head, _): (Decision, _) = entry::decode(&entry.body)?;
-            What::Operator(record::Decision {
+            What::Operator(written::Decision {
                 channel: head.channel,
                 action: head.action.as_str().to_owned(),
                 actor: head.actor,
@@ -338,9 +338,9 @@ fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
 }
 
 /// Who edited, why, and who approved it.
-fn edited(channel: &str, edit: &EditOf) -> record::Decision {
+fn edited(channel: &str, edit: &EditOf) -> written::Decision {
     let why = edit.approval.as_deref().unwrap_or_default();
-    record::Decision {
+    written::Decision {
         channel: channel.to_owned(),
         action: "edit".to_owned(),
         actor: edit.actor.clone(),

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::backoff::Backoff;
+use crate::desk::{Command, Desk};
 use crate::entry::{self, StateChange};
 use crate::event::Event;
 use crate::flight::Flight;
@@ -33,7 +34,6 @@ use crate::publish::{Publisher, Unroutable};
 use crate::retries::{RETRIES, Retries};
 use crate::runnable::Runnable;
 use crate::seen::{Mark, Seen};
-use crate::waiting::Command;
 use crate::work::{Released, Room, Work};
 
 /// Messages between the journal and their settlement.
@@ -92,17 +92,6 @@ pub struct Delivery<P> {
     released: Mutex<BTreeMap<u64, Released>>,
     /// Waiting messages that were not yet read again after they were freed.
     pub(crate) returning: AtomicU64,
-}
-
-/// Tells delivery what operators decided.
-#[derive(Clone, Debug)]
-pub struct Desk(mpsc::UnboundedSender<Command>);
-
-impl Desk {
-    pub(crate) fn tell(&self, command: Command) {
-        // Delivery ends only with the engine; what is durable has its effect after the next start.
-        drop(self.0.send(command));
-    }
 }
 
 /// How far the journal was read, and what was seen on the way.
@@ -198,7 +187,7 @@ impl<P: Publisher> Delivery<P> {
 
     /// Where decisions about parked messages and channels take effect.
     pub fn desk(&self) -> Desk {
-        Desk(self.commands.clone())
+        Desk::new(self.commands.clone())
     }
 
     /// What is under way.

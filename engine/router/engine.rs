@@ -26,6 +26,7 @@ use crate::config;
 use crate::config::load::Loaded;
 use crate::config::secret::RevealError;
 use crate::delivery::{Beginning, Delivery};
+use crate::desk::Command;
 use crate::embedded::Embedded;
 use crate::event::Event;
 use crate::handle::{Handle, Inner};
@@ -38,7 +39,6 @@ use crate::priority;
 use crate::publish::{BrokerHealth, Publisher};
 use crate::reload::{Configured, ReloadError, Reloaded};
 use crate::sampler;
-use crate::waiting::Command;
 use crate::watch;
 
 /// How long delivery may take to finish what is in flight; the rest goes on after the next start.
