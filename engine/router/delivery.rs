@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::backoff::Backoff;
-use crate::desk::{Command, Desk};
 use crate::entry::{self, StateChange};
+use crate::desk::{Command, Desk};
 use crate::event::Event;
 use crate::flight::Flight;
 use crate::held::Held;
