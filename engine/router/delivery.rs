@@ -6,7 +6,7 @@
 //! wait behind a parked message leaves memory for the held index and comes back when it is free
 //! (`waiting.rs`). Memory holds runnable work only: the backlog is the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::backoff::Backoff;
-use crate::entry::{self, StateChange};
 use crate::desk::{Command, Desk};
+use crate::entry::{self, StateChange};
 use crate::event::Event;
 use crate::flight::Flight;
 use crate::held::Held;
@@ -33,6 +33,7 @@ use crate::priority;
 use crate::publish::{Publisher, Unroutable};
 use crate::retries::{RETRIES, Retries};
 use crate::runnable::Runnable;
+use crate::scope;
 use crate::seen::{Mark, Seen};
 use crate::work::{Released, Room, Work};
 
@@ -50,12 +51,14 @@ pub struct Beginning {
     pub folder: PathBuf,
     /// The window of duplicates, as far as the journal was read.
     pub seen: Seen,
+    /// Channels whose messages wait from the first one on.
+    pub paused: BTreeSet<String>,
 }
 
 impl Beginning {
     /// With the usual window.
     pub fn new(folder: &Path, seen: Seen) -> Self {
-        Self { window: WINDOW, folder: folder.to_owned(), seen }
+        Self { window: WINDOW, folder: folder.to_owned(), seen, paused: BTreeSet::new() }
     }
 }
 
@@ -142,7 +145,11 @@ impl<P: Publisher> Delivery<P> {
         let (commands, obeyed) = mpsc::unbounded_channel();
         let workers = plan.get().workers;
         std::fs::create_dir_all(&beginning.folder)?;
-        let held = Held::create(&beginning.folder.join("held"))?;
+        let paused = beginning.paused;
+        let mut held = Held::create(&beginning.folder.join("held"))?;
+        if !paused.is_empty() {
+            held.block(MessageId::NONE.0, Position::START.to_bytes(), &scope::paused(&paused))?;
+        }
         let delivery = Arc::new(Self {
             journal,
             plan,
@@ -175,7 +182,9 @@ impl<P: Publisher> Delivery<P> {
             })?;
         }
         let reader = delivery.clone();
-        std::thread::Builder::new().name("held".to_owned()).spawn(move || reader.obey(obeyed))?;
+        std::thread::Builder::new()
+            .name("held".to_owned())
+            .spawn(move || reader.obey(obeyed, paused))?;
         delivery.tasks.spawn(delivery.clone().retry());
         let (closing, stop) = (delivery.clone(), delivery.stop.clone());
         delivery.runtime.spawn(async move {
