@@ -36,6 +36,8 @@ mod parked;
 mod finding;
 #[cfg(test)]
 mod pause;
+#[cfg(test)]
+mod order;
 
 #[cfg(test)]
 mod floors;
