@@ -38,6 +38,8 @@ mod finding;
 mod pause;
 #[cfg(test)]
 mod order;
+#[cfg(test)]
+mod duplicates;
 
 #[cfg(test)]
 mod floors;
