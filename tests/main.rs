@@ -40,6 +40,8 @@ mod pause;
 mod order;
 #[cfg(test)]
 mod duplicates;
+#[cfg(test)]
+mod alarms;
 
 #[cfg(test)]
 mod floors;
