@@ -42,6 +42,8 @@ mod order;
 mod duplicates;
 #[cfg(test)]
 mod alarms;
+#[cfg(all(test, feature = "faults"))]
+mod full_disk;
 
 #[cfg(test)]
 mod floors;
