@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use archive::archive::Archive;
 use archive::error::ArchiveError;
-use archive::record::{self, Record, What};
+use archive::record::{self as written, Record, What};
 use archive::state;
 use journal::entry::{Entry, Kind, Position};
 use journal::journal::Journal;
@@ -274,7 +274,7 @@ fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
                 let approved = edit.approved_by.as_ref().map(|by| {
                     format!("approved by {by}: {}", edit.approval.as_deref().unwrap_or_default())
                 });
-                let decision = record::Decision {
+                let decision = written::Decision {
                     channel: head.channel.clone(),
                     action: "edit".to_owned(),
                     actor: edit.actor.clone(),
@@ -283,7 +283,7 @@ fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
                 };
                 records.push(about(edit.of, What::Operator(decision)));
             }
-            What::Accepted(record::Accepted {
+            What::Accepted(written::Accepted {
                 channel: head.channel,
                 received_ms: head.received,
                 peer: head.peer,
@@ -297,7 +297,7 @@ fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
         }
         Kind::Outcome => {
             let (head, _): (Outcome, _) = entry::decode(&entry.body)?;
-            What::Outcome(record::Outcome {
+            What::Outcome(written::Outcome {
                 received_ms: head.received,
                 state: state_of(head.state),
                 reason: head.reason,
@@ -309,7 +309,7 @@ fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
                 events: head
                     .events
                     .into_iter()
-                    .map(|event| record::EventRow {
+                    .map(|event| written::EventRow {
                         event_id: event.id,
                         event_type: event.event_type,
                         routing_key: event.routing_key,
@@ -320,7 +320,7 @@ fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
         }
         Kind::State => {
             let (head, _): (StateChange, _) = entry::decode(&entry.body)?;
-            What::State(record::Change {
+            What::State(written::Change {
                 received_ms: head.received,
                 state: state_of(head.state),
                 routes: head.routes,
@@ -330,7 +330,7 @@ fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
         }
         Kind::Operator => {
             let (head, _): (Decision, _) = entry::decode(&entry.body)?;
-            What::Operator(record::Decision {
+            What::Operator(written::Decision {
                 channel: head.channel,
                 action: head.action.as_str().to_owned(),
                 actor: head.actor,

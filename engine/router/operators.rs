@@ -14,12 +14,11 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::books::Books;
-use crate::delivery::Desk;
+use crate::desk::{Command, Desk};
 use crate::entry::{self, Accepted, Action, Decision, EditOf, Outcome, State};
 use crate::event::Event;
 use crate::ledger::{Again, Open};
 use crate::scope::{self, Scope};
-use crate::waiting::Command;
 use crate::work::Released;
 
 /// Longest reason that is kept, in bytes.

@@ -10,31 +10,17 @@ use journal::entry::{MessageId, Position};
 use tokio::sync::mpsc;
 
 use crate::delivery::Delivery;
+use crate::desk::Command;
 use crate::duplicates::Verdict;
 use crate::entry::{self, Accepted};
 use crate::event::Event;
 use crate::hold::HoldKey;
 use crate::publish::Publisher;
 use crate::scope;
-use crate::work::{Released, Work};
+use crate::work::Work;
 
 /// How long a message waits for the held index when that cannot be written.
 const UNWRITABLE: Duration = Duration::from_secs(1);
-
-/// What the held index is told by those who decide.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// A waiting message may run.
-    Freed { id: MessageId, place: Position },
-    /// A parked message is processed again.
-    Release { id: MessageId, released: Released },
-    /// A parked message was settled by a person.
-    Gone { id: MessageId },
-    /// The messages of a channel wait.
-    Pause { channel: String },
-    /// They run again.
-    Resume { channel: String },
-}
 
 impl<P: Publisher> Delivery<P> {
     /// Gives the message back if it may run; else it goes to wait on disk.
