@@ -106,6 +106,8 @@ pub struct Delivery<P> {
     released: Mutex<BTreeMap<u64, Released>>,
     /// Waiting messages that were not yet read again after they were freed.
     pub(crate) returning: AtomicU64,
+    /// Set once everything that was parked at the start stands in the held index.
+    pub(crate) taken_up: OnceLock<()>,
 }
 
 /// How far the journal was read, and what was seen on the way.
@@ -158,7 +160,7 @@ impl<P: Publisher> Delivery<P> {
         let (commands, obeyed) = mpsc::unbounded_channel();
         let workers = plan.get().workers;
         std::fs::create_dir_all(&beginning.folder)?;
-        let paused = beginning.paused;
+        let paused = beginning.paused.clone();
         let mut held = Held::create(&beginning.folder.join("held"))?;
         if !paused.is_empty() {
             held.block(MessageId::NONE.0, Position::START.to_bytes(), &scope::paused(&paused))?;
@@ -185,6 +187,7 @@ impl<P: Publisher> Delivery<P> {
             released: Mutex::default(),
             returning: AtomicU64::new(0),
             beginning,
+            taken_up: OnceLock::new(),
         });
         for number in 1..=workers {
             let delivery = delivery.clone();
