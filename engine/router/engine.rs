@@ -153,9 +153,9 @@ impl Engine {
         let began = Instant::now();
         let Found { journal, recovered, folder, data } = found;
         let plan = configured.plan.clone();
-        let taken = Books::recover(journal.clone(), &recovered, &data.join("seen"))
+        let taken = Books::recover(journal.clone(), &recovered)
             .map_err(|source| StartError::Books { folder, source })?;
-        let Taken { books, seen, entries } = taken;
+        let Taken { books, seen, judged, entries } = taken;
         let books = Arc::new(books);
         let ledger = books.ask(Clone::clone);
         let paused = ledger.paused.clone();
@@ -169,7 +169,7 @@ impl Engine {
             publisher.clone(),
             delivery_stop.clone(),
             delivering.clone(),
-            Beginning::new(&data, seen),
+            Beginning::new(&data, seen, judged),
         )
         .map_err(StartError::Thread)?;
         let chronicle = open_archive(&journal, &data)?;

@@ -27,8 +27,7 @@ impl<P: Publisher> Delivery<P> {
         let mut durable = self.journal.durable();
         // Whatever has an id already is taken up by id, so it does not matter where reading begins.
         let (from, new) = (*durable.borrow_and_update(), self.journal.next_id());
-        self.reading().position = from;
-        if !self.take_up(ledger, new) {
+        if !self.take_up_seen(from) || !self.take_up(ledger, new) {
             return;
         }
         let mut reader = self.journal.reader(from);
