@@ -36,6 +36,14 @@ mod parked;
 mod finding;
 #[cfg(test)]
 mod pause;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod duplicates;
+#[cfg(test)]
+mod alarms;
+#[cfg(all(test, feature = "faults"))]
+mod full_disk;
 
 #[cfg(test)]
 mod floors;
