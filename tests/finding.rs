@@ -102,6 +102,8 @@ fn a_query_finds_what_it_says_and_a_wrong_one_says_where() {
     let parked = found(&engine, &["messages", "state=parked", "since", "1h"]);
     assert_eq!(parked.len(), count("state", "parked"));
     assert_eq!(found(&engine, &["messages", "--state", "parked"]), parked);
+    let asked = engine.get("/api/v1/messages?query=state%3Dparked&limit=1000").rows();
+    assert_eq!(asked, parked);
     let both = found(&engine, &["messages", "state=parked or (type=ADT^A01 and not state=parked)"]);
     let admitted = all.iter().filter(|row| row["state"] == "parked" || row["type"] == "ADT^A01");
     assert_eq!(both.iter().collect::<Vec<_>>(), admitted.collect::<Vec<_>>());

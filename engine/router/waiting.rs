@@ -55,9 +55,12 @@ impl<P: Publisher> Delivery<P> {
         }
     }
 
-    /// Obeys until stopped. Blocks; give it a thread.
-    pub(crate) fn obey(self: &Arc<Self>, mut commands: mpsc::UnboundedReceiver<Command>) {
-        let mut paused = BTreeSet::new();
+    /// Obeys until stopped; `paused` are the channels that wait already. Blocks; give it a thread.
+    pub(crate) fn obey(
+        self: &Arc<Self>,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+        mut paused: BTreeSet<String>,
+    ) {
         loop {
             let next = self.runtime.block_on(async {
                 tokio::select! {
@@ -103,8 +106,7 @@ impl<P: Publisher> Delivery<P> {
 
     /// No message has id 0, and it stands before all of them.
     async fn pause_channels(&self, paused: &BTreeSet<String>) {
-        let holds: Vec<HoldKey> =
-            paused.iter().map(|channel| HoldKey::Channel(channel.as_str().into())).collect();
+        let holds = scope::paused(paused);
         if !holds.is_empty() {
             self.block(MessageId::NONE, Position::START, &holds).await;
         }
