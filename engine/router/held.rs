@@ -176,9 +176,12 @@ impl Held {
         let first = self.is_first(seat);
         let Some(member) = self.members.get_mut(&seat) else { return first };
         if std::mem::take(&mut member.blocked) {
-            // One that stands nowhere stays a member: an edit must not lose its place.
+            // An edit that stands nowhere stays a member, so that it keeps its original's place.
             if !first {
                 self.waiting.insert(seat);
+            } else if member.near.is_empty() && seat == id {
+                self.members.remove(&seat);
+                self.seats.leave(id);
             }
         }
         first
