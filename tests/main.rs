@@ -30,6 +30,20 @@ mod conservation;
 mod privacy;
 #[cfg(test)]
 mod command_line;
+#[cfg(test)]
+mod parked;
+#[cfg(test)]
+mod finding;
+#[cfg(test)]
+mod pause;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod duplicates;
+#[cfg(test)]
+mod alarms;
+#[cfg(all(test, feature = "faults"))]
+mod full_disk;
 
 #[cfg(test)]
 mod floors;

@@ -11,11 +11,20 @@ pub(crate) fn admission<'a>(control_id: &'a str, hospital_number: &'a str) -> Ad
     Adt { trigger: "A01", control_id, hospital_number, nhs_number: Some("9990000018") }
 }
 
-/// Waits until nothing is pending; gives back the status.
+/// Waits until nothing is pending but what waits behind a parked message; gives back the status.
 pub(crate) fn settled(engine: &TestEngine) -> Value {
     until("settled ledger", SOON, || {
         let status = engine.get("/api/v1/status").json();
-        (status["total"]["pending"] == 0 && status["in_flight"] == 0).then_some(status)
+        (status["total"]["pending"] == status["held"] && status["in_flight"] == 0).then_some(status)
+    })
+}
+
+/// Waits until all that is pending waits behind a parked message; gives back the status.
+pub(crate) fn at_rest(engine: &TestEngine) -> Value {
+    until("engine at rest", SOON, || {
+        let status = engine.get("/api/v1/status").json();
+        let waits = status["total"]["pending"] == status["held"] && status["retrying"] == 0;
+        waits.then_some(status)
     })
 }
 

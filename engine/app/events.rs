@@ -146,7 +146,7 @@ fn text<'v>(event: &'v Value, name: &str) -> &'v str {
 }
 
 /// `encounter.admitted` of `uk.nhs.sharedrecord.encounter.admitted.v1`.
-fn short_type(event_type: &str) -> &str {
+pub(crate) fn short_type(event_type: &str) -> &str {
     let unversioned = match event_type.rsplit_once('.') {
         Some((name, version)) if is_version(version) => name,
         _ => event_type,

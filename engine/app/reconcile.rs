@@ -6,14 +6,15 @@ use serde_json::Value;
 use crate::api::Api;
 use crate::arguments::Format;
 use crate::asking_arguments::ReconcileArgs;
-use crate::cells::{cell, list, number, short};
+use crate::cells::{cell, counted, list, number, short};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::paint::Paint;
+use crate::screen::Screen;
 use crate::since::since;
 use crate::table::{Column, Table, printable};
 
-const COUNTS: [(&str, &str); 9] = [
+const COUNTS: [(&str, &str); 8] = [
     ("RECEIVED", "received"),
     ("PENDING", "pending"),
     ("PARKED", "parked"),
@@ -22,7 +23,6 @@ const COUNTS: [(&str, &str); 9] = [
     ("DISCARD", "discarded"),
     ("SUPERS", "superseded"),
     ("DUPL", "duplicate"),
-    ("REFUSED", "refused"),
 ];
 
 pub(crate) fn run(args: &ReconcileArgs) -> Result<Exit> {
@@ -38,19 +38,27 @@ pub(crate) fn run(args: &ReconcileArgs) -> Result<Exit> {
 }
 
 fn screen(found: &Value, paint: Paint) -> String {
-    let mut text = sums(found).render(paint);
+    let mut text = Screen::default();
+    text.lines(&sums(found).render(paint));
     let (first, entries) = (number(found, "first"), number(found, "entries"));
     let archive = match found["archive"].as_bool() {
         Some(true) => " and with the archive",
         _ => "; the archive was not compared",
     };
-    text.push_str(&format!(
-        "\ncompared with the journal ({}, from message {first}){archive}\n",
-        if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") },
+    text.line(format_args!(
+        "\ncompared with the journal ({}, from message {first}){archive}",
+        if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") }
     ));
+    match number(found, "refused") {
+        0 => {}
+        refused => {
+            let frames = counted(refused, "frame");
+            text.line(format_args!("{frames} refused since the start, outside the sums"));
+        }
+    }
     let differences = list(found, "differences");
     if differences.is_empty() {
-        text.push_str(&format!("{}\n", paint.green("no differences")));
+        text.line(paint.green("no differences"));
     }
     for one in differences {
         let about = match (cell(one, "message"), cell(one, "channel")) {
@@ -59,13 +67,13 @@ fn screen(found: &Value, paint: Paint) -> String {
             _ => String::new(),
         };
         let line = printable(&format!("{about}{}", cell(one, "text")));
-        text.push_str(&format!("{} {line}\n", paint.red("difference:")));
+        text.line(format_args!("{} {line}", paint.red("difference:")));
     }
     match number(found, "more") {
         0 => {}
-        more => text.push_str(&format!("and {more} more\n")),
+        more => text.line(format_args!("and {more} more")),
     }
-    text
+    text.text()
 }
 
 /// A column for every state; those that hold nothing anywhere are left out, but for the usual ones.
@@ -98,6 +106,9 @@ mod tests {
         let counts = |name: &str| {
             let mut row = json!({ "name": name });
             for (_, state) in COUNTS {
+                row[state] = json!(12);
+            }
+            for state in ["received", "published", "filtered"] {
                 row[state] = json!(9_999_999);
             }
             row
@@ -110,6 +121,8 @@ mod tests {
         found["archive"] = json!(true);
         let shown = screen(&found, Paint::plain());
         assert!(shown.contains("difference: message 7: parked in one"), "{shown}");
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+        assert!(shown.contains("\npas-adt  "), "{shown}");
         assert!(shown.contains("(12 entries, from message 1) and with the archive"), "{shown}");
         found["differences"] = json!([]);
         assert!(screen(&found, Paint::plain()).contains("no differences"));

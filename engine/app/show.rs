@@ -11,17 +11,7 @@ use crate::asking_arguments::ShowArgs;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::refusal_line::refused;
-use crate::show_view;
-
-/// Everything that is known of a message, as the engine gives it.
-pub(crate) struct Found {
-    /// Row, timeline, names of events, the message as text.
-    pub(crate) message: Value,
-    /// Segments and fields with their names; or why there is none.
-    pub(crate) tree: Result<Value, String>,
-    /// The events whole, where they were asked for.
-    pub(crate) events: Option<Vec<Value>>,
-}
+use crate::show_view::{self, Found};
 
 pub(crate) fn run(args: &ShowArgs) -> Result<Exit> {
     if args.raw {

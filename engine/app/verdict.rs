@@ -42,8 +42,14 @@ impl Tested {
 
 /// A unified diff: `-` is what was expected, `+` what was found.
 pub(crate) fn difference(expected: &str, found: &str, paint: Paint) -> String {
-    let diff = TextDiff::from_lines(expected, found);
-    let mut lines = vec![paint.red("--- expected"), paint.green("+++ found")];
+    difference_of([("expected", expected), ("found", found)], paint)
+}
+
+/// A unified diff of two texts that have names.
+pub(crate) fn difference_of(named: [(&str, &str); 2], paint: Paint) -> String {
+    let [(before, old), (after, new)] = named;
+    let diff = TextDiff::from_lines(old, new);
+    let mut lines = vec![paint.red(&format!("--- {before}")), paint.green(&format!("+++ {after}"))];
     for hunk in diff.unified_diff().context_radius(CONTEXT_LINES).iter_hunks() {
         lines.push(paint.faint(&hunk.header().to_string()));
         lines.extend(hunk.iter_changes().map(|change| {

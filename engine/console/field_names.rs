@@ -58,7 +58,7 @@ mod tests {
             ("OBX", 11, "Result status"),
             ("OBX", 14, "Observed"),
             ("DG1", 16, "Clinician"),
-            ("ZU1", 27, "NHS Number tracing status (old)"),
+            ("ZU1", 27, "NHS Number tracing (old)"),
             ("ZU3", 3, "Attended or not"),
             ("ZU4", 6, "To come in"),
             ("ZU8", 4, "Location hiding"),

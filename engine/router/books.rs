@@ -1,7 +1,6 @@
 //! Keeps the books: follows the journal, folds it into the ledger, writes checkpoints, drops old volumes.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,13 +14,11 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::duplicates;
 use crate::entry::{Accepted, EntryError};
 use crate::event::Event;
 use crate::ledger::Ledger;
 use crate::rate::Rate;
-use crate::seen::{Mark, Seen};
-use crate::seen_log::SeenError;
+use crate::seen::Mark;
 
 /// Entries after which a checkpoint is due.
 const CHECKPOINT_ENTRIES: u64 = 50_000;
@@ -101,8 +98,10 @@ struct SnapshotOf<'a> {
 pub struct Taken {
     /// The books, read to the journal's end.
     pub books: Books,
-    /// The window of duplicates, read as far.
-    pub seen: Seen,
+    /// The mark of the window of duplicates in the checkpoint, if there is one.
+    pub seen: Option<Mark>,
+    /// Everything accepted before is in that window.
+    pub judged: Position,
     /// Entries read since the checkpoint.
     pub entries: u64,
 }
@@ -116,9 +115,6 @@ pub enum BooksError {
     /// The disk answers with an error.
     #[error("the journal cannot be read")]
     Disk(#[source] std::io::Error),
-    /// The window of duplicates cannot be made.
-    #[error("the window of duplicates cannot be written")]
-    Seen(#[source] SeenError),
     /// An entry is not what this version writes.
     #[error("journal entry {at} cannot be read")]
     Entry {
@@ -131,55 +127,25 @@ pub enum BooksError {
 }
 
 impl Books {
-    /// Takes up the books, and the window of duplicates in `folder`, where the last checkpoint left
-    /// them, and reads on to the journal's end. Blocks.
-    pub fn recover(
-        journal: Journal,
-        recovered: &Recovered,
-        folder: &Path,
-    ) -> Result<Taken, BooksError> {
+    /// Takes up the books where the last checkpoint left them and reads on to the journal's end.
+    /// Blocks.
+    pub fn recover(journal: Journal, recovered: &Recovered) -> Result<Taken, BooksError> {
         let snapshot: Option<Snapshot> = match &recovered.checkpoint {
             None => None,
             Some(bytes) => Some(serde_json::from_slice(bytes).map_err(|_| BooksError::Snapshot)?),
         };
         let position = |text: &str| text.parse::<Position>().map_err(|_| BooksError::Snapshot);
-        let (ledger, as_of, delivery, mark) = match snapshot {
+        let (ledger, as_of, judged, seen) = match snapshot {
             None => (Ledger::default(), Position::START, Position::START, None),
             Some(Snapshot { as_of, delivery, seen, ledger }) => {
                 (ledger, position(&as_of)?, position(&delivery)?, Some(seen))
             }
         };
-        let (mut seen, seen_from) = match Seen::open(folder, mark.as_ref()) {
-            Ok(seen) => (seen, delivery),
-            Err(error) => {
-                tracing::warn!(%error, "the window of duplicates is made anew from the journal");
-                let seen = Seen::empty(folder).map_err(BooksError::Seen)?;
-                (seen, Position::START)
-            }
-        };
-        let mut entries = 0;
-        let mut reader = journal.reader(seen_from.min(as_of));
-        let mut ledger = ledger;
-        loop {
-            let entry = match reader.next() {
-                Ok(Some(entry)) => entry,
-                Ok(None) => break,
-                Err(ReadError::Corrupt(damage)) => {
-                    Event::damage(&damage).emit();
-                    continue;
-                }
-                Err(ReadError::Dropped { .. } | ReadError::NoEntry(_)) => continue,
-                Err(ReadError::Disk(source)) => return Err(BooksError::Disk(source)),
-            };
-            entries += 1;
-            let unreadable = |source| BooksError::Entry { at: entry.position, source };
-            if entry.position >= as_of {
-                ledger.apply(&entry).map_err(unreadable)?;
-            }
-            duplicates::follow(&mut seen, &entry).map_err(unreadable)?;
-        }
-        let kept = Kept { ledger, reader, fresh: 0, rates: BTreeMap::new() };
-        Ok(Taken { books: Self { journal, kept: Mutex::new(kept) }, seen, entries })
+        let mut kept =
+            Kept { ledger, reader: journal.reader(as_of), fresh: 0, rates: BTreeMap::new() };
+        while kept.advance(STEP)? {}
+        let entries = std::mem::take(&mut kept.fresh);
+        Ok(Taken { books: Self { journal, kept: Mutex::new(kept) }, seen, judged, entries })
     }
 
     /// Asks the ledger as of the last durable entry. Blocks while it reads what is new.
@@ -223,7 +189,7 @@ impl Books {
         &self,
         runtime: &Handle,
         stop: &CancellationToken,
-        seen: &dyn Fn() -> std::io::Result<(Position, Mark)>,
+        seen: &dyn Fn() -> std::io::Result<Option<(Position, Mark)>>,
         may_drop: &dyn Fn() -> bool,
     ) {
         let mut durable = self.journal.durable();
@@ -280,9 +246,11 @@ impl Books {
         })
     }
 
-    fn checkpoint(&self, seen: &dyn Fn() -> std::io::Result<(Position, Mark)>) {
+    fn checkpoint(&self, seen: &dyn Fn() -> std::io::Result<Option<(Position, Mark)>>) {
         let (delivery, mark) = match seen() {
-            Ok(seen) => seen,
+            Ok(Some(seen)) => seen,
+            // Delivery has not begun.
+            Ok(None) => return,
             Err(error) => {
                 tracing::warn!(%error, "checkpoint not written: the window of duplicates cannot be saved");
                 return;

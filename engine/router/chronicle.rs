@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use archive::archive::Archive;
 use archive::error::ArchiveError;
-use archive::record::{self, Record, What};
+use archive::record::{self as written, Record, What};
 use archive::state;
 use journal::entry::{Entry, Kind, Position};
 use journal::journal::Journal;
@@ -22,7 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archive_home::ArchiveHome;
 use crate::backoff::Backoff;
-use crate::entry::{self, Accepted, Action, Decision, EntryError, Outcome, State, StateChange};
+use crate::entry::{
+    self, Accepted, Action, Decision, EditOf, EntryError, Outcome, State, StateChange,
+};
 use crate::event::Event;
 use crate::plan::ArchivePlan;
 
@@ -152,7 +154,8 @@ impl Chronicle {
             if self.rebuilt() {
                 reader = self.journal.reader(Position::START);
             }
-            let (batch, more) = self.batch(&mut reader);
+            let (batch, further) = self.batch(&mut reader);
+            let more = further == Further::More;
             let at = reader.position().to_string();
             if !batch.is_empty() {
                 // Whatever is wrong with the archive, the journal has it all.
@@ -164,15 +167,16 @@ impl Chronicle {
                 }
                 backoff.reset();
             }
-            // The end of a batch lies behind its last entry.
-            let reached = if more { reader.position() } else { reader.position().max(end) };
+            // Behind its last entry the reader stands before the end of what is durable.
+            let read = reader.position();
+            let reached = if further == Further::Nothing { read.max(end) } else { read };
             *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = reached;
             self.further.notify_all();
             if pruned.elapsed() >= PRUNE {
                 pruned = Instant::now();
                 self.prune(limits());
             }
-            self.caught_up.store(!more, Ordering::Relaxed);
+            self.caught_up.store(further == Further::Nothing, Ordering::Relaxed);
             let lag = self.lag(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
             #[expect(clippy::cast_precision_loss, reason = "a gauge for people")]
             gauge!("tieline_archive_lag_seconds").set(lag as f64 / 1000.0);
@@ -185,8 +189,8 @@ impl Chronicle {
             let alive = runtime.block_on(async {
                 tokio::select! {
                     () = stop.cancelled() => return false,
-                    changed = durable.changed() => if changed.is_err() { return false },
                     () = self.asked.notified() => return true,
+                    changed = durable.changed() => if changed.is_err() { return false },
                     () = tokio::time::sleep(PRUNE) => {}
                 }
                 // A little later there is more to write at once, unless somebody waits for it.
@@ -203,23 +207,23 @@ impl Chronicle {
     }
 
     /// The next records, and whether there may be more now.
-    fn batch(&self, reader: &mut Reader) -> (Vec<Record>, bool) {
+    fn batch(&self, reader: &mut Reader) -> (Vec<Record>, Further) {
         let mut batch = Vec::with_capacity(BATCH);
         while batch.len() < BATCH {
             let entry = match reader.next() {
                 Ok(Some(entry)) => entry,
-                Ok(None) => return (batch, false),
+                Ok(None) => return (batch, Further::Nothing),
                 // Told by others who read it.
-                Err(ReadError::Disk(_)) => return (batch, false),
+                Err(ReadError::Disk(_)) => return (batch, Further::Unknown),
                 Err(_) => continue,
             };
             self.written.store(entry.written, Ordering::Relaxed);
-            match record_of(&entry) {
-                Ok(record) => batch.extend(record),
+            match records_of(&entry) {
+                Ok(records) => batch.extend(records),
                 Err(_) => Event::OutcomeUnreadable { message: entry.id.0 }.emit(),
             }
         }
-        (batch, true)
+        (batch, Further::More)
     }
 
     fn prune(&self, limits: ArchivePlan) {
@@ -244,12 +248,35 @@ fn sleep(runtime: &Handle, stop: &CancellationToken, length: Duration) -> bool {
     })
 }
 
-/// What the archive keeps of an entry.
-pub(crate) fn record_of(entry: &Entry) -> Result<Option<Record>, EntryError> {
+/// Whether the journal may hold more than was read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Further {
+    More,
+    /// Everything that is durable was read.
+    Nothing,
+    /// The disk did not say.
+    Unknown,
+}
+
+/// What the archive keeps of an entry. An edit is a message of its own, and what somebody did to
+/// the message whose place it takes.
+fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
+    let about = |id, what| Record {
+        id,
+        at_ms: i64::try_from(entry.written).unwrap_or(i64::MAX),
+        place: entry.position.to_bytes(),
+        copied_from: None,
+        what,
+    };
+    let mut records = Vec::new();
     let what = match entry.kind {
         Kind::Accepted => {
             let (head, frame): (Accepted, _) = entry::decode(&entry.body)?;
-            What::Accepted(record::Accepted {
+            if let Some(edit) = &head.edit {
+                let decision = edited(&head.channel, edit);
+                records.push(about(edit.of, What::Operator(decision)));
+            }
+            What::Accepted(written::Accepted {
                 channel: head.channel,
                 received_ms: head.received,
                 peer: head.peer,
@@ -263,7 +290,7 @@ pub(crate) fn record_of(entry: &Entry) -> Result<Option<Record>, EntryError> {
         }
         Kind::Outcome => {
             let (head, _): (Outcome, _) = entry::decode(&entry.body)?;
-            What::Outcome(record::Outcome {
+            What::Outcome(written::Outcome {
                 received_ms: head.received,
                 state: state_of(head.state),
                 reason: head.reason,
@@ -275,7 +302,7 @@ pub(crate) fn record_of(entry: &Entry) -> Result<Option<Record>, EntryError> {
                 events: head
                     .events
                     .into_iter()
-                    .map(|event| record::EventRow {
+                    .map(|event| written::EventRow {
                         event_id: event.id,
                         event_type: event.event_type,
                         routing_key: event.routing_key,
@@ -286,7 +313,7 @@ pub(crate) fn record_of(entry: &Entry) -> Result<Option<Record>, EntryError> {
         }
         Kind::State => {
             let (head, _): (StateChange, _) = entry::decode(&entry.body)?;
-            What::State(record::Change {
+            What::State(written::Change {
                 received_ms: head.received,
                 state: state_of(head.state),
                 routes: head.routes,
@@ -296,7 +323,7 @@ pub(crate) fn record_of(entry: &Entry) -> Result<Option<Record>, EntryError> {
         }
         Kind::Operator => {
             let (head, _): (Decision, _) = entry::decode(&entry.body)?;
-            What::Operator(record::Decision {
+            What::Operator(written::Decision {
                 channel: head.channel,
                 action: head.action.as_str().to_owned(),
                 actor: head.actor,
@@ -304,15 +331,22 @@ pub(crate) fn record_of(entry: &Entry) -> Result<Option<Record>, EntryError> {
                 note: None,
             })
         }
-        Kind::Identity | Kind::Configuration | Kind::Checkpoint => return Ok(None),
+        Kind::Identity | Kind::Configuration | Kind::Checkpoint => return Ok(records),
     };
-    Ok(Some(Record {
-        id: entry.id.0,
-        at_ms: i64::try_from(entry.written).unwrap_or(i64::MAX),
-        place: entry.position.to_bytes(),
-        copied_from: None,
-        what,
-    }))
+    records.push(about(entry.id.0, what));
+    Ok(records)
+}
+
+/// Who edited, why, and who approved it.
+fn edited(channel: &str, edit: &EditOf) -> written::Decision {
+    let why = edit.approval.as_deref().unwrap_or_default();
+    written::Decision {
+        channel: channel.to_owned(),
+        action: "edit".to_owned(),
+        actor: edit.actor.clone(),
+        reason: edit.reason.clone(),
+        note: edit.approved_by.as_ref().map(|by| format!("approved by {by}: {why}")),
+    }
 }
 
 /// The state that an entry settles its message in.

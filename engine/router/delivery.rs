@@ -6,10 +6,11 @@
 //! wait behind a parked message leaves memory for the held index and comes back when it is free
 //! (`waiting.rs`). Memory holds runnable work only: the backlog is the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -22,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::backoff::Backoff;
+use crate::desk::{Command, Desk};
+use crate::duplicates;
 use crate::entry::{self, StateChange};
 use crate::event::Event;
 use crate::flight::Flight;
@@ -32,8 +35,8 @@ use crate::priority;
 use crate::publish::{Publisher, Unroutable};
 use crate::retries::{RETRIES, Retries};
 use crate::runnable::Runnable;
+use crate::scope;
 use crate::seen::{Mark, Seen};
-use crate::waiting::Command;
 use crate::work::{Released, Room, Work};
 
 /// Messages between the journal and their settlement.
@@ -41,21 +44,30 @@ const WINDOW: usize = 2048;
 /// Bytes of such messages, in KiB; a larger message runs alone.
 const WINDOW_KIB: u32 = 64 * 1024;
 
+/// How often the oldest of what was seen is forgotten.
+const FORGET: Duration = Duration::from_mins(5);
+
 /// What delivery begins with.
 #[derive(Debug)]
 pub struct Beginning {
     /// Messages in memory at once.
     pub window: usize,
-    /// A folder for the held index, which is made anew at every start.
+    /// A folder for the held index, which is made anew at every start, and for the window of
+    /// duplicates.
     pub folder: PathBuf,
-    /// The window of duplicates, as far as the journal was read.
-    pub seen: Seen,
+    /// The mark of that window in the checkpoint.
+    pub seen: Option<Mark>,
+    /// Everything accepted before is in it.
+    pub judged: Position,
+    /// Channels whose messages wait from the first one on.
+    pub paused: BTreeSet<String>,
 }
 
 impl Beginning {
     /// With the usual window.
-    pub fn new(folder: &Path, seen: Seen) -> Self {
-        Self { window: WINDOW, folder: folder.to_owned(), seen }
+    pub fn new(folder: &Path, seen: Option<Mark>, judged: Position) -> Self {
+        let (folder, paused) = (folder.to_owned(), BTreeSet::new());
+        Self { window: WINDOW, folder, seen, judged, paused }
     }
 }
 
@@ -87,22 +99,15 @@ pub struct Delivery<P> {
     pub(crate) retry_due: Notify,
     retries: Mutex<Retries>,
     flight: Mutex<Flight>,
-    reading: Mutex<Reading>,
+    /// Set once the window of duplicates was taken up.
+    reading: OnceLock<Mutex<Reading>>,
+    beginning: Beginning,
     /// Messages that an operator released and that have no new outcome yet.
     released: Mutex<BTreeMap<u64, Released>>,
     /// Waiting messages that were not yet read again after they were freed.
     pub(crate) returning: AtomicU64,
-}
-
-/// Tells delivery what operators decided.
-#[derive(Clone, Debug)]
-pub struct Desk(mpsc::UnboundedSender<Command>);
-
-impl Desk {
-    pub(crate) fn tell(&self, command: Command) {
-        // Delivery ends only with the engine; what is durable has its effect after the next start.
-        drop(self.0.send(command));
-    }
+    /// Set once everything that was parked at the start stands in the held index.
+    pub(crate) taken_up: OnceLock<()>,
 }
 
 /// How far the journal was read, and what was seen on the way.
@@ -110,6 +115,8 @@ impl Desk {
 pub(crate) struct Reading {
     pub(crate) seen: Seen,
     pub(crate) position: Position,
+    /// When the oldest of what was seen was last forgotten.
+    forgotten: Instant,
 }
 
 impl<P> std::fmt::Debug for Delivery<P> {
@@ -153,7 +160,11 @@ impl<P: Publisher> Delivery<P> {
         let (commands, obeyed) = mpsc::unbounded_channel();
         let workers = plan.get().workers;
         std::fs::create_dir_all(&beginning.folder)?;
-        let held = Held::create(&beginning.folder.join("held"))?;
+        let paused = beginning.paused.clone();
+        let mut held = Held::create(&beginning.folder.join("held"))?;
+        if !paused.is_empty() {
+            held.block(MessageId::NONE.0, Position::START.to_bytes(), &scope::paused(&paused))?;
+        }
         let delivery = Arc::new(Self {
             journal,
             plan,
@@ -172,9 +183,11 @@ impl<P: Publisher> Delivery<P> {
             retry_due: Notify::new(),
             retries: Mutex::default(),
             flight: Mutex::default(),
-            reading: Mutex::new(Reading { seen: beginning.seen, position: Position::START }),
+            reading: OnceLock::new(),
             released: Mutex::default(),
             returning: AtomicU64::new(0),
+            beginning,
+            taken_up: OnceLock::new(),
         });
         for number in 1..=workers {
             let delivery = delivery.clone();
@@ -186,7 +199,9 @@ impl<P: Publisher> Delivery<P> {
             })?;
         }
         let reader = delivery.clone();
-        std::thread::Builder::new().name("held".to_owned()).spawn(move || reader.obey(obeyed))?;
+        std::thread::Builder::new()
+            .name("held".to_owned())
+            .spawn(move || reader.obey(obeyed, paused))?;
         delivery.tasks.spawn(delivery.clone().retry());
         let (closing, stop) = (delivery.clone(), delivery.stop.clone());
         delivery.runtime.spawn(async move {
@@ -198,7 +213,7 @@ impl<P: Publisher> Delivery<P> {
 
     /// Where decisions about parked messages and channels take effect.
     pub fn desk(&self) -> Desk {
-        Desk(self.commands.clone())
+        Desk::new(self.commands.clone())
     }
 
     /// What is under way.
@@ -239,16 +254,41 @@ impl<P: Publisher> Delivery<P> {
         }
     }
 
-    /// How far the journal was read, and a durable mark of what was seen until then.
-    pub fn mark(&self) -> std::io::Result<(Position, Mark)> {
+    /// How far the journal was read, and a durable mark of what was seen until then; nothing while
+    /// the window of duplicates is still taken up.
+    pub fn mark(&self) -> std::io::Result<Option<(Position, Mark)>> {
+        if self.reading.get().is_none() {
+            return Ok(None);
+        }
         let plan = self.plan.get();
         let windows = plan.channels.values().map(|channel| channel.duplicates.window);
         let longest = windows.max().unwrap_or_default();
         let longest = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
         let mut reading = self.reading();
-        reading.seen.forget(Timestamp::now().as_millisecond().saturating_sub(longest));
+        // It goes through everything, so not every time.
+        if reading.forgotten.elapsed() >= FORGET {
+            reading.forgotten = Instant::now();
+            reading.seen.forget(Timestamp::now().as_millisecond().saturating_sub(longest));
+        }
         let mark = reading.seen.save()?;
-        Ok((reading.position, mark))
+        Ok(Some((reading.position, mark)))
+    }
+
+    /// Takes up the window of duplicates; false when that cannot be.
+    pub(crate) fn take_up_seen(&self, position: Position) -> bool {
+        let Beginning { folder, seen, judged, .. } = &self.beginning;
+        let folder = folder.join("seen");
+        let plan = self.plan.get();
+        match duplicates::recover(&self.journal, &folder, seen.as_ref(), *judged, &plan) {
+            Ok(seen) => {
+                let reading = Reading { seen, position, forgotten: Instant::now() };
+                self.reading.set(Mutex::new(reading)).is_ok()
+            }
+            Err(error) => {
+                Event::SeenUnwritable { error: &error }.emit();
+                false
+            }
+        }
     }
 
     pub(crate) fn held(&self) -> MutexGuard<'_, Held> {
@@ -268,7 +308,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     pub(crate) fn reading(&self) -> MutexGuard<'_, Reading> {
-        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reading.wait().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn released(&self) -> MutexGuard<'_, BTreeMap<u64, Released>> {

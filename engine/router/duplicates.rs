@@ -1,12 +1,16 @@
 //! A message that was sent twice: same sender, same control id, same bytes.
 
-use bytes::Bytes;
-use journal::entry::{Entry, Kind};
-use journal::journal::Journal;
+use std::path::Path;
 
-use crate::entry::{self, Accepted, Action, Decision, EntryError, StateChange};
-use crate::plan::DuplicatesPlan;
-use crate::seen::{Look, Preceding, Seen};
+use bytes::Bytes;
+use journal::entry::{Entry, Kind, Position};
+use journal::journal::Journal;
+use journal::reader::ReadError;
+
+use crate::entry::{self, Accepted, Action, Decision, EntryError, State, StateChange};
+use crate::plan::{DuplicatesPlan, Plan};
+use crate::seen::{Look, Mark, Preceding, Seen};
+use crate::seen_log::SeenError;
 use crate::sightings::{Sighting, content_of, name_of, sender_of};
 
 /// What a message is to those before it.
@@ -64,24 +68,62 @@ pub(crate) fn judge(
     found
 }
 
+/// Takes up the window where `mark` was made, and reads from `from` what the journal says since.
+/// What cannot be taken up is made anew from the whole journal. Blocks.
+pub(crate) fn recover(
+    journal: &Journal,
+    folder: &Path,
+    mark: Option<&Mark>,
+    from: Position,
+    plan: &Plan,
+) -> Result<Seen, SeenError> {
+    let (mut seen, from) = match Seen::open(folder, mark) {
+        Ok(seen) => (seen, from),
+        Err(error) => {
+            tracing::warn!(%error, "the window of duplicates is made anew from the journal");
+            (Seen::empty(folder)?, Position::START)
+        }
+    };
+    let mut reader = journal.reader(from);
+    loop {
+        match reader.next() {
+            // What cannot be read is told by those who deliver it.
+            Ok(Some(entry)) => drop(follow(&mut seen, &entry, plan)),
+            Ok(None) | Err(ReadError::Disk(_)) => return Ok(seen),
+            Err(_) => {}
+        }
+    }
+}
+
 /// Remembers what the journal says was judged before a restart.
-pub(crate) fn follow(seen: &mut Seen, entry: &Entry) -> Result<(), EntryError> {
+fn follow(seen: &mut Seen, entry: &Entry, plan: &Plan) -> Result<(), EntryError> {
     match entry.kind {
         Kind::Accepted if !entry.carried => {
             let (head, frame): (Accepted, _) = entry::decode(&entry.body)?;
-            if !head.control_id.is_empty() && head.edit.is_none() {
-                // A copy points at its original once that is noted, which came before.
-                let sighting = sighting(entry.id.0, &head, &frame);
-                let original = match seen.look(&sighting, i64::MAX) {
-                    Look::Copy { of } => of,
-                    _ => sighting.id,
-                };
-                seen.note(sighting.copy_of(original));
+            if head.control_id.is_empty() || head.edit.is_some() {
+                return Ok(());
+            }
+            let sighting = sighting(entry.id.0, &head, &frame);
+            seen.note(sighting);
+            let channel = plan.channels.get(&head.channel);
+            if let Some(plan) = channel.map(|channel| &channel.duplicates)
+                && !plan.ignore.is_empty()
+            {
+                let sender = sender_of(head.sender.as_bytes());
+                let content = content_of(&without(&frame, plan));
+                let same =
+                    |before: Preceding| before.name == sighting.name && before.content == content;
+                // A copy leaves its original in place.
+                if !seen.preceding(sender).is_some_and(same) {
+                    let (name, id) = (sighting.name, sighting.id);
+                    seen.set_preceding(sender, Preceding { name, content, id });
+                }
             }
         }
         Kind::State => {
             let (change, _): (StateChange, _) = entry::decode(&entry.body)?;
-            if change.state.is_void() {
+            // A copy is no original: what is like it is a copy of the same.
+            if change.state.is_void() || change.state == State::Duplicate {
                 seen.void(entry.id.0);
             }
         }

@@ -38,7 +38,6 @@ use crate::priority;
 use crate::publish::{BrokerHealth, Publisher};
 use crate::reload::{Configured, ReloadError, Reloaded};
 use crate::sampler;
-use crate::waiting::Command;
 use crate::watch;
 
 /// How long delivery may take to finish what is in flight; the rest goes on after the next start.
@@ -153,12 +152,14 @@ impl Engine {
         let began = Instant::now();
         let Found { journal, recovered, folder, data } = found;
         let plan = configured.plan.clone();
-        let taken = Books::recover(journal.clone(), &recovered, &data.join("seen"))
+        let taken = Books::recover(journal.clone(), &recovered)
             .map_err(|source| StartError::Books { folder, source })?;
-        let Taken { books, seen, entries } = taken;
+        let Taken { books, seen, judged, entries } = taken;
         let books = Arc::new(books);
         let ledger = books.ask(Clone::clone);
         let paused = ledger.paused.clone();
+        let waiting = paused.iter().filter(|(_, paused)| paused.delivery);
+        let waiting = waiting.map(|(channel, _)| channel.clone()).collect();
         tell_recovery(&recovered, entries, ledger.total().counts.pending, began);
         let damage = recovered.report.corrupt.len();
         let publisher = Arc::new(publisher);
@@ -169,7 +170,7 @@ impl Engine {
             publisher.clone(),
             delivery_stop.clone(),
             delivering.clone(),
-            Beginning::new(&data, seen),
+            Beginning { paused: waiting, ..Beginning::new(&data, seen, judged) },
         )
         .map_err(StartError::Thread)?;
         let chronicle = open_archive(&journal, &data)?;
@@ -204,9 +205,6 @@ impl Engine {
         for (channel, paused) in &paused {
             if paused.intake {
                 listeners.intake().pause(channel);
-            }
-            if paused.delivery {
-                delivery.desk().tell(Command::Pause { channel: channel.clone() });
             }
         }
         listeners.commit(sockets);

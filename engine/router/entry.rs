@@ -111,6 +111,9 @@ pub struct EditOf {
     /// The second person, when the edit touches who the message is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
+    /// Why the second person approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<String>,
 }
 
 /// Head of an `outcome` entry: what the message became; the payload is the events' bytes.
@@ -179,6 +182,7 @@ pub struct StoredEvent {
     pub length: u32,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }

@@ -13,6 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::alarm::Alarm;
 use crate::config::measure::Period;
+use crate::seen_log::SeenError;
 
 /// One thing that happened, told in words and numbers that name no patient.
 #[derive(Debug)]
@@ -74,6 +75,8 @@ pub enum Event<'a> {
     Decided { action: &'static str, message: u64, channel: &'a str, actor: &'a str },
     /// The index of what waits behind parked messages cannot be written.
     HeldUnwritable { error: &'a std::io::Error },
+    /// The window of duplicates cannot be taken up.
+    SeenUnwritable { error: &'a SeenError },
     /// The archive cannot be written; nothing is lost, it lags behind.
     ArchiveUnwritable { error: &'a archive::error::ArchiveError },
     /// A part of the archive was damaged and is fed anew from the journal.
@@ -258,6 +261,9 @@ impl Event<'_> {
             }
             Self::HeldUnwritable { error } => {
                 error!(%error, "what waits behind parked messages cannot be written; trying again: free space on the data folder's disk");
+            }
+            Self::SeenUnwritable { error } => {
+                error!(%error, "the window of duplicates cannot be written; nothing is delivered: free space on the data folder's disk");
             }
             Self::ArchiveUnwritable { error } => {
                 counter!("tieline_archive_errors_total").increment(1);

@@ -14,12 +14,11 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::books::Books;
-use crate::delivery::Desk;
+use crate::desk::{Command, Desk};
 use crate::entry::{self, Accepted, Action, Decision, EditOf, Outcome, State};
 use crate::event::Event;
 use crate::ledger::{Again, Open};
 use crate::scope::{self, Scope};
-use crate::waiting::Command;
 use crate::work::Released;
 
 /// Longest reason that is kept, in bytes.
@@ -195,7 +194,7 @@ impl Operators {
         let (head, _) = self.accepted(id)?;
         let edited = self.proposal(id, &proposed.at)?;
         let editor = Actor { name: proposed.actor.clone(), reason: proposed.reason.clone() };
-        let edit = self.edit_of(id, &editor, Some(actor.name.clone()));
+        let edit = self.edit_of(id, &editor, Some(actor));
         self.append(head, edit, &edited).await
     }
 
@@ -298,11 +297,13 @@ impl Operators {
         events.iter().filter_map(|event| event.id.parse().ok()).collect()
     }
 
-    fn edit_of(&self, of: u64, actor: &Actor, approved_by: Option<String>) -> EditOf {
+    fn edit_of(&self, of: u64, actor: &Actor, second: Option<&Actor>) -> EditOf {
         let place = self.books.ask(|ledger| ledger.edits.get(&of).map(|edit| edit.place));
         let place = place.unwrap_or(of);
         let (actor, reason) = (actor.name.clone(), actor.reason.clone());
-        EditOf { of, place, actor, reason, approved_by }
+        let approved_by = second.map(|second| second.name.clone());
+        let approval = second.map(|second| second.reason.clone());
+        EditOf { of, place, actor, reason, approved_by, approval }
     }
 
     /// The edit is a message like any other, durable before it takes the original's place.

@@ -10,31 +10,19 @@ use journal::entry::{MessageId, Position};
 use tokio::sync::mpsc;
 
 use crate::delivery::Delivery;
+use crate::desk::Command;
 use crate::duplicates::Verdict;
 use crate::entry::{self, Accepted};
 use crate::event::Event;
 use crate::hold::HoldKey;
 use crate::publish::Publisher;
 use crate::scope;
-use crate::work::{Released, Work};
+use crate::work::Work;
 
 /// How long a message waits for the held index when that cannot be written.
 const UNWRITABLE: Duration = Duration::from_secs(1);
-
-/// What the held index is told by those who decide.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// A waiting message may run.
-    Freed { id: MessageId, place: Position },
-    /// A parked message is processed again.
-    Release { id: MessageId, released: Released },
-    /// A parked message was settled by a person.
-    Gone { id: MessageId },
-    /// The messages of a channel wait.
-    Pause { channel: String },
-    /// They run again.
-    Resume { channel: String },
-}
+/// How long a decision waits for its message to leave memory.
+const SOON: Duration = Duration::from_millis(10);
 
 impl<P: Publisher> Delivery<P> {
     /// Gives the message back if it may run; else it goes to wait on disk.
@@ -69,9 +57,14 @@ impl<P: Publisher> Delivery<P> {
         }
     }
 
-    /// Obeys until stopped. Blocks; give it a thread.
-    pub(crate) fn obey(self: &Arc<Self>, mut commands: mpsc::UnboundedReceiver<Command>) {
-        let mut paused = BTreeSet::new();
+    /// Obeys until stopped; `paused` are the channels that wait already. Blocks; give it a thread.
+    pub(crate) fn obey(
+        self: &Arc<Self>,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+        mut paused: BTreeSet<String>,
+    ) {
+        // What is parked must stand in the index before anybody decides about it.
+        self.taken_up.wait();
         loop {
             let next = self.runtime.block_on(async {
                 tokio::select! {
@@ -85,6 +78,11 @@ impl<P: Publisher> Delivery<P> {
                     let more = self.come_back(id, Some(place));
                     self.returning.fetch_sub(1, Ordering::Relaxed);
                     more
+                }
+                // It was recorded as parked a moment ago and has not left memory yet.
+                Some(command) if command.message().is_some_and(|id| self.flight().has(id.0)) => {
+                    self.later(command);
+                    true
                 }
                 Some(Command::Release { id, released }) => {
                     self.released().insert(id.0, released);
@@ -115,10 +113,18 @@ impl<P: Publisher> Delivery<P> {
         }
     }
 
+    /// Tells itself again, soon.
+    fn later(&self, command: Command) {
+        let commands = self.commands.clone();
+        self.spawn(async move {
+            tokio::time::sleep(SOON).await;
+            drop(commands.send(command));
+        });
+    }
+
     /// No message has id 0, and it stands before all of them.
     async fn pause_channels(&self, paused: &BTreeSet<String>) {
-        let holds: Vec<HoldKey> =
-            paused.iter().map(|channel| HoldKey::Channel(channel.as_str().into())).collect();
+        let holds = scope::paused(paused);
         if !holds.is_empty() {
             self.block(MessageId::NONE, Position::START, &holds).await;
         }

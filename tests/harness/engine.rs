@@ -166,11 +166,24 @@ impl TestEngine {
 
     /// Tells the HTTP API what an operator decided.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
+        self.post_as("an operator", path, body)
+    }
+
+    /// The same, of one name or another.
+    pub(crate) fn post_as(&self, actor: &str, path: &str, body: &Value) -> Answer {
         let request = agent().post(format!("{}{path}", self.url()));
         let request = request.header("authorization", self.bearer());
-        let request = request.header("tieline-actor", "an operator");
+        let request = request.header("tieline-actor", actor);
         let request = request.header("content-type", "application/json");
         Answer::read(request.send(body.to_string()), path)
+    }
+
+    /// Gives the HTTP API an edited message, with the reason beside it.
+    pub(crate) fn edit_as(&self, actor: &str, path: &str, reason: &str, edited: &str) -> Answer {
+        let request = agent().post(format!("{}{path}", self.url()));
+        let request = request.header("authorization", self.bearer());
+        let request = request.header("tieline-actor", actor).header("tieline-reason", reason);
+        Answer::read(request.send(edited), path)
     }
 
     fn bearer(&self) -> String {

@@ -35,8 +35,8 @@ impl Line {
     pub(crate) fn start(folder: &Path, broker: &Arc<Memory>, window: usize) -> Self {
         let settings = Settings::new(folder.join("journal"));
         let (journal, recovered) = Journal::open(Arc::new(RealDisk), settings).unwrap();
-        let Taken { books, seen, .. } =
-            Books::recover(journal.clone(), &recovered, &folder.join("seen")).unwrap();
+        let Taken { books, seen, judged, .. } =
+            Books::recover(journal.clone(), &recovered).unwrap();
         let books = Arc::new(books);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let delivery = Delivery::start(
@@ -45,7 +45,7 @@ impl Line {
             broker.clone(),
             stop.clone(),
             tasks.clone(),
-            Beginning { window, ..Beginning::new(folder, seen) },
+            Beginning { window, ..Beginning::new(folder, seen, judged) },
         )
         .unwrap();
         let operators = Operators::new(journal.clone(), books.clone(), delivery.desk());

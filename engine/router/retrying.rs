@@ -1,0 +1,96 @@
+//! Trying again what the broker did not take.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::delivery::Delivery;
+use crate::entry::{self, Outcome};
+use crate::event::Event;
+use crate::publish::{PublishError, Publisher};
+use crate::retries::Retry;
+use crate::scope;
+use crate::work::Recorded;
+
+impl<P: Publisher> Delivery<P> {
+    /// Puts a message aside that the broker does not take now.
+    pub(crate) async fn try_later(self: &Arc<Self>, mut retry: Retry) {
+        let id = retry.leaving.id;
+        Event::PublishRetried { reason: retry.trouble.as_str() }.emit();
+        self.unroutable.changed(None, Some(retry.trouble));
+        if let Ok(slot) = self.retry_slots.clone().try_acquire_owned() {
+            retry.slot = Some(slot);
+            retry.leaving.room = None;
+        }
+        let holds = scope::everywhere(&retry.leaving.patients);
+        self.block(id, retry.leaving.place, &holds).await;
+        self.leave(id);
+        self.retries().since.insert(id.0, retry.since);
+        self.schedule(retry);
+    }
+
+    fn schedule(&self, mut retry: Retry) {
+        let at = Instant::now() + retry.backoff.wait();
+        self.retries().due.insert((at, retry.leaving.id.0), retry);
+        self.retry_due.notify_one();
+    }
+
+    /// Starts each retry when it is due, until stopped.
+    pub(crate) async fn retry(self: Arc<Self>) {
+        loop {
+            let next = self.retries().due.first_key_value().map(|((at, _), _)| *at);
+            let due = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.retry_due.notified() => {}
+                () = due => {
+                    let first = self.retries().due.pop_first();
+                    if let Some((_, retry)) = first {
+                        let this = self.clone();
+                        self.spawn(async move { this.attempt(retry).await });
+                    }
+                }
+            }
+        }
+    }
+
+    async fn attempt(self: Arc<Self>, mut retry: Retry) {
+        let (this, at) = (self.clone(), retry.at);
+        // The bytes were let go of meanwhile.
+        let read = tokio::task::spawn_blocking(move || this.journal.read(at).ok()).await;
+        let entry = read.ok().flatten();
+        let decoded = entry.as_ref().and_then(|e| entry::decode::<Outcome>(&e.body).ok());
+        let Some((outcome, payload)) = decoded else {
+            Event::OutcomeUnreadable { message: retry.leaving.id.0 }.emit();
+            self.schedule(retry);
+            return;
+        };
+        let mut recorded = Recorded { outcome, payload, at, receipts: retry.receipts };
+        let published = self.receipts(&mut recorded).await;
+        let before = Some(retry.trouble);
+        let after = match published {
+            Err(PublishError::Transient(trouble)) => Some(trouble),
+            Ok(_) | Err(PublishError::Permanent(_) | PublishError::Stopping) => None,
+        };
+        self.unroutable.changed(before, after);
+        if let Some(trouble) = after {
+            (retry.trouble, retry.receipts) = (trouble, recorded.receipts);
+            Event::PublishRetried { reason: trouble.as_str() }.emit();
+            self.schedule(retry);
+            return;
+        }
+        self.retries().since.remove(&retry.leaving.id.0);
+        match published {
+            Ok(routes) => self.conclude(retry.leaving, recorded.outcome, routes).await,
+            Err(PublishError::Permanent(reason)) => {
+                self.park(retry.leaving, recorded.outcome, reason).await;
+            }
+            Err(_) => {}
+        }
+    }
+}
