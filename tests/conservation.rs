@@ -99,7 +99,11 @@ fn own_broker_no_fault_breaks_the_promise() {
 fn judge_at_rest(stage: &Stage) -> (History, Verdict) {
     let run = &stage.run;
     wait_for(|| accounts::is_settled(&stage.engine));
-    accounts::ask(&stage.engine, &mut run.history());
+    // The list of messages comes from the archive, which may be a moment behind.
+    wait_for(|| {
+        accounts::ask(&stage.engine, &mut run.history());
+        run.history().rows.iter().all(|row| row.state != "pending" || row.held)
+    });
     wait(run, |history| verdict::missing(history).0.is_empty());
     accounts::reconcile(&stage.engine, &mut run.history());
     let history = run.history().clone();
