@@ -17,7 +17,7 @@ use super::wire::Wire;
 use super::world::{CHANNELS, change_script};
 use crate::harness::engine::TestEngine;
 use crate::harness::own_broker::OwnBroker;
-use crate::harness::{SOON, until};
+use crate::harness::{SOON, look};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
@@ -57,7 +57,7 @@ impl Fault {
         (Self::ChangeScript, 6, "script changed, then SIGHUP or a restart"),
         (Self::SlowDisk, 5, "disk slow: 20 to 200 ms a sync"),
         (Self::FullDisk, 5, "disk full for 3 to 6 s"),
-        (Self::FailSync, 5, "sync failed: the engine gives up and is started again"),
+        (Self::FailSync, 5, "sync failed, then the power cut"),
     ];
 
     pub(crate) fn words(self) -> &'static str {
@@ -83,6 +83,9 @@ pub(crate) struct Allowed {
 const WARM: Duration = Duration::from_secs(300);
 /// How long a subscriber may take to have what the other one has.
 const CATCH_UP: Duration = Duration::from_secs(5);
+
+/// How long an engine has to notice that its disk has failed, and to end.
+const GIVES_UP: Duration = Duration::from_secs(2);
 
 /// The engine and its broker, and what was done to them.
 pub(crate) struct Stage {
@@ -266,17 +269,23 @@ impl Stage {
                 self.tell_disk("full=true\n");
                 self.a_while(3000..6000);
             }
-            _ => {
-                let syncs = self.random.u32(1..6);
-                self.tell_disk(&format!("fail_sync={syncs}\n"));
-                let ended =
-                    until("engine that gives up its disk", SOON, || self.engine.has_ended());
-                assert!(!ended.success(), "a failed disk is no clean end");
-                self.power_losses += 1;
-                self.start_engine();
-            }
+            _ => self.fail_sync(),
         }
         self.tell_disk("");
+    }
+
+    /// The engine gives up, unless it was a sync of something that can be made again, such as a
+    /// packed copy of an old volume. Either way the power is cut: nothing may rest on that sync.
+    fn fail_sync(&mut self) {
+        let syncs = self.random.u32(1..6);
+        self.tell_disk(&format!("fail_sync={syncs}\n"));
+        let ended = look(GIVES_UP, || self.engine.has_ended());
+        assert!(!ended.is_some_and(|ended| ended.success()), "a failed disk is no clean end");
+        if ended.is_none() {
+            self.engine.kill();
+        }
+        self.power_losses += 1;
+        self.start_engine();
     }
 
     fn control_file(&self) -> PathBuf {
@@ -331,5 +340,14 @@ impl Stage {
     fn a_while(&mut self, milliseconds: std::ops::Range<u64>) {
         let length = Duration::from_millis(self.random.u64(milliseconds));
         self.run.pause(length);
+    }
+}
+
+/// Whatever broke it, a person will want to look at the folder.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("kept: {}", self.engine.setup.keep().display());
+        }
     }
 }

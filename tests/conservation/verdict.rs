@@ -55,12 +55,30 @@ struct Gap<'h> {
     excused: bool,
 }
 
+/// What the injector has to answer for.
+struct Excuses(Vec<(Harm, Option<Moment>)>);
+
+impl Excuses {
+    fn of(history: &History) -> Self {
+        Self(history.harms.iter().map(|harm| (*harm, mended(history, harm))).collect())
+    }
+
+    /// Whether an event may have been on its way to a subscriber while that one's queue was harmed:
+    /// the other one did not have it before, and it was first sent before all was mended.
+    fn cover(&self, subscriber: usize, parcel: &Parcel, elsewhere: Option<Moment>) -> bool {
+        self.0.iter().any(|(harm, mended)| {
+            harm.subscriber == subscriber
+                && elsewhere.is_none_or(|at| at > harm.from)
+                && mended.is_none_or(|mended| parcel.first_sent < mended)
+        })
+    }
+}
+
 fn gaps(history: &History) -> Vec<Gap<'_>> {
     let seen: Vec<BTreeMap<(&str, u32), Moment>> =
         history.arrivals.iter().map(|arrivals| first_seen(arrivals)).collect();
     let due = due(history);
-    let harms: Vec<(Harm, Option<Moment>)> =
-        history.harms.iter().map(|harm| (*harm, mended(history, harm))).collect();
+    let excuses = Excuses::of(history);
     let mut gaps = Vec::new();
     for parcel in history.parcels.iter().filter(|parcel| parcel.accepted > 0) {
         let label = parcel.label.as_str();
@@ -71,11 +89,7 @@ fn gaps(history: &History) -> Vec<Gap<'_>> {
                 }
                 let elsewhere = seen.iter().filter_map(|other| other.get(&(label, position))).min();
                 let elsewhere = elsewhere.copied();
-                let excused = harms.iter().any(|(harm, mended)| {
-                    harm.subscriber == subscriber
-                        && elsewhere.is_none_or(|at| at > harm.from)
-                        && mended.is_none_or(|mended| parcel.first_sent < mended)
-                });
+                let excused = excuses.cover(subscriber, parcel, elsewhere);
                 gaps.push(Gap { label, subscriber, elsewhere, excused });
             }
         }
@@ -182,6 +196,13 @@ fn order(history: &History, subscriber: usize, arrivals: &[Arrival]) -> Vec<Viol
         .map(|parcel| (parcel.label.as_str(), parcel))
         .collect();
     let waiting = behind_parked(history);
+    let excuses = Excuses::of(history);
+    let others: Vec<&Vec<Arrival>> = (0..)
+        .zip(&history.arrivals)
+        .filter(|(who, _)| *who != subscriber)
+        .map(|(_, a)| a)
+        .collect();
+    let elsewhere: Vec<_> = others.into_iter().map(|arrivals| first_seen(arrivals)).collect();
     let mut newest: BTreeMap<&str, (&Parcel, u32)> = BTreeMap::new();
     let mut known = BTreeSet::new();
     let mut broken = Vec::new();
@@ -201,6 +222,13 @@ fn order(history: &History, subscriber: usize, arrivals: &[Arrival]) -> Vec<Viol
         let this = (*parcel, arrival.position);
         match newest.get(parcel.patient.as_str()) {
             Some(last) if place(this) < place(*last) => {
+                // What was lost with a queue may come once more when the engine starts again: then
+                // it comes late.
+                let key = (arrival.label.as_str(), arrival.position);
+                let elsewhere = elsewhere.iter().find_map(|seen| seen.get(&key)).copied();
+                if excuses.cover(subscriber, parcel, elsewhere) {
+                    continue;
+                }
                 let behind = last.0.label.clone();
                 broken.push(Violation::OutOfOrder { label: label(), behind, subscriber });
             }

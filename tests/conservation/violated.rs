@@ -156,6 +156,20 @@ fn swapped_deliveries_are_out_of_order() {
 }
 
 #[test]
+fn what_was_lost_with_a_queue_may_come_late() {
+    let late = |from| {
+        broken(move |history| {
+            history.harms.push(Harm { subscriber: 1, from: at(from), done: at(from) });
+            // Its first event was lost and the second was not; a restart published both again.
+            history.arrivals[1].swap(1, 2);
+            history.arrivals[1].iter_mut().for_each(|got| got.at += at(1) / 2);
+        })
+    };
+    assert_eq!(late(1), []);
+    assert!(late(2).iter().any(|one| matches!(one, Violation::OutOfOrder { .. })));
+}
+
+#[test]
 fn one_id_with_two_contents_is_seen_wherever_it_is() {
     let wanted = Violation::TwoContents { event: "V1S1E1".into(), label: "V1S1".into() };
     let between = broken(|history| history.arrivals[1][0].digest = 8);
