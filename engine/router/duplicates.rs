@@ -1,17 +1,23 @@
 //! A message that was sent twice: same sender, same control id, same bytes.
 
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use journal::entry::{Entry, Kind, Position};
 use journal::journal::Journal;
 use journal::reader::ReadError;
 
-use crate::entry::{self, Accepted, Action, Decision, EntryError, State, StateChange};
+use crate::entry::{self, Accepted, Action, Decision, EntryError, StateChange};
 use crate::plan::{DuplicatesPlan, Plan};
 use crate::seen::{Look, Mark, Preceding, Seen};
 use crate::seen_log::SeenError;
 use crate::sightings::{Sighting, content_of, name_of, sender_of};
+
+/// For messages of a channel that channels.yaml no longer names; what their sender sends may come
+/// to another.
+static NO_LONGER_NAMED: DuplicatesPlan =
+    DuplicatesPlan { window: Duration::MAX, ignore: Vec::new() };
 
 /// What a message is to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +41,25 @@ pub(crate) fn judge(
     head: &Accepted,
     frame: &Bytes,
 ) -> Verdict {
+    remember(seen, plan, id, head, frame, |of| same_bytes(journal, of, frame))
+}
+
+/// The same; `is_same` says whether a message of equal content has equal bytes too.
+fn remember(
+    seen: &mut Seen,
+    plan: &DuplicatesPlan,
+    id: u64,
+    head: &Accepted,
+    frame: &Bytes,
+    is_same: impl Fn(u64) -> bool,
+) -> Verdict {
     if head.control_id.is_empty() || plan.window.is_zero() {
         return Verdict::First;
     }
     let sighting = sighting(id, head, frame);
     let window = i64::try_from(plan.window.as_millis()).unwrap_or(i64::MAX);
     let found = match seen.look(&sighting, window) {
-        Look::Copy { of } if same_bytes(journal, of, frame) => Verdict::Copy { of },
+        Look::Copy { of } if is_same(of) => Verdict::Copy { of },
         Look::Copy { .. } | Look::Differs { .. } => Verdict::Differs,
         Look::Again { .. } => Verdict::Anew,
         Look::New => Verdict::First,
@@ -95,35 +113,21 @@ pub(crate) fn recover(
     }
 }
 
-/// Remembers what the journal says was judged before a restart.
+/// Remembers what the journal says was judged before a restart, by what its channel says now.
 fn follow(seen: &mut Seen, entry: &Entry, plan: &Plan) -> Result<(), EntryError> {
     match entry.kind {
         Kind::Accepted if !entry.carried => {
             let (head, frame): (Accepted, _) = entry::decode(&entry.body)?;
-            if head.control_id.is_empty() || head.edit.is_some() {
-                return Ok(());
-            }
-            let sighting = sighting(entry.id.0, &head, &frame);
-            seen.note(sighting);
-            let channel = plan.channels.get(&head.channel);
-            if let Some(plan) = channel.map(|channel| &channel.duplicates)
-                && !plan.ignore.is_empty()
-            {
-                let sender = sender_of(head.sender.as_bytes());
-                let content = content_of(&without(&frame, plan));
-                let same =
-                    |before: Preceding| before.name == sighting.name && before.content == content;
-                // A copy leaves its original in place.
-                if !seen.preceding(sender).is_some_and(same) {
-                    let (name, id) = (sighting.name, sighting.id);
-                    seen.set_preceding(sender, Preceding { name, content, id });
-                }
+            if head.edit.is_none() {
+                let channel = plan.channels.get(&head.channel);
+                let rules = channel.map_or(&NO_LONGER_NAMED, |channel| &channel.duplicates);
+                // Its bytes were compared when it came: to find them all again would take long.
+                remember(seen, rules, entry.id.0, &head, &frame, |_| true);
             }
         }
         Kind::State => {
             let (change, _): (StateChange, _) = entry::decode(&entry.body)?;
-            // A copy is no original: what is like it is a copy of the same.
-            if change.state.is_void() || change.state == State::Duplicate {
+            if change.state.is_void() {
                 seen.void(entry.id.0);
             }
         }
@@ -178,7 +182,6 @@ fn without(frame: &Bytes, plan: &DuplicatesPlan) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use journal::disk::RealDisk;
     use journal::settings::Settings;
