@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::harness::engine::TestEngine;
 use crate::harness::setup::Setup;
 use crate::harness::{Ran, repository, tieline};
-use crate::straight_through::{admission, settled};
+use crate::straight_through::{admission, at_rest, settled};
 
 /// An asking verb against a running engine.
 pub(crate) fn ask(engine: &TestEngine, words: &[&str]) -> Ran {
@@ -47,7 +47,7 @@ fn send_accounts_for_every_answer_and_the_asking_verbs_agree() {
     assert_eq!(counted("AA") + counted("AR"), files, "{summary}");
     assert_eq!(summary["unanswered"], 0);
     assert!(summary["latency_ms"]["p99"].as_f64().unwrap() > 0.0);
-    let status = settled(&engine);
+    let status = at_rest(&engine);
     assert_eq!(status["total"]["received"].as_u64(), Some(counted("AA")));
 
     let events = ask(&engine, &["events", "--format", "ndjson"]);

@@ -10,7 +10,7 @@ use crate::command_line::ask;
 use crate::harness::engine::TestEngine;
 use crate::harness::repository;
 use crate::harness::setup::Setup;
-use crate::harness::{SOON, until};
+use crate::straight_through::at_rest;
 
 /// All samples of all sources, until nothing moves.
 fn played() -> TestEngine {
@@ -24,16 +24,8 @@ fn played() -> TestEngine {
             sender.ask(fs::read(file).unwrap());
         }
     }
-    still(&engine);
+    at_rest(&engine);
     engine
-}
-
-/// Waits until all that is pending is held.
-fn still(engine: &TestEngine) {
-    until("engine at rest", SOON, || {
-        let status = engine.get("/api/v1/status").json();
-        (status["total"]["pending"] == status["held"] && status["retrying"] == 0).then_some(())
-    });
 }
 
 fn found(engine: &TestEngine, words: &[&str]) -> Vec<Value> {
@@ -93,7 +85,7 @@ fn the_same_is_found_when_the_archive_was_lost_or_made_anew() {
     engine.kill();
     fs::remove_dir_all(engine.setup.data().join("archive")).unwrap();
     engine.start_again();
-    still(&engine);
+    at_rest(&engine);
     assert_eq!(answers(&engine), before, "fed anew from the journal");
     let ran = ask(&engine, &["archive", "rebuild"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -110,6 +102,8 @@ fn a_query_finds_what_it_says_and_a_wrong_one_says_where() {
     let parked = found(&engine, &["messages", "state=parked", "since", "1h"]);
     assert_eq!(parked.len(), count("state", "parked"));
     assert_eq!(found(&engine, &["messages", "--state", "parked"]), parked);
+    let asked = engine.get("/api/v1/messages?query=state%3Dparked&limit=1000").rows();
+    assert_eq!(asked, parked);
     let both = found(&engine, &["messages", "state=parked or (type=ADT^A01 and not state=parked)"]);
     let admitted = all.iter().filter(|row| row["state"] == "parked" || row["type"] == "ADT^A01");
     assert_eq!(both.iter().collect::<Vec<_>>(), admitted.collect::<Vec<_>>());

@@ -6,7 +6,7 @@ use crate::harness::amqp::TestBroker;
 use crate::harness::repository;
 use crate::harness::setup::Setup;
 use crate::rabbitmq::sample_with_broker;
-use crate::straight_through::{admission, settled};
+use crate::straight_through::{admission, at_rest, settled};
 
 /// Words of the samples that identify an invented person.
 fn identifying(messages: &[Vec<u8>]) -> Vec<String> {
@@ -73,7 +73,7 @@ fn nothing_that_names_a_patient_reaches_logs_or_metrics() {
             all.push(message);
         }
     }
-    settled(&engine);
+    at_rest(&engine);
     let words = identifying(&all);
     assert!(words.len() > 50, "the samples name people");
     let outside = engine.written() + &engine.get("/metrics").body;

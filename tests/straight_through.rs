@@ -19,6 +19,15 @@ pub(crate) fn settled(engine: &TestEngine) -> Value {
     })
 }
 
+/// Waits until all that is pending waits behind a parked message; gives back the status.
+pub(crate) fn at_rest(engine: &TestEngine) -> Value {
+    until("engine at rest", SOON, || {
+        let status = engine.get("/api/v1/status").json();
+        let waits = status["total"]["pending"] == status["held"] && status["retrying"] == 0;
+        waits.then_some(status)
+    })
+}
+
 pub(crate) fn events(engine: &TestEngine) -> Vec<Value> {
     engine.get("/api/v1/events?limit=10000").rows()
 }

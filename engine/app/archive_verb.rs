@@ -1,6 +1,6 @@
 //! `tieline archive`: how much can be found; and the archive made anew.
 
-use std::thread;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -53,6 +53,8 @@ fn rebuild(asking: &Asking, no_wait: bool) -> Result<Exit> {
     }
     // Shown on terminals only.
     let progress = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    // Nobody sends: to wait for it is to pause.
+    let (_nobody, pause) = mpsc::channel::<()>();
     let found = loop {
         let found = api.document(PATH, &[])?;
         if is_complete(&found) {
@@ -61,7 +63,7 @@ fn rebuild(asking: &Asking, no_wait: bool) -> Result<Exit> {
         progress.set_message(sentence(&found));
         progress.set_position(number(&found, "messages"));
         progress.tick();
-        thread::sleep(LOOK);
+        pause.recv_timeout(LOOK).ok();
     };
     progress.finish_and_clear();
     output.line(format!("made anew: {}", sentence(&found)))?;

@@ -7,6 +7,7 @@ mod output;
 mod table;
 mod logging;
 mod cells;
+mod screen;
 mod argument_values;
 mod since;
 mod arguments;

@@ -1,7 +1,5 @@
 //! `tieline parked`: what is parked and why, the oldest first.
 
-use std::fmt::Write as _;
-
 use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -13,6 +11,7 @@ use crate::deciding_arguments::{ParkedArgs, ParkedListArgs, ParkedVerb};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::paint::Paint;
+use crate::screen::Screen;
 use crate::table::{Column, Table, printable};
 use crate::{parked_decision, parked_edit, show};
 
@@ -43,8 +42,8 @@ fn list_all(args: &ParkedListArgs) -> Result<Exit> {
         Format::Text => output.text(screen(&found, Timestamp::now(), output.paint))?,
         Format::Json => output.document(Format::Json, &found)?,
         Format::Ndjson => {
-            let rows = list(&found, "parked").iter();
-            rows.map(|row| output.document(Format::Ndjson, row)).collect::<Result<(), _>>()?;
+            let mut rows = list(&found, "parked").iter();
+            rows.try_for_each(|row| output.document(Format::Ndjson, row))?;
         }
     }
     Ok(Exit::Well)
@@ -55,26 +54,26 @@ fn screen(found: &Value, now: Timestamp, paint: Paint) -> String {
     if total == 0 {
         return "nothing is parked\n".to_owned();
     }
-    let mut text = format!("{total} parked\n");
+    let mut text = Screen::default();
+    text.line(format_args!("{total} parked"));
     for (reason, count) in by_count(&found["reasons"]) {
-        // A string takes any text.
-        writeln!(text, "{count:>8}  {}", printable(&reason)).ok();
+        text.line(format_args!("{count:>8}  {}", printable(&reason)));
     }
-    text.push('\n');
-    text.push_str(&table(rows, now).render(paint));
+    text.line("");
+    text.lines(&table(rows, now).render(paint));
     if (rows.len() as u64) < total {
-        writeln!(text, "the oldest {} of {total}; --limit N shows more", rows.len()).ok();
+        text.line(format_args!("the oldest {} of {total}; --limit N shows more", rows.len()));
     }
     for row in rows.iter().filter(|row| !row["edit_by"].is_null()) {
         let (id, editor) = (cell(row, "id"), printable(&cell(row, "edit_by")));
-        writeln!(text, "{id}: an edit by {editor} waits for a second person's approval").ok();
+        text.line(format_args!("{id}: an edit by {editor} waits for a second person's approval"));
     }
     let behind: u64 = rows.iter().map(|row| number(row, "held")).sum();
     if behind > 0 {
-        writeln!(text, "{} behind them, in order", waiting(behind)).ok();
+        text.line(format_args!("{} behind them, in order", waiting(behind)));
     }
-    text.push_str("\ntieline parked show ID says more; release, edit or discard with --reason\n");
-    text
+    text.line("\ntieline parked show ID says more; release, edit or discard with --reason");
+    text.text()
 }
 
 fn waiting(count: u64) -> String {

@@ -66,17 +66,17 @@ fn sentence(done: &Value) -> String {
         }
     };
     match done["decision"].as_str().unwrap_or_default() {
-        "release" => format!("{id} released: it is processed again; {behind}"),
-        "discard" => format!("{id} discarded: it is never delivered; {behind}"),
+        "release" => format!("{id} released; {behind}"),
+        "discard" => format!("{id} discarded; {behind}"),
         "withdraw" => format!("the edit of {id} is withdrawn; {id} stays parked as it came"),
         "edit" if done["approval"].as_bool() == Some(true) => format!(
             "the edit of {of} touches MSH, PID or MRG, which say whom it is about.\n\
              It waits until somebody else runs: tieline parked approve {of} --reason TEXT\n\
              (tieline parked withdraw {of} --reason TEXT takes it back)"
         ),
-        "edit" => format!("{of} edited: {id} takes its place, the original is kept; {behind}"),
+        "edit" => format!("{of} edited: {id} takes its place, the original is kept;\n{behind}"),
         "approve" => {
-            format!("edit of {of} approved: {id} takes its place, the original is kept; {behind}")
+            format!("edit of {of} approved: {id} takes its place, the original is kept;\n{behind}")
         }
         _ => "done".to_owned(),
     }
@@ -91,10 +91,10 @@ mod tests {
         let release = json!({ "id": 7, "decision": "release", "held": 3 });
         assert_eq!(
             sentence(&release),
-            "7 released: it is processed again; 3 messages that waited behind it follow in order"
+            "7 released; 3 messages that waited behind it follow in order"
         );
         let discard = json!({ "id": 7, "decision": "discard", "held": 0 });
-        assert!(sentence(&discard).ends_with("never delivered; nothing waited behind it"));
+        assert_eq!(sentence(&discard), "7 discarded; nothing waited behind it");
         let edit = json!({ "id": 9, "decision": "edit", "of": 7, "held": 1 });
         assert!(sentence(&edit).starts_with("7 edited: 9 takes its place"));
         let second = json!({ "approval": true, "decision": "edit", "of": 7 });

@@ -23,17 +23,16 @@ use crate::refusal_line::refused;
 pub(crate) fn run(id: u64, file: Option<&Path>, because: &Because) -> Result<Exit> {
     patient_guard::refuse_in_text(&because.reason)?;
     let Some(api) = Api::find(&because.asking)? else { return Ok(Exit::Wrong) };
-    let edited = match file {
-        Some(file) => segments(&message_files::read(file)?),
-        None => {
-            let original = match api.bytes(&format!("/api/v1/messages/{id}/raw"))? {
-                Ok(original) => original,
-                Err(words) => return refused(&words),
-            };
-            match through_editor(&original)? {
-                Some(edited) => edited,
-                None => return refused("nothing was changed"),
-            }
+    let edited = if let Some(file) = file {
+        segments(&message_files::read(file)?)
+    } else {
+        let original = match api.bytes(&format!("/api/v1/messages/{id}/raw"))? {
+            Ok(original) => original,
+            Err(words) => return refused(&words),
+        };
+        match through_editor(&original)? {
+            Some(edited) => edited,
+            None => return refused("nothing was changed"),
         }
     };
     let path = format!("/api/v1/messages/{id}/edit");

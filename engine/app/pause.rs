@@ -49,9 +49,7 @@ fn sentence(done: &Value) -> String {
     let paused = |side: &str| done["paused"][side].as_bool() == Some(true);
     match (paused("intake"), paused("delivery")) {
         (false, false) => format!("{channel} takes messages and delivers them"),
-        (true, false) => format!(
-            "{channel} takes no messages (senders get no answer and try again); what it has is delivered"
-        ),
+        (true, false) => format!("{channel} takes no messages: its senders wait without an answer"),
         (false, true) => format!("{channel} takes messages; they wait on disk until it is resumed"),
         (true, true) => {
             format!("{channel} takes no messages and delivers none until it is resumed")

@@ -10,6 +10,7 @@ use crate::cells::{cell, counted, list, number, short};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::paint::Paint;
+use crate::screen::Screen;
 use crate::since::since;
 use crate::table::{Column, Table, printable};
 
@@ -37,26 +38,27 @@ pub(crate) fn run(args: &ReconcileArgs) -> Result<Exit> {
 }
 
 fn screen(found: &Value, paint: Paint) -> String {
-    let mut text = sums(found).render(paint);
+    let mut text = Screen::default();
+    text.lines(&sums(found).render(paint));
     let (first, entries) = (number(found, "first"), number(found, "entries"));
     let archive = match found["archive"].as_bool() {
         Some(true) => " and with the archive",
         _ => "; the archive was not compared",
     };
-    text.push_str(&format!(
-        "\ncompared with the journal ({}, from message {first}){archive}\n",
-        if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") },
+    text.line(format_args!(
+        "\ncompared with the journal ({}, from message {first}){archive}",
+        if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") }
     ));
     match number(found, "refused") {
         0 => {}
         refused => {
             let frames = counted(refused, "frame");
-            text.push_str(&format!("{frames} refused since the start, outside the sums\n"));
+            text.line(format_args!("{frames} refused since the start, outside the sums"));
         }
     }
     let differences = list(found, "differences");
     if differences.is_empty() {
-        text.push_str(&format!("{}\n", paint.green("no differences")));
+        text.line(paint.green("no differences"));
     }
     for one in differences {
         let about = match (cell(one, "message"), cell(one, "channel")) {
@@ -65,13 +67,13 @@ fn screen(found: &Value, paint: Paint) -> String {
             _ => String::new(),
         };
         let line = printable(&format!("{about}{}", cell(one, "text")));
-        text.push_str(&format!("{} {line}\n", paint.red("difference:")));
+        text.line(format_args!("{} {line}", paint.red("difference:")));
     }
     match number(found, "more") {
         0 => {}
-        more => text.push_str(&format!("and {more} more\n")),
+        more => text.line(format_args!("and {more} more")),
     }
-    text
+    text.text()
 }
 
 /// A column for every state; those that hold nothing anywhere are left out, but for the usual ones.
@@ -120,7 +122,7 @@ mod tests {
         let shown = screen(&found, Paint::plain());
         assert!(shown.contains("difference: message 7: parked in one"), "{shown}");
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
-        assert!(shown.contains("pathology-oru  "), "{shown}");
+        assert!(shown.contains("\npas-adt  "), "{shown}");
         assert!(shown.contains("(12 entries, from message 1) and with the archive"), "{shown}");
         found["differences"] = json!([]);
         assert!(screen(&found, Paint::plain()).contains("no differences"));

@@ -7,6 +7,7 @@ use crate::cells::{cell, counted, list, number, time_of_day};
 use crate::events::short_type;
 use crate::listing;
 use crate::paint::Paint;
+use crate::screen::Screen;
 use crate::table::{Column, Table, printable};
 use crate::verdict;
 
@@ -27,42 +28,42 @@ pub(crate) struct Found {
 
 pub(crate) fn screen(found: &Found, paint: Paint) -> String {
     let message = &found.message;
-    let mut text = facts(message, paint);
+    let mut text = Screen::default();
+    facts(&mut text, message, paint);
     heading(&mut text, "What happened", paint);
-    text.push_str(&timeline(message).render(paint));
+    text.lines(&timeline(message).render(paint));
     events(&mut text, found, paint);
     heading(&mut text, "What came", paint);
     match message["frame"].as_str() {
         Some(frame) => segments(&mut text, frame),
-        None => text.push_str("the journal no longer holds its bytes: see engine.journal.retain\n"),
+        None => text.line("the journal no longer holds its bytes: see engine.journal.retain"),
     }
     if let (Some(frame), Some(edit)) = (message["frame"].as_str(), message["proposed"].as_str()) {
         heading(&mut text, "The edit that waits for a second person", paint);
         let (before, after) = (in_lines(frame), in_lines(edit));
         let named = [("as it came", before.as_str()), ("as edited", after.as_str())];
-        text.push_str(&verdict::difference_of(named, paint));
+        text.lines(&verdict::difference_of(named, paint));
     }
     heading(&mut text, "Field by field", paint);
     match &found.tree {
         Ok(tree) => list(tree, "segments").iter().for_each(|one| segment(&mut text, one, paint)),
-        Err(words) => text.push_str(&format!("{words}\n")),
+        Err(words) => text.line(words),
     }
-    text
+    text.text()
 }
 
-fn heading(text: &mut String, words: &str, paint: Paint) {
-    text.push_str(&format!("\n{}\n", paint.bold(words)));
+fn heading(text: &mut Screen, words: &str, paint: Paint) {
+    text.line(format_args!("\n{}", paint.bold(words)));
 }
 
-fn facts(message: &Value, paint: Paint) -> String {
+fn facts(text: &mut Screen, message: &Value, paint: Paint) {
     let said = |name: &str| printable(&cell(message, name));
-    let mut text = String::new();
     let title = format!("Message {}: {} on {}", said("id"), said("type"), said("channel"));
-    text.push_str(&format!("{}\n", paint.bold(&title)));
+    text.line(paint.bold(&title));
     let mut fact = |name: &str, value: String| {
         if !value.is_empty() {
             let lines = wrapped(&value, WIDTH - PLACE - 2).join(&format!("\n{:1$}", "", PLACE + 2));
-            text.push_str(&format!("{name:<PLACE$}  {lines}\n"));
+            text.line(format_args!("{name:<PLACE$}  {lines}"));
         }
     };
     let (state, reason) = (listing::state(message), said("reason"));
@@ -108,7 +109,6 @@ fn facts(message: &Value, paint: Paint) -> String {
             fact("undecodable", format!("{bytes} in {}", said("charset")));
         }
     }
-    text
 }
 
 fn timeline(message: &Value) -> Table {
@@ -141,7 +141,7 @@ fn timeline(message: &Value) -> Table {
     table
 }
 
-fn events(text: &mut String, found: &Found, paint: Paint) {
+fn events(text: &mut Screen, found: &Found, paint: Paint) {
     let events = list(&found.message, "event_list");
     if events.is_empty() {
         return;
@@ -153,11 +153,11 @@ fn events(text: &mut String, found: &Found, paint: Paint) {
         let short = short_type(&cell(event, "type")).to_owned();
         table.row(vec![short, cell(event, "length"), cell(event, "id")]);
     }
-    text.push_str(&table.render(paint));
+    text.lines(&table.render(paint));
     for event in found.events.iter().flatten() {
         // Values of JSON are texts and numbers: they can be written.
         let shown = serde_json::to_string_pretty(event).unwrap_or_default();
-        text.push_str(&format!("\n{shown}\n"));
+        text.line(format_args!("\n{shown}"));
     }
 }
 
@@ -168,25 +168,24 @@ fn in_lines(frame: &str) -> String {
 }
 
 /// A segment begins a line; what does not fit goes on below it, further in.
-fn segments(text: &mut String, frame: &str) {
+fn segments(text: &mut Screen, frame: &str) {
     for line in in_lines(frame).lines() {
-        text.push_str(&wrapped(line, WIDTH - 4).join("\n    "));
-        text.push('\n');
+        text.line(wrapped(line, WIDTH - 4).join("\n    "));
     }
 }
 
-fn segment(text: &mut String, segment: &Value, paint: Paint) {
+fn segment(text: &mut Screen, segment: &Value, paint: Paint) {
     let (at, name) = (cell(segment, "at"), cell(segment, "name"));
     if at.is_empty() {
-        text.push_str("a line that is no segment:\n");
+        text.line("a line that is no segment:");
         segments(text, &cell(segment, "text"));
         return;
     }
     let title = format!("{at:<PLACE$}  {name}");
-    text.push_str(&format!("{}\n", paint.bold(title.trim_end())));
+    text.line(paint.bold(title.trim_end()));
     let error = cell(segment, "error");
     if !error.is_empty() {
-        text.push_str(&format!("  {error}\n"));
+        text.line(format_args!("  {error}"));
     }
     let mut before = String::new();
     for field in list(segment, "fields") {
@@ -201,7 +200,7 @@ fn segment(text: &mut String, segment: &Value, paint: Paint) {
         };
         let indent = 2 + PLACE + 2 + NAME + 2;
         let value = wrapped(&value, WIDTH - indent).join(&format!("\n{:indent$}", ""));
-        text.push_str(&format!("  {place:<PLACE$}  {shown:<NAME$}  {value}\n"));
+        text.line(format_args!("  {place:<PLACE$}  {shown:<NAME$}  {value}"));
     }
 }
 

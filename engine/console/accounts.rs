@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use jiff::Timestamp;
 use router::handle::Handle;
-use router::reconcile::Reconciled;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -24,14 +24,23 @@ pub(crate) struct Since {
     since: Option<String>,
 }
 
-/// Takes as long as reading the journal takes.
+/// Takes as long as reading the journal takes. What is held is a part of what is pending, as of now.
 pub(crate) async fn reconcile(
     State(engine): State<Handle>,
     wanted: Result<Query<Since>, QueryRejection>,
-) -> Result<Json<Reconciled>, Refusal> {
+) -> Result<Json<Value>, Refusal> {
     let Query(wanted) = wanted?;
-    let since = times::given(wanted.since.as_deref())?.map(|time| time.as_millisecond());
-    Ok(Json(blocking(move || engine.reconcile(since)).await??))
+    let since = times::given(wanted.since.as_deref())?.map(Timestamp::as_millisecond);
+    let asked = engine.clone();
+    let found = blocking(move || asked.reconcile(since)).await??;
+    let status = blocking(move || engine.status()).await?;
+    let mut document = serde_json::to_value(&found).expect("sums hold texts, numbers and lists");
+    document["held"] = json!(status.held);
+    for channel in document["channels"].as_array_mut().into_iter().flatten() {
+        let now = status.channels.iter().find(|now| channel["name"] == now.name.as_str());
+        channel["held"] = json!(now.map_or(0, |now| now.held));
+    }
+    Ok(Json(document))
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,7 +57,7 @@ pub(crate) async fn audit(
     wanted: Result<Query<Decisions>, QueryRejection>,
 ) -> Result<Json<Vec<Value>>, Refusal> {
     let Query(wanted) = wanted?;
-    let since = times::given(wanted.since.as_deref())?.map_or(0, |time| time.as_millisecond());
+    let since = times::given(wanted.since.as_deref())?.map_or(0, Timestamp::as_millisecond);
     let limit = wanted.limit.unwrap_or(LIMIT).min(MOST);
     let rows = blocking(move || engine.audit(since, limit)).await??;
     let rows = rows.into_iter().map(|row| {

@@ -50,7 +50,7 @@ pub(crate) async fn message(
             "length": event.length,
         })
     });
-    let text = shown.frame.as_ref().map(|frame| Text::of(frame));
+    let text = shown.frame.as_ref().map(Readable::of);
     let more = json!({
         "behind": engine.behind(found.id),
         "peer": found.peer,
@@ -63,7 +63,7 @@ pub(crate) async fn message(
         "frame": text.as_ref().map(|text| &text.text),
         "charset": text.as_ref().map(|text| text.charset),
         "undecodable": text.as_ref().map(|text| text.undecodable),
-        "proposed": shown.proposed.as_ref().map(|edit| Text::of(edit).text),
+        "proposed": shown.proposed.as_ref().map(|edit| Readable::of(edit).text),
     });
     if let (Value::Object(document), Value::Object(more)) = (&mut document, more) {
         document.extend(more);
@@ -120,14 +120,14 @@ fn bytes_of(shown: Shown) -> Result<axum::body::Bytes, Refusal> {
 }
 
 /// Bytes as a person reads them.
-struct Text {
+struct Readable {
     text: String,
     charset: &'static str,
     /// Bytes that mean nothing in the character set; the text shows something else there.
     undecodable: usize,
 }
 
-impl Text {
+impl Readable {
     fn of(frame: &axum::body::Bytes) -> Self {
         let message = Message::parse(frame.clone(), &Reading::default());
         let charset =

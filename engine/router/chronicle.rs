@@ -22,7 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archive_home::ArchiveHome;
 use crate::backoff::Backoff;
-use crate::entry::{self, Accepted, Action, Decision, EntryError, Outcome, State, StateChange};
+use crate::entry::{
+    self, Accepted, Action, Decision, EditOf, EntryError, Outcome, State, StateChange,
+};
 use crate::event::Event;
 use crate::plan::ArchivePlan;
 
@@ -271,16 +273,7 @@ fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
         Kind::Accepted => {
             let (head, frame): (Accepted, _) = entry::decode(&entry.body)?;
             if let Some(edit) = &head.edit {
-                let approved = edit.approved_by.as_ref().map(|by| {
-                    format!("approved by {by}: {}", edit.approval.as_deref().unwrap_or_default())
-                });
-                let decision = written::Decision {
-                    channel: head.channel.clone(),
-                    action: "edit".to_owned(),
-                    actor: edit.actor.clone(),
-                    reason: edit.reason.clone(),
-                    note: approved,
-                };
+                let decision = edited(&head.channel, edit);
                 records.push(about(edit.of, What::Operator(decision)));
             }
             What::Accepted(written::Accepted {
@@ -342,6 +335,18 @@ fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
     };
     records.push(about(entry.id.0, what));
     Ok(records)
+}
+
+/// Who edited, why, and who approved it.
+fn edited(channel: &str, edit: &EditOf) -> written::Decision {
+    let why = edit.approval.as_deref().unwrap_or_default();
+    written::Decision {
+        channel: channel.to_owned(),
+        action: "edit".to_owned(),
+        actor: edit.actor.clone(),
+        reason: edit.reason.clone(),
+        note: edit.approved_by.as_ref().map(|by| format!("approved by {by}: {why}")),
+    }
 }
 
 /// The state that an entry settles its message in.

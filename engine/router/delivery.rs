@@ -6,7 +6,7 @@
 //! wait behind a parked message leaves memory for the held index and comes back when it is free
 //! (`waiting.rs`). Memory holds runnable work only: the backlog is the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -35,6 +35,7 @@ use crate::priority;
 use crate::publish::{Publisher, Unroutable};
 use crate::retries::{RETRIES, Retries};
 use crate::runnable::Runnable;
+use crate::scope;
 use crate::seen::{Mark, Seen};
 use crate::work::{Released, Room, Work};
 
@@ -58,12 +59,15 @@ pub struct Beginning {
     pub seen: Option<Mark>,
     /// Everything accepted before is in it.
     pub judged: Position,
+    /// Channels whose messages wait from the first one on.
+    pub paused: BTreeSet<String>,
 }
 
 impl Beginning {
     /// With the usual window.
     pub fn new(folder: &Path, seen: Option<Mark>, judged: Position) -> Self {
-        Self { window: WINDOW, folder: folder.to_owned(), seen, judged }
+        let (folder, paused) = (folder.to_owned(), BTreeSet::new());
+        Self { window: WINDOW, folder, seen, judged, paused }
     }
 }
 
@@ -102,6 +106,8 @@ pub struct Delivery<P> {
     released: Mutex<BTreeMap<u64, Released>>,
     /// Waiting messages that were not yet read again after they were freed.
     pub(crate) returning: AtomicU64,
+    /// Set once everything that was parked at the start stands in the held index.
+    pub(crate) taken_up: OnceLock<()>,
 }
 
 /// How far the journal was read, and what was seen on the way.
@@ -154,7 +160,11 @@ impl<P: Publisher> Delivery<P> {
         let (commands, obeyed) = mpsc::unbounded_channel();
         let workers = plan.get().workers;
         std::fs::create_dir_all(&beginning.folder)?;
-        let held = Held::create(&beginning.folder.join("held"))?;
+        let paused = beginning.paused.clone();
+        let mut held = Held::create(&beginning.folder.join("held"))?;
+        if !paused.is_empty() {
+            held.block(MessageId::NONE.0, Position::START.to_bytes(), &scope::paused(&paused))?;
+        }
         let delivery = Arc::new(Self {
             journal,
             plan,
@@ -177,6 +187,7 @@ impl<P: Publisher> Delivery<P> {
             released: Mutex::default(),
             returning: AtomicU64::new(0),
             beginning,
+            taken_up: OnceLock::new(),
         });
         for number in 1..=workers {
             let delivery = delivery.clone();
@@ -188,7 +199,9 @@ impl<P: Publisher> Delivery<P> {
             })?;
         }
         let reader = delivery.clone();
-        std::thread::Builder::new().name("held".to_owned()).spawn(move || reader.obey(obeyed))?;
+        std::thread::Builder::new()
+            .name("held".to_owned())
+            .spawn(move || reader.obey(obeyed, paused))?;
         delivery.tasks.spawn(delivery.clone().retry());
         let (closing, stop) = (delivery.clone(), delivery.stop.clone());
         delivery.runtime.spawn(async move {

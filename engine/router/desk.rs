@@ -20,6 +20,16 @@ pub(crate) enum Command {
     Resume { channel: String },
 }
 
+impl Command {
+    /// The parked message that was decided about.
+    pub(crate) fn message(&self) -> Option<MessageId> {
+        match self {
+            Self::Release { id, .. } | Self::Gone { id } => Some(*id),
+            Self::Freed { .. } | Self::Pause { .. } | Self::Resume { .. } => None,
+        }
+    }
+}
+
 /// Tells delivery what operators decided.
 #[derive(Clone, Debug)]
 pub struct Desk(mpsc::UnboundedSender<Command>);

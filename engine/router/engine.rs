@@ -26,7 +26,6 @@ use crate::config;
 use crate::config::load::Loaded;
 use crate::config::secret::RevealError;
 use crate::delivery::{Beginning, Delivery};
-use crate::desk::Command;
 use crate::embedded::Embedded;
 use crate::event::Event;
 use crate::handle::{Handle, Inner};
@@ -159,6 +158,8 @@ impl Engine {
         let books = Arc::new(books);
         let ledger = books.ask(Clone::clone);
         let paused = ledger.paused.clone();
+        let waiting = paused.iter().filter(|(_, paused)| paused.delivery);
+        let waiting = waiting.map(|(channel, _)| channel.clone()).collect();
         tell_recovery(&recovered, entries, ledger.total().counts.pending, began);
         let damage = recovered.report.corrupt.len();
         let publisher = Arc::new(publisher);
@@ -169,7 +170,7 @@ impl Engine {
             publisher.clone(),
             delivery_stop.clone(),
             delivering.clone(),
-            Beginning::new(&data, seen, judged),
+            Beginning { paused: waiting, ..Beginning::new(&data, seen, judged) },
         )
         .map_err(StartError::Thread)?;
         let chronicle = open_archive(&journal, &data)?;
@@ -204,9 +205,6 @@ impl Engine {
         for (channel, paused) in &paused {
             if paused.intake {
                 listeners.intake().pause(channel);
-            }
-            if paused.delivery {
-                delivery.desk().tell(Command::Pause { channel: channel.clone() });
             }
         }
         listeners.commit(sockets);

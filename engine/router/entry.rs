@@ -182,6 +182,7 @@ pub struct StoredEvent {
     pub length: u32,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }

@@ -18,6 +18,11 @@ impl Flight {
         self.in_memory.insert(id, (channel.to_owned(), received));
     }
 
+    /// Whether the message is in memory.
+    pub(crate) fn has(&self, id: u64) -> bool {
+        self.in_memory.contains_key(&id)
+    }
+
     pub(crate) fn leave(&mut self, id: u64) {
         self.in_memory.remove(&id);
     }

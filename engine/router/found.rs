@@ -145,7 +145,7 @@ pub(crate) fn row(found: Found, pending: &dyn Fn(u64) -> &'static str) -> Row {
         reason: found.reason,
         nhs_number: found.nhs_number,
         local_ids: found.local_ids,
-        events: found.events.into(),
+        events: found.events,
         duplicate_of: found.duplicate_of,
         superseded_by: found.superseded_by,
         edit_of: found.edit_of,

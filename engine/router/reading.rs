@@ -1,6 +1,6 @@
 //! The first half of delivery: take up what was left, then read the journal and find the patients.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,6 +85,8 @@ impl<P: Publisher> Delivery<P> {
                 self.block_parked(*id, place, open);
             }
         }
+        // A second call would be a second start.
+        self.taken_up.get_or_init(|| ());
         {
             let mut released = self.released();
             for (id, again) in &ledger.again {
@@ -92,8 +94,8 @@ impl<P: Publisher> Delivery<P> {
                 released.insert(*id, Released { again: *again, left });
             }
         }
-        let mut edits: BTreeMap<(u64, u64), ()> =
-            ledger.edits.iter().map(|(id, edit)| ((edit.place, *id), ())).collect();
+        let mut edits: BTreeSet<(u64, u64)> =
+            ledger.edits.iter().map(|(id, edit)| (edit.place, *id)).collect();
         let parked = |id: u64| ledger.open.get(&id).is_some_and(|open| open.state == State::Parked);
         for entry in self.journal.unsettled_entries(below) {
             let entry = match entry {
@@ -108,11 +110,10 @@ impl<P: Publisher> Delivery<P> {
                 }
                 Err(ReadError::Dropped { .. } | ReadError::NoEntry(_)) => continue,
             };
-            while let Some(first) = edits.first_entry()
-                && first.key().0 < entry.id.0
+            while let Some(&(place, id)) = edits.first()
+                && place < entry.id.0
             {
-                let (_, id) = *first.key();
-                first.remove();
+                edits.remove(&(place, id));
                 let found = self.journal.find(MessageId(id));
                 if !parked(id)
                     && let Ok(Some(edit)) = found
@@ -127,7 +128,7 @@ impl<P: Publisher> Delivery<P> {
             }
         }
         // Edits of what came last.
-        for ((_, id), ()) in edits {
+        for (_, id) in edits {
             if !parked(id)
                 && let Ok(Some(edit)) = self.journal.find(MessageId(id))
                 && !self.take_up_one(&edit, ledger)
@@ -159,7 +160,7 @@ impl<P: Publisher> Delivery<P> {
             return true;
         }
         let Some(open) = ledger.open.get(&entry.id.0) else { return self.admit(entry) };
-        let Some((head, frame)) = self.accepted(entry) else { return true };
+        let Some((head, frame)) = accepted(entry) else { return true };
         let Some(recorded) = self.recorded(entry.id, open) else {
             // Never run again, never settle: one id must not have two contents.
             Event::OutcomeUnreadable { message: entry.id.0 }.emit();
@@ -173,7 +174,7 @@ impl<P: Publisher> Delivery<P> {
         if self.journal.is_settled(entry.id) {
             return true;
         }
-        let Some((head, frame)) = self.accepted(entry) else { return true };
+        let Some((head, frame)) = accepted(entry) else { return true };
         if let Some(edit) = head.edit.clone() {
             return self.supersede(entry, &head, &edit)
                 && self.begin(entry, head, frame, None, Verdict::First);
@@ -218,7 +219,7 @@ impl<P: Publisher> Delivery<P> {
         if !self.journal.is_settled(of) {
             let received = match self.journal.find(of) {
                 Ok(Some(original)) => {
-                    self.accepted(&original).map_or(head.received, |(head, _)| head.received)
+                    accepted(&original).map_or(head.received, |(head, _)| head.received)
                 }
                 _ => head.received,
             };
@@ -234,16 +235,6 @@ impl<P: Publisher> Delivery<P> {
         true
     }
 
-    fn accepted(&self, entry: &Entry) -> Option<(Accepted, Bytes)> {
-        match entry::decode::<Accepted>(&entry.body) {
-            // A copy, because the entry is a slice of a larger read that it would keep in memory.
-            Ok((head, frame)) => Some((head, Bytes::copy_from_slice(&frame))),
-            Err(_) => {
-                Event::OutcomeUnreadable { message: entry.id.0 }.emit();
-                None
-            }
-        }
-    }
 
     /// Identifies a message and queues it behind what its patients have under way; false when
     /// stopped before there was room for it.
@@ -279,7 +270,7 @@ impl<P: Publisher> Delivery<P> {
             found: if verdict == Verdict::Differs { vec!["control-id.reused"] } else { Vec::new() },
             repeated: verdict == Verdict::Anew,
             head,
-            _room: room,
+            room,
         };
         self.flight().enter(entry.id.0, &work.head.channel, work.head.received);
         let ready = self.order().admit(entry.id.0, keys, work);
@@ -315,5 +306,15 @@ impl<P: Publisher> Delivery<P> {
             .flat_map(|(outcome, _)| outcome.events)
             .filter_map(|event| event.id.parse().ok())
             .collect()
+    }
+}
+
+fn accepted(entry: &Entry) -> Option<(Accepted, Bytes)> {
+    if let Ok((head, frame)) = entry::decode::<Accepted>(&entry.body) {
+        // A copy, because the entry is a slice of a larger read that it would keep in memory.
+        Some((head, Bytes::copy_from_slice(&frame)))
+    } else {
+        Event::OutcomeUnreadable { message: entry.id.0 }.emit();
+        None
     }
 }

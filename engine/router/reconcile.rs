@@ -180,7 +180,9 @@ pub fn reconcile(
     });
     let channels: Vec<ChannelSums> = channels.collect();
     let mut total = Counts::default();
-    channels.iter().for_each(|channel| total.add(&channel.counts));
+    for channel in &channels {
+        total.add(&channel.counts);
+    }
     Ok(Reconciled {
         channels,
         total,

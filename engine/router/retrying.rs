@@ -20,7 +20,7 @@ impl<P: Publisher> Delivery<P> {
         self.unroutable.changed(None, Some(retry.trouble));
         if let Ok(slot) = self.retry_slots.clone().try_acquire_owned() {
             retry.slot = Some(slot);
-            retry.leaving._room = None;
+            retry.leaving.room = None;
         }
         let holds = scope::everywhere(&retry.leaving.patients);
         self.block(id, retry.leaving.place, &holds).await;

@@ -4,6 +4,7 @@
 //! what is unclear about the person concerns every channel, and what is odd about the message alone
 //! concerns nobody else.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::config::channel::{OnError, Order};
@@ -57,6 +58,11 @@ pub(crate) fn holds(
         holds.push(HoldKey::Channel(name));
     }
     holds
+}
+
+/// What paused channels hold back.
+pub(crate) fn paused(channels: &BTreeSet<String>) -> Vec<HoldKey> {
+    channels.iter().map(|channel| HoldKey::Channel(channel.as_str().into())).collect()
 }
 
 /// What a message has to wait for.

@@ -163,7 +163,8 @@ impl<P: Publisher> Delivery<P> {
 
     /// Its events can never leave as they are: a person has to look.
     pub(crate) async fn park(&self, leaving: Leaving, outcome: Outcome, reason: &'static str) {
-        let holds = self.holds(&leaving, &outcome.channel, reason);
+        let (channel, name) = (leaving.channel.as_deref(), &outcome.channel);
+        let holds = scope::holds(channel, name, reason, &leaving.patients);
         let mut change = StateChange::new(outcome.channel, outcome.received, State::Parked);
         change.reason = Some(reason.to_owned());
         change.holds.clone_from(&holds);
@@ -181,10 +182,6 @@ impl<P: Publisher> Delivery<P> {
             self.block(leaving.id, leaving.place, holds).await;
         }
         self.leave(leaving.id);
-    }
-
-    fn holds(&self, leaving: &Leaving, channel: &str, reason: &str) -> Vec<HoldKey> {
-        scope::holds(leaving.channel.as_deref(), channel, reason, &leaving.patients)
     }
 
     fn outcome_of(&self, work: &Work, processed: &Processed) -> Outcome {

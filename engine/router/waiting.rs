@@ -21,6 +21,8 @@ use crate::work::Work;
 
 /// How long a message waits for the held index when that cannot be written.
 const UNWRITABLE: Duration = Duration::from_secs(1);
+/// How long a decision waits for its message to leave memory.
+const SOON: Duration = Duration::from_millis(10);
 
 impl<P: Publisher> Delivery<P> {
     /// Gives the message back if it may run; else it goes to wait on disk.
@@ -55,9 +57,14 @@ impl<P: Publisher> Delivery<P> {
         }
     }
 
-    /// Obeys until stopped. Blocks; give it a thread.
-    pub(crate) fn obey(self: &Arc<Self>, mut commands: mpsc::UnboundedReceiver<Command>) {
-        let mut paused = BTreeSet::new();
+    /// Obeys until stopped; `paused` are the channels that wait already. Blocks; give it a thread.
+    pub(crate) fn obey(
+        self: &Arc<Self>,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+        mut paused: BTreeSet<String>,
+    ) {
+        // What is parked must stand in the index before anybody decides about it.
+        self.taken_up.wait();
         loop {
             let next = self.runtime.block_on(async {
                 tokio::select! {
@@ -71,6 +78,11 @@ impl<P: Publisher> Delivery<P> {
                     let more = self.come_back(id, Some(place));
                     self.returning.fetch_sub(1, Ordering::Relaxed);
                     more
+                }
+                // It was recorded as parked a moment ago and has not left memory yet.
+                Some(command) if command.message().is_some_and(|id| self.flight().has(id.0)) => {
+                    self.later(command);
+                    true
                 }
                 Some(Command::Release { id, released }) => {
                     self.released().insert(id.0, released);
@@ -101,10 +113,18 @@ impl<P: Publisher> Delivery<P> {
         }
     }
 
+    /// Tells itself again, soon.
+    fn later(&self, command: Command) {
+        let commands = self.commands.clone();
+        self.spawn(async move {
+            tokio::time::sleep(SOON).await;
+            drop(commands.send(command));
+        });
+    }
+
     /// No message has id 0, and it stands before all of them.
     async fn pause_channels(&self, paused: &BTreeSet<String>) {
-        let holds: Vec<HoldKey> =
-            paused.iter().map(|channel| HoldKey::Channel(channel.as_str().into())).collect();
+        let holds = scope::paused(paused);
         if !holds.is_empty() {
             self.block(MessageId::NONE, Position::START, &holds).await;
         }

@@ -34,7 +34,7 @@ pub(crate) struct Work {
     pub(crate) found: Vec<&'static str>,
     /// Whether the same bytes came before and were processed.
     pub(crate) repeated: bool,
-    pub(crate) _room: Room,
+    pub(crate) room: Room,
 }
 
 /// What is still to be done.
@@ -75,13 +75,13 @@ pub(crate) struct Leaving {
     pub(crate) channel: Option<Arc<ChannelPlan>>,
     pub(crate) patients: Vec<OrderKey>,
     /// Given back when the message is concluded; one that is tried later holds none.
-    pub(crate) _room: Option<Room>,
+    pub(crate) room: Option<Room>,
 }
 
 impl Work {
     /// The outcome stands: the message itself is needed no longer.
     pub(crate) fn leaving(self) -> Leaving {
-        let Self { id, place, channel, patients, _room, .. } = self;
-        Leaving { id, place, channel, patients, _room: Some(_room) }
+        let Self { id, place, channel, patients, room, .. } = self;
+        Leaving { id, place, channel, patients, room: Some(room) }
     }
 }
