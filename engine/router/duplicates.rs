@@ -8,16 +8,15 @@ use journal::entry::{Entry, Kind, Position};
 use journal::journal::Journal;
 use journal::reader::ReadError;
 
-use crate::entry::{self, Accepted, Action, Decision, EntryError, StateChange};
+use crate::entry::{self, Accepted, Action, Decision, EntryError, State, StateChange};
+use crate::event::Event;
 use crate::plan::{DuplicatesPlan, Plan};
 use crate::seen::{Look, Mark, Preceding, Seen};
 use crate::seen_log::SeenError;
 use crate::sightings::{Sighting, content_of, name_of, sender_of};
 
-/// For messages of a channel that channels.yaml no longer names; what their sender sends may come
-/// to another.
-static NO_LONGER_NAMED: DuplicatesPlan =
-    DuplicatesPlan { window: Duration::MAX, ignore: Vec::new() };
+/// How long a disk that cannot be read is left alone.
+const UNREADABLE: Duration = Duration::from_secs(1);
 
 /// What a message is to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +52,12 @@ fn remember(
     frame: &Bytes,
     is_same: impl Fn(u64) -> bool,
 ) -> Verdict {
-    if head.control_id.is_empty() || plan.window.is_zero() {
+    if head.control_id.is_empty() {
         return Verdict::First;
+    }
+    if plan.window.is_zero() {
+        // Every copy is processed, each as a message of its own.
+        return Verdict::Anew;
     }
     let sighting = sighting(id, head, frame);
     let window = i64::try_from(plan.window.as_millis()).unwrap_or(i64::MAX);
@@ -64,7 +67,7 @@ fn remember(
         Look::Again { .. } => Verdict::Anew,
         Look::New => Verdict::First,
     };
-    let sender = sender_of(head.sender.as_bytes());
+    let sender = sender_of(who(head).as_bytes());
     let content = content_of(&without(frame, plan));
     let before = seen.preceding(sender).filter(|before| before.id < id);
     let follows = !plan.ignore.is_empty()
@@ -93,6 +96,7 @@ pub(crate) fn recover(
     folder: &Path,
     mark: Option<&Mark>,
     from: Position,
+    upto: Position,
     plan: &Plan,
 ) -> Result<Seen, SeenError> {
     let (mut seen, from) = match Seen::open(folder, mark) {
@@ -103,31 +107,31 @@ pub(crate) fn recover(
         }
     };
     let mut reader = journal.reader(from);
-    loop {
+    while reader.position() < upto {
         match reader.next() {
-            // What cannot be read is told by those who deliver it.
-            Ok(Some(entry)) => drop(follow(&mut seen, &entry, plan)),
-            Ok(None) | Err(ReadError::Disk(_)) => return Ok(seen),
+            // What cannot be understood is told by those who deliver it.
+            Ok(Some(entry)) if entry.position < upto => {
+                drop(follow(&mut seen, &entry, plan));
+            }
+            Ok(Some(_) | None) => break,
+            // The next call tries the same place again: a window with a gap would deliver twice.
+            Err(ReadError::Disk(error)) => {
+                Event::DiskUnreadable { error: &error }.emit();
+                std::thread::sleep(UNREADABLE);
+            }
             Err(_) => {}
         }
     }
+    Ok(seen)
 }
 
-/// Remembers what the journal says was judged before a restart, by what its channel says now.
-fn follow(seen: &mut Seen, entry: &Entry, plan: &Plan) -> Result<(), EntryError> {
+/// Remembers what an entry says of the fate of a message: whether copies of it are processed anew.
+pub(crate) fn fate(seen: &mut Seen, entry: &Entry) -> Result<(), EntryError> {
     match entry.kind {
-        Kind::Accepted if !entry.carried => {
-            let (head, frame): (Accepted, _) = entry::decode(&entry.body)?;
-            if head.edit.is_none() {
-                let channel = plan.channels.get(&head.channel);
-                let rules = channel.map_or(&NO_LONGER_NAMED, |channel| &channel.duplicates);
-                // Its bytes were compared when it came: to find them all again would take long.
-                remember(seen, rules, entry.id.0, &head, &frame, |_| true);
-            }
-        }
         Kind::State => {
             let (change, _): (StateChange, _) = entry::decode(&entry.body)?;
-            if change.state.is_void() {
+            // A copy is no original: what is like it is a copy of the same.
+            if change.state.is_void() || change.state == State::Duplicate {
                 seen.void(entry.id.0);
             }
         }
@@ -142,13 +146,34 @@ fn follow(seen: &mut Seen, entry: &Entry, plan: &Plan) -> Result<(), EntryError>
     Ok(())
 }
 
+/// Remembers what the journal says was judged before a restart, by what its channel says now.
+fn follow(seen: &mut Seen, entry: &Entry, plan: &Plan) -> Result<(), EntryError> {
+    match entry.kind {
+        Kind::Accepted if !entry.carried => {
+            let (head, frame): (Accepted, _) = entry::decode(&entry.body)?;
+            let channel = plan.channels.get(&head.channel).filter(|_| head.edit.is_none());
+            if let Some(rules) = channel.map(|channel| &channel.duplicates) {
+                // Its bytes were compared when it came: to find them all again would take long.
+                remember(seen, rules, entry.id.0, &head, &frame, |_| true);
+            }
+        }
+        _ => fate(seen, entry)?,
+    }
+    Ok(())
+}
+
 fn sighting(id: u64, head: &Accepted, frame: &Bytes) -> Sighting {
     Sighting {
-        name: name_of(head.sender.as_bytes(), head.control_id.as_bytes()),
+        name: name_of(who(head).as_bytes(), head.control_id.as_bytes()),
         content: content_of(frame),
         id,
         received_ms: head.received,
     }
+}
+
+/// A sender as a channel knows it: what is sent to two channels is processed on both.
+fn who(head: &Accepted) -> String {
+    format!("{}\u{0}{}", head.channel, head.sender)
 }
 
 /// Whether the original has these very bytes. One that cannot be read any more is believed to.
@@ -182,6 +207,7 @@ fn without(frame: &Bytes, plan: &DuplicatesPlan) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use journal::disk::RealDisk;
     use journal::settings::Settings;

@@ -170,7 +170,11 @@ impl Engine {
             publisher.clone(),
             delivery_stop.clone(),
             delivering.clone(),
-            Beginning { paused: waiting, ..Beginning::new(&data, seen, judged) },
+            Beginning {
+                ended: ended.clone(),
+                paused: waiting,
+                ..Beginning::new(&data, seen, judged)
+            },
         )
         .map_err(StartError::Thread)?;
         let chronicle = open_archive(&journal, &data)?;
