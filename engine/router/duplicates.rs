@@ -40,6 +40,18 @@ pub(crate) fn judge(
     head: &Accepted,
     frame: &Bytes,
 ) -> Verdict {
+    remember(seen, plan, id, head, frame, |of| same_bytes(journal, of, frame))
+}
+
+/// The same; `is_same` says whether a message of equal content has equal bytes too.
+fn remember(
+    seen: &mut Seen,
+    plan: &DuplicatesPlan,
+    id: u64,
+    head: &Accepted,
+    frame: &Bytes,
+    is_same: impl Fn(u64) -> bool,
+) -> Verdict {
     if head.control_id.is_empty() {
         return Verdict::First;
     }
@@ -50,7 +62,7 @@ pub(crate) fn judge(
     let sighting = sighting(id, head, frame);
     let window = i64::try_from(plan.window.as_millis()).unwrap_or(i64::MAX);
     let found = match seen.look(&sighting, window) {
-        Look::Copy { of } if same_bytes(journal, of, frame) => Verdict::Copy { of },
+        Look::Copy { of } if is_same(of) => Verdict::Copy { of },
         Look::Copy { .. } | Look::Differs { .. } => Verdict::Differs,
         Look::Again { .. } => Verdict::Anew,
         Look::New => Verdict::First,
@@ -134,29 +146,15 @@ pub(crate) fn fate(seen: &mut Seen, entry: &Entry) -> Result<(), EntryError> {
     Ok(())
 }
 
-/// Remembers what the journal says was judged before a restart.
+/// Remembers what the journal says was judged before a restart, by what its channel says now.
 fn follow(seen: &mut Seen, entry: &Entry, plan: &Plan) -> Result<(), EntryError> {
     match entry.kind {
         Kind::Accepted if !entry.carried => {
             let (head, frame): (Accepted, _) = entry::decode(&entry.body)?;
-            if head.control_id.is_empty() || head.edit.is_some() {
-                return Ok(());
-            }
-            let sighting = sighting(entry.id.0, &head, &frame);
-            seen.note(sighting);
-            let channel = plan.channels.get(&head.channel);
-            if let Some(plan) = channel.map(|channel| &channel.duplicates)
-                && !plan.ignore.is_empty()
-            {
-                let sender = sender_of(who(&head).as_bytes());
-                let content = content_of(&without(&frame, plan));
-                let same =
-                    |before: Preceding| before.name == sighting.name && before.content == content;
-                // A copy leaves its original in place.
-                if !seen.preceding(sender).is_some_and(same) {
-                    let (name, id) = (sighting.name, sighting.id);
-                    seen.set_preceding(sender, Preceding { name, content, id });
-                }
+            let channel = plan.channels.get(&head.channel).filter(|_| head.edit.is_none());
+            if let Some(rules) = channel.map(|channel| &channel.duplicates) {
+                // Its bytes were compared when it came: to find them all again would take long.
+                remember(seen, rules, entry.id.0, &head, &frame, |_| true);
             }
         }
         _ => fate(seen, entry)?,
