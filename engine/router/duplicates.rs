@@ -117,7 +117,7 @@ pub(crate) fn recover(
             // The next call tries the same place again: a window with a gap would deliver twice.
             Err(ReadError::Disk(error)) => {
                 Event::DiskUnreadable { error: &error }.emit();
-                std::thread::sleep(UNREADABLE);
+                std::thread::park_timeout(UNREADABLE);
             }
             Err(_) => {}
         }

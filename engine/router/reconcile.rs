@@ -109,12 +109,10 @@ impl Volumes {
             };
             self.entries += 1;
             let id = entry.id.0;
-            if entry.kind == Kind::Accepted && !entry.carried {
-                if id < self.first {
-                    self.first = id;
-                    let head = entry::decode::<Accepted>(&entry.body).ok();
-                    self.first_received = head.map(|(head, _)| head.received);
-                }
+            if entry.kind == Kind::Accepted && !entry.carried && id < self.first {
+                self.first = id;
+                let head = entry::decode::<Accepted>(&entry.body).ok();
+                self.first_received = head.map(|(head, _)| head.received);
             }
             let before = self.ledger.state(id);
             if self.ledger.apply(&entry).is_err() {

@@ -74,9 +74,9 @@ impl Report {
         }
         eprintln!("{table}violations: {}", self.violations.len());
         if let Ok(path) = std::env::var("TIELINE_CONSERVATION_REPORT") {
-            let numbers: String =
+            let numbers: Vec<String> =
                 self.lines.iter().map(|(words, number)| format!("{words}\t{number}\n")).collect();
-            fs::write(path, numbers).expect("the report can be written");
+            fs::write(path, numbers.concat()).expect("the report can be written");
         }
     }
 
