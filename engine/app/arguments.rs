@@ -207,6 +207,10 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) time: Duration,
 
+    /// Kill, stop and freeze the engine under load, then see whether every answer held
+    #[arg(long)]
+    pub(crate) faults: bool,
+
     /// Connections of the measurement with many senders
     #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one)]
     pub(crate) connections: usize,

@@ -17,10 +17,13 @@ use hl7::message::{Message, Reading};
 use router::config::load;
 use router::config::overrides::Overrides;
 use router::process::{self, Facts};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::arguments::{BenchArgs, Format};
+use crate::bench_faults;
+use crate::control_id::Template;
 use crate::exit::Exit;
 use crate::latency::Latencies;
 use crate::output::Output;
@@ -55,6 +58,10 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Exit> {
     .context("no folder for the measurement can be made")?;
     sample_world::unpack(folder.path())?;
     let messages = messages()?;
+    if args.faults {
+        let templates: Vec<_> = messages.into_iter().map(Template::new).collect();
+        return bench_faults::run(args, folder.path(), &templates);
+    }
     let mut figures = bare_disk(folder.path(), args.time)?;
     figures.push(processing(folder.path(), &messages, args.time / 4)?);
     let mut engine = Running::start(folder.path())?;
@@ -208,16 +215,16 @@ fn show(format: Format, figures: &[Figure]) -> Result<()> {
 }
 
 /// The engine under measurement.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    listener: String,
-    console: String,
+    pub(crate) listener: String,
+    pub(crate) console: String,
     data: PathBuf,
     took: Duration,
 }
 
 impl Running {
-    fn start(folder: &Path) -> Result<Self> {
+    pub(crate) fn start(folder: &Path) -> Result<Self> {
         let program = std::env::current_exe().context("this program cannot find itself")?;
         let data = folder.join("data");
         let mut command = Command::new(program);
@@ -259,7 +266,7 @@ impl Running {
     }
 
     /// Waits until nothing is pending; gives back how many messages were published in all.
-    async fn drain(&self) -> Result<u64> {
+    pub(crate) async fn drain(&self) -> Result<u64> {
         let token = std::fs::read_to_string(self.data.join(console::token::FILE))?;
         let deadline = Instant::now() + DRAINED_BY;
         loop {
@@ -283,7 +290,18 @@ impl Running {
         }
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), signal).context("the engine cannot be signalled")
+    }
+
+    /// Waits for its own end.
+    pub(crate) fn ended(&mut self) -> Result<()> {
+        self.child.wait().context("the engine cannot be awaited")?;
+        Ok(())
+    }
+
+    /// SIGKILL.
+    pub(crate) fn stop(&mut self) {
         // Nothing of this engine is needed any more.
         self.child.kill().ok();
         self.child.wait().ok();

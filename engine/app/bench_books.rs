@@ -28,6 +28,8 @@ impl Entry {
 pub(crate) struct Differences {
     /// Answered positively, and no event.
     pub(crate) lost: usize,
+    /// Good messages that were answered negatively.
+    pub(crate) refused: usize,
     /// Events of messages that were never sent.
     pub(crate) invented: usize,
     /// A later message of the patient was published first.

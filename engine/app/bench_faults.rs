@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use hl7::acknowledgement::{AckCode, ReadAck};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::api::Api;
 use crate::arguments::{Asking, BenchArgs, Configuration, Format};
-use crate::bench::{self, Running};
+use crate::bench::Running;
 use crate::bench_books::{Differences, Entry, compare};
 use crate::control_id::Template;
 use crate::exit::Exit;
@@ -29,6 +29,8 @@ const PATIENTS: u32 = 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The engine is away: how long until the next attempt to connect.
 const RETRY: Duration = Duration::from_millis(20);
+/// How long the last answers may take.
+const ANSWERED_BY: Duration = Duration::from_mins(1);
 /// The engine runs in peace for so long between two faults, in milliseconds.
 const PEACE: std::ops::Range<u64> = 300..1500;
 const FROZEN: std::ops::Range<u64> = 500..1500;
@@ -56,19 +58,20 @@ struct Line {
     sent: BTreeSet<Entry>,
     answered: BTreeSet<Entry>,
     resent: u64,
+    refused: usize,
 }
 
 pub(crate) fn run(args: &BenchArgs, folder: &Path, templates: &[Template]) -> Result<Exit> {
     let mut report = Report::default();
     let runtime = runtime()?;
-    let lines = runtime.block_on(under_fire(args, folder, templates, &mut report))?;
-    let engine = Running::start(folder)?;
+    let (engine, lines) = runtime.block_on(under_fire(args, folder, templates, &mut report))?;
     runtime.block_on(engine.drain())?;
     let api = Api::find(&asking(folder, &engine))?.context("the engine is not found")?;
     let published = published(&api)?;
     let all = |of: fn(&Line) -> &BTreeSet<Entry>| lines.iter().flat_map(of).copied().collect();
     let (sent, answered) = (all(|line| &line.sent), all(|line| &line.answered));
     report.differences = compare(&sent, &answered, &published);
+    report.differences.refused = lines.iter().map(|line| line.refused).sum();
     report.differences.unbalanced = unbalanced(&api.document("/api/v1/status", &[])?);
     report.sent = sent.len();
     report.acknowledged = answered.len();
@@ -84,9 +87,9 @@ async fn under_fire(
     folder: &Path,
     templates: &[Template],
     report: &mut Report,
-) -> Result<Vec<Line>> {
+) -> Result<(Running, Vec<Line>)> {
     let mut engine = Running::start(folder)?;
-    let (address, at) = watch::channel(Some(engine.listener.clone()));
+    let (address, at) = watch::channel(engine.listener.clone());
     let mut senders = JoinSet::new();
     for number in 0..u32::try_from(args.connections).unwrap_or(u32::MAX) {
         senders.spawn(send(number, templates.to_vec(), at.clone()));
@@ -106,26 +109,27 @@ async fn under_fire(
                 engine.signal(Signal::TERM)?;
                 engine.ended()?;
                 engine = Running::start(folder)?;
-                address.send_replace(Some(engine.listener.clone()));
+                address.send_replace(engine.listener.clone());
             }
             _ => {
                 report.killed += 1;
                 engine.stop();
                 engine = Running::start(folder)?;
-                address.send_replace(Some(engine.listener.clone()));
+                address.send_replace(engine.listener.clone());
             }
         }
     }
     // Nobody begins a new message; each waits for the answer to its last.
     drop(address);
-    let lines = senders.join_all().await;
+    let answered = tokio::time::timeout(ANSWERED_BY, senders.join_all()).await;
+    let lines = answered.with_context(|| format!("no answers within {ANSWERED_BY:?}"))?;
     report.seconds = began.elapsed().as_secs_f64();
-    Ok(lines)
+    Ok((engine, lines))
 }
 
 /// One connection: stop and wait, and the same bytes again until they are answered. Ends when the
 /// addresses do.
-async fn send(number: u32, templates: Vec<Template>, address: watch::Receiver<Option<String>>) -> Line {
+async fn send(number: u32, templates: Vec<Template>, address: watch::Receiver<String>) -> Line {
     let mut line = Line::default();
     let mut socket = None;
     for turn in 0.. {
@@ -149,13 +153,16 @@ async fn send(number: u32, templates: Vec<Template>, address: watch::Receiver<Op
                 },
             };
             match sender.send(&message).await {
-                Ok(ReadAck { code: AckCode::ApplicationAccept | AckCode::CommitAccept, .. }) => {
+                Ok(ReadAck { code: AckCode::AA | AckCode::CA, .. }) => {
                     line.answered.insert(entry);
                     socket = Some(sender);
                     break;
                 }
-                // A refusal of a good message shows as one that has no event and was sent.
-                Ok(_) => break,
+                Ok(_) => {
+                    line.refused += 1;
+                    socket = Some(sender);
+                    break;
+                }
                 Err(_) => line.resent += 1,
             }
         }
@@ -163,8 +170,8 @@ async fn send(number: u32, templates: Vec<Template>, address: watch::Receiver<Op
     line
 }
 
-async fn connect(address: &watch::Receiver<Option<String>>) -> Option<Sender> {
-    let to = address.borrow().clone()?;
+async fn connect(address: &watch::Receiver<String>) -> Option<Sender> {
+    let to = address.borrow().clone();
     Sender::connect(&to, PATIENCE).await.ok()
 }
 
@@ -213,7 +220,7 @@ fn show(format: Format, report: &Report) -> Result<()> {
         return Ok(());
     }
     let Report { differences, .. } = report;
-    let Differences { lost, invented, out_of_order, repeated, unbalanced } = differences;
+    let Differences { lost, refused, invented, out_of_order, repeated, unbalanced } = differences;
     output.line(format!(
         "{} messages sent, {} acknowledged, {} sent again, {} events, in {:.0} s",
         report.sent, report.acknowledged, report.resent, report.events, report.seconds
@@ -226,8 +233,8 @@ fn show(format: Format, report: &Report) -> Result<()> {
         "every acknowledged message was published, once and in order; the ledger balances".into()
     } else {
         format!(
-            "BROKEN: {lost} lost, {invented} invented, {out_of_order} out of order, \
-             {repeated} repeated, {unbalanced} not in the ledger"
+            "BROKEN: {lost} lost, {refused} refused, {invented} invented, {out_of_order} out of \
+             order, {repeated} repeated, {unbalanced} not in the ledger"
         )
     })?;
     Ok(())

@@ -61,6 +61,8 @@ mod sample_world;
 mod demo;
 mod demo_view;
 mod bench;
+mod bench_books;
+mod bench_faults;
 
 use std::env;
 use std::process::ExitCode;
