@@ -144,13 +144,13 @@ async fn send(number: u32, templates: Vec<Template>, address: watch::Receiver<St
         loop {
             let mut sender = match socket.take() {
                 Some(sender) => sender,
-                None => match connect(&address).await {
-                    Some(sender) => sender,
-                    None => {
+                None => {
+                    let Some(sender) = connect(&address).await else {
                         tokio::time::sleep(RETRY).await;
                         continue;
-                    }
-                },
+                    };
+                    sender
+                }
             };
             match sender.send(&message).await {
                 Ok(ReadAck { code: AckCode::AA | AckCode::CA, .. }) => {
