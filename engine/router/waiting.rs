@@ -32,20 +32,22 @@ impl<P: Publisher> Delivery<P> {
         let Some(channel) = work.channel.as_ref() else { return Some(work) };
         let waits = {
             let mut held = self.held();
-            if held.keys() == 0 {
+            let waits = if held.keys() == 0 {
                 Ok(false)
             } else {
                 let waits = scope::waits(channel, &work.patients);
                 held.wait(work.id.0, work.place.to_bytes(), &waits.own, &waits.others)
+            };
+            if matches!(waits, Ok(true)) {
+                // Before anybody can give it back: it must not come back while it is still here.
+                self.flight().hold(&work.head.channel, entry::is_result(&work.head.message_type));
+                self.leave(work.id);
             }
+            waits
         };
         match waits {
             Ok(false) => Some(work),
-            Ok(true) => {
-                self.flight().hold(&work.head.channel, entry::is_result(&work.head.message_type));
-                self.leave(work.id);
-                None
-            }
+            Ok(true) => None,
             Err(error) => {
                 // On a full disk, say: it keeps its place and asks again.
                 Event::HeldUnwritable { error: &error }.emit();
