@@ -308,6 +308,12 @@ impl Held {
         self.chains.contains_key(key)
     }
 
+    /// Whether a message that is blocked stands in the chain of `key`.
+    pub fn is_stopped(&self, key: &HoldKey) -> bool {
+        let blocked = |seat| self.members.get(seat).is_some_and(|member| member.blocked);
+        self.chains.get(key).is_some_and(|chain| chain.near.iter().any(blocked))
+    }
+
     /// Whether a message other than the one at `seat` is the first there.
     fn led_by_another(&self, key: &HoldKey, seat: u64) -> bool {
         self.chains.get(key).is_some_and(|chain| chain.near.first() != Some(&seat))

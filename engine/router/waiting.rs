@@ -35,7 +35,12 @@ impl<P: Publisher> Delivery<P> {
             let waits = if held.keys() == 0 {
                 Ok(false)
             } else {
-                let waits = scope::waits(channel, &work.patients);
+                let mut waits = scope::waits(channel, &work.patients);
+                // A channel as a whole is waited for only while somebody stops it: what left its
+                // chain must not join it again.
+                waits
+                    .others
+                    .retain(|key| !matches!(key, HoldKey::Channel(_)) || held.is_stopped(key));
                 held.wait(work.id.0, work.place.to_bytes(), &waits.own, &waits.others)
             };
             if matches!(waits, Ok(true)) {
