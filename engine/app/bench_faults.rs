@@ -142,15 +142,14 @@ async fn send(number: u32, templates: Vec<Template>, address: watch::Receiver<St
         let message = template.with_control_id(&entry.control_id());
         line.sent.insert(entry);
         loop {
-            let mut sender = match socket.take() {
-                Some(sender) => sender,
-                None => {
-                    let Some(sender) = connect(&address).await else {
-                        tokio::time::sleep(RETRY).await;
-                        continue;
-                    };
-                    sender
-                }
+            let mut sender = if let Some(sender) = socket.take() {
+                sender
+            } else {
+                let Some(sender) = connect(&address).await else {
+                    tokio::time::sleep(RETRY).await;
+                    continue;
+                };
+                sender
             };
             match sender.send(&message).await {
                 Ok(ReadAck { code: AckCode::AA | AckCode::CA, .. }) => {
