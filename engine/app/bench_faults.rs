@@ -142,15 +142,12 @@ async fn send(number: u32, templates: Vec<Template>, address: watch::Receiver<St
         let message = template.with_control_id(&entry.control_id());
         line.sent.insert(entry);
         loop {
-            let mut sender = match socket.take() {
-                Some(sender) => sender,
-                None => match connect(&address).await {
-                    Some(sender) => sender,
-                    None => {
-                        tokio::time::sleep(RETRY).await;
-                        continue;
-                    }
-                },
+            if socket.is_none() {
+                socket = connect(&address).await;
+            }
+            let Some(mut sender) = socket.take() else {
+                tokio::time::sleep(RETRY).await;
+                continue;
             };
             match sender.send(&message).await {
                 Ok(ReadAck { code: AckCode::AA | AckCode::CA, .. }) => {

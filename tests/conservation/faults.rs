@@ -80,7 +80,7 @@ pub(crate) struct Allowed {
 }
 
 /// How old quorum queues must be before their node is killed.
-const WARM: Duration = Duration::from_secs(300);
+const WARM: Duration = Duration::from_mins(5);
 /// How long a subscriber may take to have what the other one has.
 const CATCH_UP: Duration = Duration::from_secs(5);
 

@@ -74,8 +74,10 @@ impl Report {
         }
         eprintln!("{table}violations: {}", self.violations.len());
         if let Ok(path) = std::env::var("TIELINE_CONSERVATION_REPORT") {
-            let numbers: String =
-                self.lines.iter().map(|(words, number)| format!("{words}\t{number}\n")).collect();
+            let mut numbers = String::new();
+            for (words, number) in &self.lines {
+                writeln!(numbers, "{words}\t{number}").expect("a string takes everything");
+            }
             fs::write(path, numbers).expect("the report can be written");
         }
     }

@@ -173,7 +173,7 @@ fn what_was_lost_with_a_queue_may_come_late() {
 fn one_id_with_two_contents_is_seen_wherever_it_is() {
     let wanted = Violation::TwoContents { event: "V1S1E1".into(), label: "V1S1".into() };
     let between = broken(|history| history.arrivals[1][0].digest = 8);
-    assert_eq!(between, [wanted.clone()]);
+    assert_eq!(between, std::slice::from_ref(&wanted));
     let later = broken(|history| {
         let old = history.arrivals[0][0].clone();
         history.arrivals[0].push(Arrival { digest: 8, ..old });

@@ -23,7 +23,7 @@ pub(crate) fn setup(url: &str) -> Setup {
 /// Small volumes: the journal changes from one to the next every few seconds, and a full disk is
 /// soon felt.
 fn configuration() -> String {
-    let channels: String = CHANNELS
+    let channels: Vec<String> = CHANNELS
         .iter()
         .zip(SENDERS)
         .map(|(channel, sender)| {
@@ -41,7 +41,7 @@ fn configuration() -> String {
             )
         })
         .collect();
-    let subscribers: String = SUBSCRIBERS
+    let subscribers: Vec<String> = SUBSCRIBERS
         .iter()
         .map(|name| format!("  {name}: {{ receives: [\"*\"], queue: {name} }}\n"))
         .collect();
@@ -49,8 +49,10 @@ fn configuration() -> String {
         "engine: {{ environment: test, journal: {{ volume: 1MiB }} }}
 broker: {{ amqp: {{ url: {{ env: TEST_BROKER_URL }}, exchange: {EXCHANGE} }} }}
 channels:
-{channels}subscribers:
-{subscribers}"
+{}subscribers:
+{}",
+        channels.concat(),
+        subscribers.concat()
     )
 }
 
