@@ -20,7 +20,7 @@ const PENDING: usize = 10_000;
 /// Frames on their way before their answers are read.
 const WINDOW: usize = 500;
 /// Ten thousand messages through a script, on a busy machine.
-const DRAINED: Duration = Duration::from_secs(180);
+const DRAINED: Duration = Duration::from_mins(3);
 /// Nothing is answered in this time. An answer of an open engine takes a hundredth of it.
 const NO_ANSWER: Duration = Duration::from_millis(500);
 

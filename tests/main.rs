@@ -44,6 +44,8 @@ mod duplicates;
 mod alarms;
 #[cfg(all(test, feature = "faults"))]
 mod full_disk;
+#[cfg(test)]
+mod recovery;
 
 #[cfg(test)]
 mod floors;

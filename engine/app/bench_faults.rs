@@ -142,12 +142,15 @@ async fn send(number: u32, templates: Vec<Template>, address: watch::Receiver<St
         let message = template.with_control_id(&entry.control_id());
         line.sent.insert(entry);
         loop {
-            if socket.is_none() {
-                socket = connect(&address).await;
-            }
-            let Some(mut sender) = socket.take() else {
-                tokio::time::sleep(RETRY).await;
-                continue;
+            let mut sender = match socket.take() {
+                Some(sender) => sender,
+                None => {
+                    let Some(sender) = connect(&address).await else {
+                        tokio::time::sleep(RETRY).await;
+                        continue;
+                    };
+                    sender
+                }
             };
             match sender.send(&message).await {
                 Ok(ReadAck { code: AckCode::AA | AckCode::CA, .. }) => {

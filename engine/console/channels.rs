@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::actor::Person;
+use crate::deciding::to_the_end;
 use crate::refusal::Refusal;
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -68,7 +69,8 @@ async fn turn(
     let (Path(name), Json(wanted)) = (name?, wanted?);
     let actor = person.because(wanted.reason);
     for side in wanted.side.each() {
-        engine.pause(&name, *side, stop, &actor).await?;
+        let (engine, name, actor, side) = (engine.clone(), name.clone(), actor.clone(), *side);
+        to_the_end(async move { engine.pause(&name, side, stop, &actor).await }).await?;
     }
     let paused = engine.ask(|ledger| ledger.paused.get(&name).cloned()).unwrap_or_default();
     let (intake, delivery) = (paused.intake, paused.delivery);

@@ -9,6 +9,7 @@
 pub mod metrics;
 pub mod token;
 mod refusal;
+mod deciding;
 mod actor;
 mod times;
 mod lines;

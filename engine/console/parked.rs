@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::actor::{Person, PersonAndReason};
+use crate::deciding::to_the_end;
 use crate::refusal::{Refusal, blocking};
 
 /// Rows of one answer unless `limit` says otherwise.
@@ -87,7 +88,7 @@ pub(crate) async fn release(
 ) -> Result<Json<Value>, Refusal> {
     let (id, actor) = decision(id, person, because)?;
     let held = engine.behind(id);
-    engine.operators().release(id, &actor).await?;
+    to_the_end(async move { engine.operators().release(id, &actor).await }).await?;
     Ok(Json(json!({ "id": id, "decision": "release", "held": held })))
 }
 
@@ -99,7 +100,7 @@ pub(crate) async fn discard(
 ) -> Result<Json<Value>, Refusal> {
     let (id, actor) = decision(id, person, because)?;
     let held = engine.behind(id);
-    engine.operators().discard(id, &actor).await?;
+    to_the_end(async move { engine.operators().discard(id, &actor).await }).await?;
     Ok(Json(json!({ "id": id, "decision": "discard", "held": held })))
 }
 
@@ -111,7 +112,7 @@ pub(crate) async fn approve(
 ) -> Result<Json<Value>, Refusal> {
     let (of, actor) = decision(id, person, because)?;
     let held = engine.behind(of);
-    let id = engine.operators().approve(of, &actor).await?;
+    let id = to_the_end(async move { engine.operators().approve(of, &actor).await }).await?;
     Ok(Json(json!({ "id": id, "decision": "approve", "of": of, "held": held })))
 }
 
@@ -122,7 +123,7 @@ pub(crate) async fn withdraw(
     because: Result<Json<Because>, JsonRejection>,
 ) -> Result<Json<Value>, Refusal> {
     let (id, actor) = decision(id, person, because)?;
-    engine.operators().withdraw(id, &actor).await?;
+    to_the_end(async move { engine.operators().withdraw(id, &actor).await }).await?;
     Ok(Json(json!({ "id": id, "decision": "withdraw" })))
 }
 
@@ -135,7 +136,8 @@ pub(crate) async fn edit(
 ) -> Result<Json<Value>, Refusal> {
     let (Path(of), edited) = (id?, edited?);
     let held = engine.behind(of);
-    Ok(Json(match engine.operators().edit(of, edited, &actor).await? {
+    let decide = async move { engine.operators().edit(of, edited, &actor).await };
+    Ok(Json(match to_the_end(decide).await? {
         Edited::Accepted(id) => json!({ "id": id, "decision": "edit", "of": of, "held": held }),
         Edited::NeedsApproval => json!({ "approval": true, "decision": "edit", "of": of }),
     }))

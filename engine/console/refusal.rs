@@ -23,6 +23,11 @@ impl Refusal {
         Self { status: StatusCode::BAD_REQUEST, words: words.into() }
     }
 
+    /// It cannot be answered now: 503.
+    pub(crate) fn unavailable(words: impl Into<String>) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, words: words.into() }
+    }
+
     /// What is asked about is not there: 404.
     pub(crate) fn absent(words: impl Into<String>) -> Self {
         Self { status: StatusCode::NOT_FOUND, words: words.into() }

@@ -82,7 +82,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("bindings.json");
         let (wide, narrow) = (binding("*.*.*.*"), binding("*.encounter.*.*"));
-        Remembered::read(&path).add("amqp://a/", &BTreeSet::from(std::slice::from_ref(&wide))).expect("write");
+        Remembered::read(&path).add("amqp://a/", &BTreeSet::from([wide.clone()])).expect("write");
         let mut remembered = Remembered::read(&path);
         let wanted = BTreeSet::from([narrow.clone()]);
         assert_eq!(remembered.unwanted("amqp://a/", &wanted), std::slice::from_ref(&wide));

@@ -247,6 +247,8 @@ impl Books {
     }
 
     fn checkpoint(&self, seen: &dyn Fn() -> std::io::Result<Option<(Position, Mark)>>) {
+        // Tried again when as much has come once more, not at once.
+        self.kept().fresh = 0;
         let (delivery, mark) = match seen() {
             Ok(Some(seen)) => seen,
             // Delivery has not begun.
@@ -258,7 +260,6 @@ impl Books {
         };
         let (as_of, body) = {
             let mut kept = self.kept();
-            kept.fresh = 0;
             kept.ledger.forget_hours();
             let as_of = kept.reader.position();
             let snapshot = SnapshotOf {

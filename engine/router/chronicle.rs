@@ -158,6 +158,7 @@ impl Chronicle {
             let more = further == Further::More;
             let at = reader.position().to_string();
             if !batch.is_empty() {
+                self.caught_up.store(false, Ordering::Relaxed);
                 // Whatever is wrong with the archive, the journal has it all.
                 while let Err(error) = self.ask(|archive| archive.take(&batch, &at)) {
                     Event::ArchiveUnwritable { error: &error }.emit();

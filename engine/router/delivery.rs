@@ -29,6 +29,7 @@ use crate::entry::{self, StateChange};
 use crate::event::Event;
 use crate::flight::Flight;
 use crate::held::Held;
+use crate::lifeline::{Ended, Lifeline};
 use crate::order::Order;
 use crate::plan::Current;
 use crate::priority;
@@ -59,6 +60,8 @@ pub struct Beginning {
     pub seen: Option<Mark>,
     /// Everything accepted before is in it.
     pub judged: Position,
+    /// Hears of a thread that ends before its time.
+    pub(crate) ended: Ended,
     /// Channels whose messages wait from the first one on.
     pub paused: BTreeSet<String>,
 }
@@ -67,7 +70,8 @@ impl Beginning {
     /// With the usual window.
     pub fn new(folder: &Path, seen: Option<Mark>, judged: Position) -> Self {
         let (folder, paused) = (folder.to_owned(), BTreeSet::new());
-        Self { window: WINDOW, folder, seen, judged, paused }
+        let ended = Ended::new(None);
+        Self { window: WINDOW, folder, seen, judged, ended, paused }
     }
 }
 
@@ -189,9 +193,12 @@ impl<P: Publisher> Delivery<P> {
             beginning,
             taken_up: OnceLock::new(),
         });
+        let ended = delivery.beginning.ended.clone();
         for number in 1..=workers {
             let delivery = delivery.clone();
+            let lifeline = Lifeline::new("transform", &delivery.stop, &ended);
             std::thread::Builder::new().name(format!("transform-{number}")).spawn(move || {
+                let _lifeline = lifeline;
                 priority::give_way();
                 while let Some(work) = delivery.runnable.take() {
                     delivery.run(work);
@@ -199,9 +206,11 @@ impl<P: Publisher> Delivery<P> {
             })?;
         }
         let reader = delivery.clone();
-        std::thread::Builder::new()
-            .name("held".to_owned())
-            .spawn(move || reader.obey(obeyed, paused))?;
+        let lifeline = Lifeline::new("held", &delivery.stop, &ended);
+        std::thread::Builder::new().name("held".to_owned()).spawn(move || {
+            let _lifeline = lifeline;
+            reader.obey(obeyed, paused);
+        })?;
         delivery.tasks.spawn(delivery.clone().retry());
         let (closing, stop) = (delivery.clone(), delivery.stop.clone());
         delivery.runtime.spawn(async move {
@@ -279,7 +288,7 @@ impl<P: Publisher> Delivery<P> {
         let Beginning { folder, seen, judged, .. } = &self.beginning;
         let folder = folder.join("seen");
         let plan = self.plan.get();
-        match duplicates::recover(&self.journal, &folder, seen.as_ref(), *judged, &plan) {
+        match duplicates::recover(&self.journal, &folder, seen.as_ref(), *judged, position, &plan) {
             Ok(seen) => {
                 let reading = Reading { seen, position, forgotten: Instant::now() };
                 self.reading.set(Mutex::new(reading)).is_ok()
@@ -360,9 +369,6 @@ impl<P: Publisher> Delivery<P> {
     ) -> Result<(), AppendError> {
         let body = entry::encode(change, &[]);
         self.store(Kind::State, id, body, change.state.is_final()).await?;
-        if change.state.is_void() {
-            self.reading().seen.void(id.0);
-        }
         Ok(())
     }
 

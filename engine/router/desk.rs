@@ -12,6 +12,8 @@ pub(crate) enum Command {
     Freed { id: MessageId, place: Position },
     /// A parked message is processed again.
     Release { id: MessageId, released: Released },
+    /// A released message could not be read and is tried again.
+    Again { id: MessageId },
     /// A parked message was settled by a person.
     Gone { id: MessageId },
     /// The messages of a channel wait.
@@ -25,7 +27,9 @@ impl Command {
     pub(crate) fn message(&self) -> Option<MessageId> {
         match self {
             Self::Release { id, .. } | Self::Gone { id } => Some(*id),
-            Self::Freed { .. } | Self::Pause { .. } | Self::Resume { .. } => None,
+            Self::Freed { .. } | Self::Again { .. } | Self::Pause { .. } | Self::Resume { .. } => {
+                None
+            }
         }
     }
 }

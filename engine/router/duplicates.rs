@@ -1,6 +1,7 @@
 //! A message that was sent twice: same sender, same control id, same bytes.
 
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use journal::entry::{Entry, Kind, Position};
@@ -8,10 +9,14 @@ use journal::journal::Journal;
 use journal::reader::ReadError;
 
 use crate::entry::{self, Accepted, Action, Decision, EntryError, State, StateChange};
+use crate::event::Event;
 use crate::plan::{DuplicatesPlan, Plan};
 use crate::seen::{Look, Mark, Preceding, Seen};
 use crate::seen_log::SeenError;
 use crate::sightings::{Sighting, content_of, name_of, sender_of};
+
+/// How long a disk that cannot be read is left alone.
+const UNREADABLE: Duration = Duration::from_secs(1);
 
 /// What a message is to those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,18 +40,34 @@ pub(crate) fn judge(
     head: &Accepted,
     frame: &Bytes,
 ) -> Verdict {
-    if head.control_id.is_empty() || plan.window.is_zero() {
+    remember(seen, plan, id, head, frame, |of| same_bytes(journal, of, frame))
+}
+
+/// The same; `is_same` says whether a message of equal content has equal bytes too.
+fn remember(
+    seen: &mut Seen,
+    plan: &DuplicatesPlan,
+    id: u64,
+    head: &Accepted,
+    frame: &Bytes,
+    is_same: impl Fn(u64) -> bool,
+) -> Verdict {
+    if head.control_id.is_empty() {
         return Verdict::First;
+    }
+    if plan.window.is_zero() {
+        // Every copy is processed, each as a message of its own.
+        return Verdict::Anew;
     }
     let sighting = sighting(id, head, frame);
     let window = i64::try_from(plan.window.as_millis()).unwrap_or(i64::MAX);
     let found = match seen.look(&sighting, window) {
-        Look::Copy { of } if same_bytes(journal, of, frame) => Verdict::Copy { of },
+        Look::Copy { of } if is_same(of) => Verdict::Copy { of },
         Look::Copy { .. } | Look::Differs { .. } => Verdict::Differs,
         Look::Again { .. } => Verdict::Anew,
         Look::New => Verdict::First,
     };
-    let sender = sender_of(head.sender.as_bytes());
+    let sender = sender_of(who(head).as_bytes());
     let content = content_of(&without(frame, plan));
     let before = seen.preceding(sender).filter(|before| before.id < id);
     let follows = !plan.ignore.is_empty()
@@ -75,6 +96,7 @@ pub(crate) fn recover(
     folder: &Path,
     mark: Option<&Mark>,
     from: Position,
+    upto: Position,
     plan: &Plan,
 ) -> Result<Seen, SeenError> {
     let (mut seen, from) = match Seen::open(folder, mark) {
@@ -85,41 +107,27 @@ pub(crate) fn recover(
         }
     };
     let mut reader = journal.reader(from);
-    loop {
+    while reader.position() < upto {
         match reader.next() {
-            // What cannot be read is told by those who deliver it.
-            Ok(Some(entry)) => drop(follow(&mut seen, &entry, plan)),
-            Ok(None) | Err(ReadError::Disk(_)) => return Ok(seen),
+            // What cannot be understood is told by those who deliver it.
+            Ok(Some(entry)) if entry.position < upto => {
+                drop(follow(&mut seen, &entry, plan));
+            }
+            Ok(Some(_) | None) => break,
+            // The next call tries the same place again: a window with a gap would deliver twice.
+            Err(ReadError::Disk(error)) => {
+                Event::DiskUnreadable { error: &error }.emit();
+                std::thread::park_timeout(UNREADABLE);
+            }
             Err(_) => {}
         }
     }
+    Ok(seen)
 }
 
-/// Remembers what the journal says was judged before a restart.
-fn follow(seen: &mut Seen, entry: &Entry, plan: &Plan) -> Result<(), EntryError> {
+/// Remembers what an entry says of the fate of a message: whether copies of it are processed anew.
+pub(crate) fn fate(seen: &mut Seen, entry: &Entry) -> Result<(), EntryError> {
     match entry.kind {
-        Kind::Accepted if !entry.carried => {
-            let (head, frame): (Accepted, _) = entry::decode(&entry.body)?;
-            if head.control_id.is_empty() || head.edit.is_some() {
-                return Ok(());
-            }
-            let sighting = sighting(entry.id.0, &head, &frame);
-            seen.note(sighting);
-            let channel = plan.channels.get(&head.channel);
-            if let Some(plan) = channel.map(|channel| &channel.duplicates)
-                && !plan.ignore.is_empty()
-            {
-                let sender = sender_of(head.sender.as_bytes());
-                let content = content_of(&without(&frame, plan));
-                let same =
-                    |before: Preceding| before.name == sighting.name && before.content == content;
-                // A copy leaves its original in place.
-                if !seen.preceding(sender).is_some_and(same) {
-                    let (name, id) = (sighting.name, sighting.id);
-                    seen.set_preceding(sender, Preceding { name, content, id });
-                }
-            }
-        }
         Kind::State => {
             let (change, _): (StateChange, _) = entry::decode(&entry.body)?;
             // A copy is no original: what is like it is a copy of the same.
@@ -138,13 +146,34 @@ fn follow(seen: &mut Seen, entry: &Entry, plan: &Plan) -> Result<(), EntryError>
     Ok(())
 }
 
+/// Remembers what the journal says was judged before a restart, by what its channel says now.
+fn follow(seen: &mut Seen, entry: &Entry, plan: &Plan) -> Result<(), EntryError> {
+    match entry.kind {
+        Kind::Accepted if !entry.carried => {
+            let (head, frame): (Accepted, _) = entry::decode(&entry.body)?;
+            let channel = plan.channels.get(&head.channel).filter(|_| head.edit.is_none());
+            if let Some(rules) = channel.map(|channel| &channel.duplicates) {
+                // Its bytes were compared when it came: to find them all again would take long.
+                remember(seen, rules, entry.id.0, &head, &frame, |_| true);
+            }
+        }
+        _ => fate(seen, entry)?,
+    }
+    Ok(())
+}
+
 fn sighting(id: u64, head: &Accepted, frame: &Bytes) -> Sighting {
     Sighting {
-        name: name_of(head.sender.as_bytes(), head.control_id.as_bytes()),
+        name: name_of(who(head).as_bytes(), head.control_id.as_bytes()),
         content: content_of(frame),
         id,
         received_ms: head.received,
     }
+}
+
+/// A sender as a channel knows it: what is sent to two channels is processed on both.
+fn who(head: &Accepted) -> String {
+    format!("{}\u{0}{}", head.channel, head.sender)
 }
 
 /// Whether the original has these very bytes. One that cannot be read any more is believed to.

@@ -170,7 +170,11 @@ impl Engine {
             publisher.clone(),
             delivery_stop.clone(),
             delivering.clone(),
-            Beginning { paused: waiting, ..Beginning::new(&data, seen, judged) },
+            Beginning {
+                ended: ended.clone(),
+                paused: waiting,
+                ..Beginning::new(&data, seen, judged)
+            },
         )
         .map_err(StartError::Thread)?;
         let chronicle = open_archive(&journal, &data)?;
@@ -208,36 +212,9 @@ impl Engine {
             }
         }
         listeners.commit(sockets);
-        let health = {
-            let delivery = delivery.clone();
-            let unroutable = move || delivery.unroutable.count();
-            Box::new(move || BrokerHealth { unroutable: unroutable(), ..publisher.health() })
-        };
-        let handle = Handle::new(Inner {
-            plan: plan.clone(),
-            journal: journal.clone(),
-            books,
-            chronicle,
-            operators,
-            listeners,
-            moving: {
-                let delivery = delivery.clone();
-                Box::new(move || delivery.moving())
-            },
-            behind: {
-                let delivery = delivery.clone();
-                Box::new(move |id| delivery.behind(id))
-            },
-            waits_for: Box::new(move |id| delivery.waits_for(id)),
-            health,
-            started: Timestamp::now(),
-            damage,
-        });
-        tokio::spawn(sampler::sample(handle.clone(), books_stop.clone()));
-        let (alerts, telling) = Alerts::new(plan.get().alerts.on_alert.clone());
-        tokio::spawn(telling);
-        tokio::spawn(watch::watch(handle.clone(), alerts, books_stop.clone()));
-        tokio::spawn(sampler::tell_intake(handle.clone(), books_stop.clone()));
+        let parts = Parts { journal: journal.clone(), books, chronicle, operators, damage };
+        let handle = handle_of(parts, &plan, listeners, delivery, publisher);
+        look_after(&handle, &plan, &books_stop);
         Ok(Self {
             handle,
             journal,
@@ -327,6 +304,59 @@ fn thread(
         run();
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
+}
+
+/// What an engine is made of besides its line.
+struct Parts {
+    journal: Journal,
+    books: Arc<Books>,
+    chronicle: Arc<Chronicle>,
+    operators: Operators,
+    damage: usize,
+}
+
+fn handle_of<P: Publisher>(
+    parts: Parts,
+    plan: &Arc<Current>,
+    listeners: Arc<Listeners>,
+    delivery: Arc<Delivery<P>>,
+    publisher: Arc<P>,
+) -> Handle {
+    let Parts { journal, books, chronicle, operators, damage } = parts;
+    let health = {
+        let delivery = delivery.clone();
+        let unroutable = move || delivery.unroutable.count();
+        Box::new(move || BrokerHealth { unroutable: unroutable(), ..publisher.health() })
+    };
+    Handle::new(Inner {
+        plan: plan.clone(),
+        journal,
+        books,
+        chronicle,
+        operators,
+        listeners,
+        moving: {
+            let delivery = delivery.clone();
+            Box::new(move || delivery.moving())
+        },
+        behind: {
+            let delivery = delivery.clone();
+            Box::new(move |id| delivery.behind(id))
+        },
+        waits_for: Box::new(move |id| delivery.waits_for(id)),
+        health,
+        started: Timestamp::now(),
+        damage,
+    })
+}
+
+/// Gauges, alarms, and one line when intake closes.
+fn look_after(handle: &Handle, plan: &Current, stop: &CancellationToken) {
+    tokio::spawn(sampler::sample(handle.clone(), stop.clone()));
+    let (alerts, telling) = Alerts::new(plan.get().alerts.on_alert.clone());
+    tokio::spawn(telling);
+    tokio::spawn(watch::watch(handle.clone(), alerts, stop.clone()));
+    tokio::spawn(sampler::tell_intake(handle.clone(), stop.clone()));
 }
 
 fn open_archive(journal: &Journal, data: &Path) -> Result<Arc<Chronicle>, StartError> {

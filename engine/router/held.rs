@@ -176,9 +176,10 @@ impl Held {
         let first = self.is_first(seat);
         let Some(member) = self.members.get_mut(&seat) else { return first };
         if std::mem::take(&mut member.blocked) {
+            // An edit that stands nowhere stays a member, so that it keeps its original's place.
             if !first {
                 self.waiting.insert(seat);
-            } else if member.near.is_empty() {
+            } else if member.near.is_empty() && seat == id {
                 self.members.remove(&seat);
                 self.seats.leave(id);
             }
@@ -218,6 +219,33 @@ impl Held {
             self.gone.clear();
         }
         next.retain(|seat| self.waiting.contains(*seat) && self.is_first(*seat));
+        let given = next.into_iter().map(|seat| {
+            self.waiting.remove(seat);
+            (self.seats.who(seat), self.members[&seat].place)
+        });
+        Ok(given.collect())
+    }
+
+    /// A message that was given back leaves the chain of `key` alone, of which it is the first, and
+    /// stays in its others: nobody waits there for it to be done. Gives back what may run now. On an
+    /// error nothing has changed.
+    pub fn pass(&mut self, id: u64, key: &HoldKey) -> io::Result<Vec<(u64, Place)>> {
+        let Some(seat) = self.seats.of(id) else { return Ok(Vec::new()) };
+        let runs = self.members.get(&seat).is_some_and(|member| !member.blocked);
+        if !runs || self.waiting.contains(seat) || !self.is_near(seat, key) {
+            return Ok(Vec::new());
+        }
+        self.fetch_next(key, seat)?;
+        if let Some(member) = self.members.get_mut(&seat) {
+            member.near.retain(|near| near != key);
+        }
+        let Some(chain) = self.chains.get_mut(key) else { return Ok(Vec::new()) };
+        chain.near.remove(&seat);
+        let next = chain.near.first().copied();
+        if next.is_none() {
+            self.chains.remove(key);
+        }
+        let next = next.filter(|next| self.waiting.contains(*next) && self.is_first(*next));
         let given = next.into_iter().map(|seat| {
             self.waiting.remove(seat);
             (self.seats.who(seat), self.members[&seat].place)
@@ -278,6 +306,12 @@ impl Held {
     /// Whether anything stands in the chain of `key`.
     pub fn occupied(&self, key: &HoldKey) -> bool {
         self.chains.contains_key(key)
+    }
+
+    /// Whether a message that is blocked stands in the chain of `key`.
+    pub fn is_stopped(&self, key: &HoldKey) -> bool {
+        let blocked = |seat| self.members.get(seat).is_some_and(|member| member.blocked);
+        self.chains.get(key).is_some_and(|chain| chain.near.iter().any(blocked))
     }
 
     /// Whether a message other than the one at `seat` is the first there.

@@ -128,6 +128,9 @@ impl Ledger {
         if entry.id.0 <= self.newest && !entry.carried {
             return Ok(None);
         }
+        if entry.carried && self.state(entry.id.0).is_some() {
+            return Ok(None);
+        }
         let (head, _): (Accepted, _) = entry::decode(&entry.body)?;
         self.newest = self.newest.max(entry.id.0);
         self.waiting.insert(entry.id.0);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use hl7::header::Header;
 use hl7::message::{Message, Reading};
 use jiff::Timestamp;
 use journal::entry::{Kind, MessageId};
@@ -15,10 +16,10 @@ use uuid::Uuid;
 
 use crate::books::Books;
 use crate::desk::{Command, Desk};
-use crate::entry::{self, Accepted, Action, Decision, EditOf, Outcome, State};
+use crate::entry::{self, Accepted, Action, Decision, EditOf, State};
 use crate::event::Event;
+use crate::found;
 use crate::ledger::{Again, Open};
-use crate::scope::{self, Scope};
 use crate::work::Released;
 
 /// Longest reason that is kept, in bytes.
@@ -109,6 +110,7 @@ pub struct Operators {
     desk: Desk,
     /// Messages that somebody decides about now.
     deciding: Mutex<BTreeSet<u64>>,
+    pausing: tokio::sync::Mutex<()>,
 }
 
 /// One decision at a time about one message.
@@ -126,19 +128,24 @@ impl Drop for Deciding<'_> {
 impl Operators {
     /// Decides for the line that this desk belongs to.
     pub fn new(journal: Journal, books: Arc<Books>, desk: Desk) -> Self {
-        Self { journal, books, desk, deciding: Mutex::default() }
+        Self {
+            journal,
+            books,
+            desk,
+            deciding: Mutex::default(),
+            pausing: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Processes a parked message again. What waited behind it follows it, in order.
     pub async fn release(&self, id: u64, actor: &Actor) -> Result<(), OperatorError> {
         let _deciding = self.deciding(id)?;
         let open = self.parked(id)?;
-        let left = self.events_left(&open);
+        let left = self.events_left(id, &open);
         let again = Again {
-            revision: open.revision + u32::from(!left.is_empty()),
+            revision: open.revision + u32::from(open.events > 0),
             // What it did not hold back may have gone before it.
-            out_of_order: open.holds.is_empty()
-                && open.reason.as_deref().map(scope::scope) != Some(Scope::Nobody),
+            out_of_order: open.holds.is_empty(),
         };
         let action = Action::Release { revision: again.revision, out_of_order: again.out_of_order };
         self.decide(id, &open.channel, open.received, actor, action, &[]).await?;
@@ -222,6 +229,8 @@ impl Operators {
             (Side::Delivery, true) => Action::PauseDelivery,
             (Side::Delivery, false) => Action::ResumeDelivery,
         };
+        // In force in the order in which they are durable.
+        let _pausing = self.pausing.lock().await;
         self.decide(0, channel, 0, actor, action, &[]).await?;
         let channel = channel.to_owned();
         match action {
@@ -287,13 +296,12 @@ impl Operators {
     }
 
     /// The ids of the events of the parked outcome: they have left.
-    fn events_left(&self, open: &Open) -> Vec<Uuid> {
+    fn events_left(&self, id: u64, open: &Open) -> Vec<Uuid> {
         if open.events == 0 {
             return Vec::new();
         }
-        let read = open.outcome.parse().ok().and_then(|at| self.journal.read(at).ok());
-        let decoded = read.and_then(|entry| entry::decode::<Outcome>(&entry.body).ok());
-        let events = decoded.map(|(outcome, _)| outcome.events).unwrap_or_default();
+        let outcome = found::outcome(&self.journal, MessageId(id), &open.outcome);
+        let events = outcome.map(|(outcome, _)| outcome.events).unwrap_or_default();
         events.iter().filter_map(|event| event.id.parse().ok()).collect()
     }
 
@@ -318,7 +326,13 @@ impl Operators {
         }
         let (of, actor) = (edit.of, edit.actor.clone());
         let received = Timestamp::now().as_millisecond();
-        let head = Accepted { received, edit: Some(edit), ..head };
+        let mut head = Accepted { received, edit: Some(edit), ..head };
+        // MSH may have been edited too.
+        if let Ok(header) = Header::from_frame(edited) {
+            head.control_id = header.control_id_text();
+            head.message_type = header.message_type();
+            head.sender = header.sender();
+        }
         let (id, _) = self.journal.append(entry::encode(&head, &[edited])).await?;
         Event::Decided { action: "edit", message: of, channel: &head.channel, actor: &actor }
             .emit();

@@ -41,7 +41,11 @@ impl<P: Publisher> Delivery<P> {
                     if wanted && entry.id >= new && !self.admit(&entry) {
                         return;
                     }
-                    self.reading().position = reader.position();
+                    let mut reading = self.reading();
+                    if duplicates::fate(&mut reading.seen, &entry).is_err() {
+                        Event::OutcomeUnreadable { message: entry.id.0 }.emit();
+                    }
+                    reading.position = reader.position();
                 }
                 Ok(None) => {
                     let stopped = self.runtime.block_on(async {
@@ -85,6 +89,13 @@ impl<P: Publisher> Delivery<P> {
                 self.block_parked(*id, place, open);
             }
         }
+        for (id, edit) in &ledger.edits {
+            let parked = ledger.open.get(id).is_some_and(|open| open.state == State::Parked);
+            if !parked && self.journal.is_settled(MessageId(edit.of)) {
+                self.stand_in(edit.of, edit.place, MessageId(*id), Position::START);
+                self.held().unblock(*id);
+            }
+        }
         // A second call would be a second start.
         self.taken_up.get_or_init(|| ());
         {
@@ -97,19 +108,29 @@ impl<P: Publisher> Delivery<P> {
         let mut edits: BTreeSet<(u64, u64)> =
             ledger.edits.iter().map(|(id, edit)| (edit.place, *id)).collect();
         let parked = |id: u64| ledger.open.get(&id).is_some_and(|open| open.state == State::Parked);
-        for entry in self.journal.unsettled_entries(below) {
+        let (mut unsettled, mut last) = (self.journal.unsettled_entries(below), 0);
+        let mut backoff = Backoff::default();
+        while let Some(entry) = unsettled.next() {
             let entry = match entry {
+                Ok(entry) if entry.id.0 <= last => continue,
                 Ok(entry) => entry,
                 Err(ReadError::Corrupt(damage)) => {
                     Event::damage(&damage).emit();
                     continue;
                 }
+                // All of them or none: what came later must not go first.
                 Err(ReadError::Disk(error)) => {
                     Event::DiskUnreadable { error: &error }.emit();
+                    self.pause(backoff.wait());
+                    if self.stop.is_cancelled() {
+                        return false;
+                    }
+                    unsettled = self.journal.unsettled_entries(below);
                     continue;
                 }
                 Err(ReadError::Dropped { .. } | ReadError::NoEntry(_)) => continue,
             };
+            last = entry.id.0;
             while let Some(&(place, id)) = edits.first()
                 && place < entry.id.0
             {
@@ -176,8 +197,12 @@ impl<P: Publisher> Delivery<P> {
         }
         let Some((head, frame)) = accepted(entry) else { return true };
         if let Some(edit) = head.edit.clone() {
-            return self.supersede(entry, &head, &edit)
-                && self.begin(entry, head, frame, None, Verdict::First);
+            return match self.supersede(entry, &head, &edit) {
+                Some(true) => self.begin(entry, head, frame, None, Verdict::Anew),
+                // What stands before it gives it back.
+                Some(false) => true,
+                None => false,
+            };
         }
         let verdict = self.judge(entry.id, &head, &frame);
         if let Verdict::Copy { of } = verdict {
@@ -195,7 +220,9 @@ impl<P: Publisher> Delivery<P> {
                 let (journal, plan) = (&self.journal, &channel.duplicates);
                 duplicates::judge(&mut reading.seen, journal, plan, id.0, head, frame)
             }
-            _ => Verdict::First,
+            // An edit is a message of its own, whatever bytes came before.
+            Some(_) => Verdict::Anew,
+            None => Verdict::First,
         }
     }
 
@@ -213,8 +240,8 @@ impl<P: Publisher> Delivery<P> {
         });
     }
 
-    /// An edit takes the place of what it is of; false when that could not be recorded.
-    fn supersede(self: &Arc<Self>, entry: &Entry, head: &Accepted, edit: &EditOf) -> bool {
+    /// An edit takes the place of what it is of; whether it may run now, nothing when stopped.
+    fn supersede(self: &Arc<Self>, entry: &Entry, head: &Accepted, edit: &EditOf) -> Option<bool> {
         let of = MessageId(edit.of);
         if !self.journal.is_settled(of) {
             let received = match self.journal.find(of) {
@@ -226,15 +253,11 @@ impl<P: Publisher> Delivery<P> {
             let mut change = StateChange::new(head.channel.clone(), received, State::Superseded);
             change.superseded_by = Some(entry.id.0);
             // Durable first: otherwise a crash might leave both to be delivered.
-            if self.runtime.block_on(self.settle(of, &change)).is_err() {
-                return false;
-            }
+            self.runtime.block_on(self.settle(of, &change)).ok()?;
         }
         self.stand_in(edit.of, edit.place, entry.id, entry.position);
-        self.held().unblock(entry.id.0);
-        true
+        Some(self.held().unblock(entry.id.0))
     }
-
 
     /// Identifies a message and queues it behind what its patients have under way; false when
     /// stopped before there was room for it.

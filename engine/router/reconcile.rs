@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::books::Books;
 use crate::chronicle::{self, Chronicle};
-use crate::entry::State;
+use crate::entry::{self, Accepted, State};
 use crate::ledger::Ledger;
 use crate::sums::Counts;
 
@@ -73,6 +73,8 @@ struct Volumes {
     ledger: Ledger,
     by_state: BTreeMap<State, RoaringTreemap>,
     first: u64,
+    /// When that was received.
+    first_received: Option<i64>,
     entries: u64,
     /// Damaged places met on the way.
     damage: u64,
@@ -85,6 +87,7 @@ impl Volumes {
             ledger: Ledger::default(),
             by_state: BTreeMap::new(),
             first: u64::MAX,
+            first_received: None,
             entries: 0,
             damage: 0,
             reader: journal.reader(Position::START),
@@ -106,8 +109,10 @@ impl Volumes {
             };
             self.entries += 1;
             let id = entry.id.0;
-            if entry.kind == Kind::Accepted && !entry.carried {
-                self.first = self.first.min(id);
+            if entry.kind == Kind::Accepted && !entry.carried && id < self.first {
+                self.first = id;
+                let head = entry::decode::<Accepted>(&entry.body).ok();
+                self.first_received = head.map(|(head, _)| head.received);
             }
             let before = self.ledger.state(id);
             if self.ledger.apply(&entry).is_err() {
@@ -161,7 +166,11 @@ pub fn reconcile(
         // It may have taken in a little more meanwhile: the volumes catch up with it.
         let (from, to) = (at, position(chronicle)?);
         volumes.fold(from.max(as_of)).map_err(ReconcileError::Journal)?;
-        let settled = volumes.by_state.clone();
+        let mut settled = volumes.by_state.clone();
+        // The archive was asked from there on.
+        for ids in settled.values_mut() {
+            ids.remove_range(..volumes.first);
+        }
         let touched = touched(journal, volumes.reader.position(), to)?;
         compare_archive(&settled, &by_state, &touched, &mut found);
     } else {
@@ -236,7 +245,7 @@ fn compare_books(ledger: &Ledger, volumes: &Volumes, since: Option<i64>, found: 
             continue;
         }
         // The first hour that the volumes hold may have begun before them.
-        let first_whole = folded.and_then(|book| book.hours.keys().next()).map(|hour| hour + 1);
+        let first_whole = volumes.first_received.map(|first| first.div_euclid(3_600_000) + 1);
         for (hour, counts) in &book.hours {
             let counted = folded.and_then(|book| book.hours.get(hour)).copied().unwrap_or_default();
             let wanted = since.is_none_or(|since| *hour >= since.div_euclid(3_600_000));

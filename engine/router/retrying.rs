@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::config::channel::Order;
 use crate::delivery::Delivery;
-use crate::entry::{self, Outcome};
 use crate::event::Event;
+use crate::found;
+use crate::hold::HoldKey;
 use crate::publish::{PublishError, Publisher};
 use crate::retries::Retry;
 use crate::scope;
@@ -22,7 +24,12 @@ impl<P: Publisher> Delivery<P> {
             retry.slot = Some(slot);
             retry.leaving.room = None;
         }
-        let holds = scope::everywhere(&retry.leaving.patients);
+        let mut holds = scope::everywhere(&retry.leaving.patients);
+        if let Some(channel) = &retry.leaving.channel
+            && channel.order == Order::Channel
+        {
+            holds.push(HoldKey::Channel(channel.name.as_str().into()));
+        }
         self.block(id, retry.leaving.place, &holds).await;
         self.leave(id);
         self.retries().since.insert(id.0, retry.since);
@@ -60,12 +67,11 @@ impl<P: Publisher> Delivery<P> {
     }
 
     async fn attempt(self: Arc<Self>, mut retry: Retry) {
-        let (this, at) = (self.clone(), retry.at);
+        let (this, at, id) = (self.clone(), retry.at, retry.leaving.id);
         // The bytes were let go of meanwhile.
-        let read = tokio::task::spawn_blocking(move || this.journal.read(at).ok()).await;
-        let entry = read.ok().flatten();
-        let decoded = entry.as_ref().and_then(|e| entry::decode::<Outcome>(&e.body).ok());
-        let Some((outcome, payload)) = decoded else {
+        let read =
+            tokio::task::spawn_blocking(move || found::outcome(&this.journal, id, &at.to_string()));
+        let Ok(Some((outcome, payload))) = read.await else {
             Event::OutcomeUnreadable { message: retry.leaving.id.0 }.emit();
             self.schedule(retry);
             return;

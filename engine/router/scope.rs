@@ -77,13 +77,17 @@ pub(crate) struct Waits {
 /// What a message of `channel` about `patients` has to wait for.
 pub(crate) fn waits(channel: &ChannelPlan, patients: &[OrderKey]) -> Waits {
     let name: Arc<str> = channel.name.as_str().into();
-    let own = match channel.order {
+    let mut own: Vec<HoldKey> = match channel.order {
         Order::None => Vec::new(),
         Order::Patient | Order::Channel => patients
             .iter()
             .map(|patient| HoldKey::ChannelPatient(name.clone(), patient.clone()))
             .collect(),
     };
+    if patients.len() > 1 {
+        // What is about several patients is waited for by all of theirs, while it waits for one.
+        own.extend(everywhere(patients));
+    }
     let mut others = everywhere(patients);
     others.push(HoldKey::Channel(name));
     Waits { own, others }

@@ -170,7 +170,9 @@ impl<P: Publisher> Delivery<P> {
         change.holds.clone_from(&holds);
         if self.settle(leaving.id, &change).await.is_ok() {
             Event::Parked { channel: &change.channel, message: leaving.id.0, reason }.emit();
-            self.keep_parked(&leaving, &holds).await;
+            // While it was tried again it held back more.
+            self.block_only(leaving.id, leaving.place, &holds).await;
+            self.leave(leaving.id);
         }
     }
 

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use journal::entry::{MessageId, Position};
+use journal::entry::{Entry, MessageId, Position};
+use journal::reader::ReadError;
 use tokio::sync::mpsc;
 
 use crate::delivery::Delivery;
@@ -14,6 +15,7 @@ use crate::desk::Command;
 use crate::duplicates::Verdict;
 use crate::entry::{self, Accepted};
 use crate::event::Event;
+use crate::held::Place;
 use crate::hold::HoldKey;
 use crate::publish::Publisher;
 use crate::scope;
@@ -30,20 +32,27 @@ impl<P: Publisher> Delivery<P> {
         let Some(channel) = work.channel.as_ref() else { return Some(work) };
         let waits = {
             let mut held = self.held();
-            if held.keys() == 0 {
+            let waits = if held.keys() == 0 {
                 Ok(false)
             } else {
-                let waits = scope::waits(channel, &work.patients);
+                let mut waits = scope::waits(channel, &work.patients);
+                // A channel as a whole is waited for only while somebody stops it: what left its
+                // chain must not join it again.
+                waits
+                    .others
+                    .retain(|key| !matches!(key, HoldKey::Channel(_)) || held.is_stopped(key));
                 held.wait(work.id.0, work.place.to_bytes(), &waits.own, &waits.others)
+            };
+            if matches!(waits, Ok(true)) {
+                // Before anybody can give it back: it must not come back while it is still here.
+                self.flight().hold(&work.head.channel, entry::is_result(&work.head.message_type));
+                self.leave(work.id);
             }
+            waits
         };
         match waits {
             Ok(false) => Some(work),
-            Ok(true) => {
-                self.flight().hold(&work.head.channel, entry::is_result(&work.head.message_type));
-                self.leave(work.id);
-                None
-            }
+            Ok(true) => None,
             Err(error) => {
                 // On a full disk, say: it keeps its place and asks again.
                 Event::HeldUnwritable { error: &error }.emit();
@@ -90,8 +99,8 @@ impl<P: Publisher> Delivery<P> {
                     let now = self.held().unblock(id.0);
                     !now || self.come_back(id, None)
                 }
+                Some(Command::Again { id }) => self.come_back(id, None),
                 Some(Command::Gone { id }) => {
-                    self.reading().seen.void(id.0);
                     self.runtime.block_on(self.free(id));
                     true
                 }
@@ -135,26 +144,77 @@ impl<P: Publisher> Delivery<P> {
             self.runtime.block_on(self.free(id));
             return true;
         }
-        let found = place.and_then(|place| self.journal.read(place).ok());
-        let found = found.or_else(|| self.journal.find(id).ok().flatten());
-        let decoded = found
-            .as_ref()
-            .and_then(|entry| entry::decode::<Accepted>(&entry.body).ok().map(|d| (entry, d)));
-        let Some((entry, (head, frame))) = decoded else {
-            // It stays pending and holds its place; a restart tries again.
+        let entry = match self.entry(id, place) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => {
+                // It stays pending and holds its place: somebody has to mend the journal.
+                Event::OutcomeUnreadable { message: id.0 }.emit();
+                return true;
+            }
+            Err(error) => {
+                Event::DiskUnreadable { error: &error }.emit();
+                self.later(match place {
+                    Some(place) => {
+                        self.returning.fetch_add(1, Ordering::Relaxed);
+                        Command::Freed { id, place }
+                    }
+                    None => Command::Again { id },
+                });
+                return true;
+            }
+        };
+        let Ok((head, frame)) = entry::decode::<Accepted>(&entry.body) else {
             Event::OutcomeUnreadable { message: id.0 }.emit();
             return true;
         };
         if place.is_some() {
             self.flight().release(&head.channel, entry::is_result(&head.message_type));
         }
+        // A channel as a whole is waited for only while somebody stops it.
+        let channel = HoldKey::Channel(head.channel.as_str().into());
+        self.runtime.block_on(self.pass(id, &channel));
         let frame = Bytes::copy_from_slice(&frame);
         let verdict = match self.judge(id, &head, &frame) {
             // It was none when it was read first, and waited since.
             Verdict::Copy { .. } => Verdict::First,
             verdict => verdict,
         };
-        self.begin(entry, head, frame, None, verdict)
+        self.begin(&entry, head, frame, None, verdict)
+    }
+
+    /// The entry of an accepted message; nothing when damage swallowed it.
+    fn entry(&self, id: MessageId, place: Option<Position>) -> std::io::Result<Option<Entry>> {
+        if let Some(place) = place
+            && let Ok(entry) = self.journal.read(place)
+            && entry.id == id
+        {
+            return Ok(Some(entry));
+        }
+        match self.journal.find(id) {
+            Ok(found) => Ok(found),
+            Err(ReadError::Disk(error)) => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// It leaves one chain, and what waited there behind it alone may run.
+    async fn pass(&self, id: MessageId, key: &HoldKey) {
+        loop {
+            let passed = self.held().pass(id.0, key);
+            match passed {
+                Ok(passed) => return self.give_back(passed),
+                Err(error) if self.unwritable(&error).await => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn give_back(&self, freed: Vec<(u64, Place)>) {
+        for (id, place) in freed {
+            self.returning.fetch_add(1, Ordering::Relaxed);
+            let place = Position::from_bytes(place);
+            drop(self.commands.send(Command::Freed { id: MessageId(id), place }));
+        }
     }
 
     /// Holds back what must not pass this message. While the index cannot be written, on a full disk,
@@ -175,14 +235,25 @@ impl<P: Publisher> Delivery<P> {
         loop {
             let freed = self.held().free(id.0);
             match freed {
-                Ok(freed) => {
-                    for (id, place) in freed {
-                        self.returning.fetch_add(1, Ordering::Relaxed);
-                        let place = Position::from_bytes(place);
-                        drop(self.commands.send(Command::Freed { id: MessageId(id), place }));
-                    }
-                    return;
-                }
+                Ok(freed) => return self.give_back(freed),
+                Err(error) if self.unwritable(&error).await => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// What a parked message holds back from now on, and nothing else.
+    pub(crate) async fn block_only(&self, id: MessageId, place: Position, holds: &[HoldKey]) {
+        loop {
+            let changed = {
+                let mut held = self.held();
+                held.free(id.0).and_then(|freed| {
+                    held.block(id.0, place.to_bytes(), holds)?;
+                    Ok(freed)
+                })
+            };
+            match changed {
+                Ok(freed) => return self.give_back(freed),
                 Err(error) if self.unwritable(&error).await => {}
                 Err(_) => return,
             }

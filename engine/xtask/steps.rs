@@ -10,6 +10,9 @@ use anyhow::Context;
 use crate::broker::Node;
 use crate::walls;
 
+/// With the disk that fails on purpose, which only a test can name.
+const FAULTS: &str = "--features=tieline/faults";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Step {
     Format,
@@ -66,6 +69,7 @@ fn check(step: Step) -> anyhow::Result<bool> {
             "clippy",
             "--workspace",
             "--all-targets",
+            FAULTS,
             "--locked",
             "--",
             "-D",
@@ -108,11 +112,11 @@ fn tests(filters: &[String]) -> anyhow::Result<bool> {
     let mut command = cargo();
     if nextest_is_there() {
         eprintln!("==> tests: cargo nextest");
-        command.args(["nextest", "run", "--profile", "ci", "--workspace", "--locked"]);
+        command.args(["nextest", "run", "--profile", "ci", "--workspace", FAULTS, "--locked"]);
         command.args(filters);
     } else {
         eprintln!("==> tests: cargo test (cargo-nextest is not installed)");
-        command.args(["test", "--workspace", "--locked", "--no-fail-fast", "--"]);
+        command.args(["test", "--workspace", FAULTS, "--locked", "--no-fail-fast", "--"]);
         command.args(filters);
     }
     let well = ran(command.env("TIELINE_TEST_AMQP_URL", url))?;

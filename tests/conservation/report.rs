@@ -74,11 +74,9 @@ impl Report {
         }
         eprintln!("{table}violations: {}", self.violations.len());
         if let Ok(path) = std::env::var("TIELINE_CONSERVATION_REPORT") {
-            let mut numbers = String::new();
-            for (words, number) in &self.lines {
-                writeln!(numbers, "{words}\t{number}").expect("a string takes everything");
-            }
-            fs::write(path, numbers).expect("the report can be written");
+            let numbers: Vec<String> =
+                self.lines.iter().map(|(words, number)| format!("{words}\t{number}\n")).collect();
+            fs::write(path, numbers.concat()).expect("the report can be written");
         }
     }
 

@@ -45,6 +45,7 @@ fn configuration() -> String {
         .iter()
         .map(|name| format!("  {name}: {{ receives: [\"*\"], queue: {name} }}\n"))
         .collect();
+    let (channels, subscribers) = (channels.concat(), subscribers.concat());
     format!(
         "engine: {{ environment: test, journal: {{ volume: 1MiB }} }}
 broker: {{ amqp: {{ url: {{ env: TEST_BROKER_URL }}, exchange: {EXCHANGE} }} }}

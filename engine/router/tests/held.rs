@@ -42,6 +42,11 @@ enum Action {
         old: u64,
         new: u64,
     },
+    /// One that runs leaves one chain.
+    Pass {
+        choice: usize,
+        key: usize,
+    },
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -55,6 +60,7 @@ fn action() -> impl Strategy<Value = Action> {
         2 => (id(), any::<bool>()).prop_map(|(id, unreadable)| Action::Free { id, unreadable }),
         4 => any::<usize>().prop_map(|choice| Action::Finish { choice }),
         1 => (id(), id()).prop_map(|(old, new)| Action::Replace { old, new }),
+        2 => (any::<usize>(), 0_usize..6).prop_map(|(choice, key)| Action::Pass { choice, key }),
     ]
 }
 
@@ -149,10 +155,10 @@ impl Model {
         first
     }
 
-    /// A message that runs and occupies nothing is no longer known.
+    /// A message that runs and occupies nothing is no longer known; an edit keeps its place.
     fn drop_if_nowhere(&mut self, seat: u64) {
         let stands = self.chains.values().any(|chain| chain.contains(&seat));
-        if !stands && self.messages[&seat].0 == State::Running {
+        if !stands && self.messages[&seat] == (State::Running, seat) {
             self.messages.remove(&seat);
         }
     }
@@ -170,6 +176,19 @@ impl Model {
             *id
         };
         next.iter().map(start).collect()
+    }
+
+    fn pass(&mut self, id: u64, key: usize) -> Option<u64> {
+        let seat = self.seat(id)?;
+        let chain = self.chains.get_mut(&key).filter(|chain| chain.contains(&seat))?;
+        chain.remove(&seat);
+        let next = chain.first().copied();
+        self.chains.retain(|_, chain| !chain.is_empty());
+        let next =
+            next.filter(|next| self.messages[next].0 == State::Waiting && self.is_first(*next))?;
+        let (state, id) = self.messages.get_mut(&next).unwrap();
+        *state = State::Running;
+        Some(*id)
     }
 
     fn replace(&mut self, old: u64, new: u64) -> bool {
@@ -262,6 +281,14 @@ fn run(actions: Vec<Action>) {
                 let running = model.running();
                 if let Some(id) = running.get(choice % running.len().max(1)) {
                     free(&mut held, &mut model, *id);
+                }
+            }
+            Action::Pass { choice, key: number } => {
+                let running = model.running();
+                if let Some(id) = running.get(choice % running.len().max(1)) {
+                    let given = held.pass(*id, &key(number)).unwrap();
+                    let given: Vec<u64> = given.into_iter().map(|(id, _)| id).collect();
+                    assert_eq!(given, Vec::from_iter(model.pass(*id, number)));
                 }
             }
             Action::Replace { old, new } => {

@@ -39,13 +39,15 @@ impl Line {
             Books::recover(journal.clone(), &recovered).unwrap();
         let books = Arc::new(books);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let mut beginning = Beginning::new(folder, seen, judged);
+        beginning.window = window;
         let delivery = Delivery::start(
             journal.clone(),
             Arc::new(Current::new(plan())),
             broker.clone(),
             stop.clone(),
             tasks.clone(),
-            Beginning { window, ..Beginning::new(folder, seen, judged) },
+            beginning,
         )
         .unwrap();
         let operators = Operators::new(journal.clone(), books.clone(), delivery.desk());
