@@ -50,10 +50,8 @@ fn configuration() -> String {
         "engine: {{ environment: test, journal: {{ volume: 1MiB }} }}
 broker: {{ amqp: {{ url: {{ env: TEST_BROKER_URL }}, exchange: {EXCHANGE} }} }}
 channels:
-{}subscribers:
-{}",
-        channels.concat(),
-        subscribers.concat()
+{channels}subscribers:
+{subscribers}"
     )
 }
 
