@@ -16,8 +16,8 @@ use tokio::task::JoinSet;
 
 use crate::api::Api;
 use crate::arguments::{Asking, BenchArgs, Configuration, Format};
-use crate::bench::Running;
 use crate::bench_books::{Differences, Entry, compare};
+use crate::bench_engine::Running;
 use crate::control_id::Template;
 use crate::exit::Exit;
 use crate::mllp_client::Sender;

@@ -62,6 +62,7 @@ mod demo;
 mod demo_view;
 mod bench;
 mod bench_books;
+mod bench_engine;
 mod bench_faults;
 
 use std::env;
