@@ -83,6 +83,8 @@ pub(crate) struct Allowed {
 const WARM: Duration = Duration::from_secs(300);
 /// How long a broker may take to route what a frozen engine had sent.
 const DRAIN: Duration = Duration::from_millis(200);
+/// How long an engine may take to notice that an exchange has nothing bound, and to bind it.
+const DECLARED: Duration = Duration::from_secs(1);
 /// How often a harm is tried that must be done.
 const ATTEMPTS: u32 = 20;
 /// How long a subscriber may take to have what the other one has.
@@ -159,10 +161,12 @@ impl Stage {
         let one = [Fault::Unbind, Fault::DeleteQueue][self.random.usize(0..2)];
         for fault in [Fault::UnbindAll, one] {
             eprintln!("    {:6.1} s  at last: {}", self.run.now().as_secs_f64(), fault.words());
+            let before = self.run.history().harms.len();
             let done = (0..ATTEMPTS).any(|_| {
                 let done = self.inject(fault);
                 self.a_while(1000..2000);
-                done
+                // One that had no answer may have been done all the same, and must be mended too.
+                done || self.run.history().harms.len() > before
             });
             assert!(done, "the injector did not come to: {}", fault.words());
             *self.tally.entry(fault).or_default() += 1;
@@ -272,11 +276,19 @@ impl Stage {
     /// the bindings would be lost to one subscriber, whoever publishes; and one that found no
     /// exchange is an error, over which the engine would declare everything again before anything
     /// was confirmed and returned.
+    ///
+    /// Nor may it fall into a declaring of the topology: of that, one half would stand and mandatory
+    /// prove nothing. An engine that is connected has declared all; afterwards it has time to do so.
     fn damage_all(&self, what: Damage) -> bool {
+        let connected = || self.engine.get("/api/v1/status").json()["broker"]["connected"] == true;
+        if look(CATCH_UP, || connected().then_some(())).is_none() {
+            return false;
+        }
         self.engine.signal("STOP");
         self.run.pause(DRAIN);
         let done = self.damage(what);
         self.engine.signal("CONT");
+        self.run.pause(DECLARED);
         done
     }
 
