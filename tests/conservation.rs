@@ -66,6 +66,7 @@ fn own_broker_no_fault_breaks_the_promise() {
     let mut stage = Stage::new(run.clone(), engine, broker, wire, runtime, seed, allowed);
     let senders = sender::start(&run, seed, asked("RATE", 40));
     stage.harm_for(length);
+    stage.harm_last();
     eprintln!("    {:6.1} s  no more faults", run.now().as_secs_f64());
 
     // Traffic goes on until each harmed subscriber gets something new: only so is it known to be

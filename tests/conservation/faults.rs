@@ -81,6 +81,12 @@ pub(crate) struct Allowed {
 
 /// How old quorum queues must be before their node is killed.
 const WARM: Duration = Duration::from_mins(5);
+/// How long a broker may take to route what a frozen engine had sent.
+const DRAIN: Duration = Duration::from_millis(200);
+/// How long an engine may take to notice that an exchange has nothing bound, and to bind it.
+const DECLARED: Duration = Duration::from_secs(1);
+/// How often a harm is tried that must be done.
+const ATTEMPTS: u32 = 20;
 /// How long a subscriber may take to have what the other one has.
 const CATCH_UP: Duration = Duration::from_secs(5);
 
@@ -149,6 +155,24 @@ impl Stage {
         }
     }
 
+    /// The last two: nothing that comes after them makes the engine connect and declare anew, so it
+    /// has to notice by itself that its events reach nobody, and then that they do not reach all.
+    pub(crate) fn harm_last(&mut self) {
+        // No queue is deleted: over that, RabbitMQ may end the connections that publish to it.
+        for fault in [Fault::UnbindAll, Fault::Unbind] {
+            eprintln!("    {:6.1} s  at last: {}", self.run.now().as_secs_f64(), fault.words());
+            let before = self.run.history().harms.len();
+            let done = (0..ATTEMPTS).any(|_| {
+                let done = self.inject(fault);
+                self.a_while(1000..2000);
+                // One that had no answer may have been done all the same, and must be mended too.
+                done || self.run.history().harms.len() > before
+            });
+            assert!(done, "the injector did not come to: {}", fault.words());
+            *self.tally.entry(fault).or_default() += 1;
+        }
+    }
+
     fn choose(&mut self) -> Fault {
         let allowed = self.allowed;
         let possible = Fault::ALL.into_iter().filter(|(fault, ..)| match fault {
@@ -206,8 +230,8 @@ impl Stage {
                 self.wire.hear();
             }
             Fault::Unbind | Fault::DeleteQueue => return self.harm_one(fault),
-            Fault::UnbindAll => return self.damage(Damage::UnbindAll),
-            Fault::DeleteExchange => return self.damage(Damage::DeleteExchange),
+            Fault::UnbindAll => return self.damage_all(Damage::UnbindAll),
+            Fault::DeleteExchange => return self.damage_all(Damage::DeleteExchange),
             Fault::ChangeScript => {
                 self.change_script(false);
                 if self.random.bool() {
@@ -245,6 +269,26 @@ impl Stage {
         // Without an answer nobody knows whether it was done.
         let harm = Harm { subscriber, from, done: self.run.now() };
         self.run.history().harms.push(harm);
+        done
+    }
+
+    /// While the engine stands still and nothing of its is under way. An event that found half of
+    /// the bindings would be lost to one subscriber, whoever publishes; and one that found no
+    /// exchange is an error, over which the engine would declare everything again before anything
+    /// was confirmed and returned.
+    ///
+    /// Nor may it fall into a declaring of the topology: of that, one half would stand and mandatory
+    /// prove nothing. An engine that is connected has declared all; afterwards it has time to do so.
+    fn damage_all(&self, what: Damage) -> bool {
+        let connected = || self.engine.get("/api/v1/status").json()["broker"]["connected"] == true;
+        if look(CATCH_UP, || connected().then_some(())).is_none() {
+            return false;
+        }
+        self.engine.signal("STOP");
+        self.run.pause(DRAIN);
+        let done = self.damage(what);
+        self.engine.signal("CONT");
+        self.run.pause(DECLARED);
         done
     }
 

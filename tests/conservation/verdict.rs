@@ -64,11 +64,12 @@ impl Excuses {
     }
 
     /// Whether an event may have been on its way to a subscriber while that one's queue was harmed:
-    /// the other one did not have it before, and it was first sent before all was mended.
+    /// the other one got it, and not before, and it was first sent before all was mended. Two queues
+    /// are never harmed at once, so nothing excuses an event that reached nobody.
     fn cover(&self, subscriber: usize, parcel: &Parcel, elsewhere: Option<Moment>) -> bool {
         self.0.iter().any(|(harm, mended)| {
             harm.subscriber == subscriber
-                && elsewhere.is_none_or(|at| at > harm.from)
+                && elsewhere.is_some_and(|at| at > harm.from)
                 && mended.is_none_or(|mended| parcel.first_sent < mended)
         })
     }

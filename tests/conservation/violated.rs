@@ -141,6 +141,15 @@ fn a_harmed_queue_excuses_what_was_on_its_way_and_no_more() {
         history.arrivals[1].retain(|got| got.label != "V1S1");
     });
     assert_eq!(other, [lost("V1S1", 1)]);
+    // Nor are both together: one of the queues always stood.
+    let both = broken(|history| {
+        for subscriber in [0, 1] {
+            history.harms.push(Harm { subscriber, from: at(1), done: at(1) });
+            history.arrivals[subscriber].retain(|got| got.label != "V2S2");
+        }
+    });
+    let [left, right] = [lost("V2S2", 0), lost("V2S2", 1)];
+    assert_eq!(both, [left.clone(), right.clone(), left, right], "both of its events");
 }
 
 #[test]
