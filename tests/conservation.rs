@@ -27,11 +27,11 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 use crate::harness::own_broker::OwnBroker;
+use consumer::Whims;
 use facts::History;
 use faults::{Allowed, Stage};
 use report::Report;
 use sender::Run;
-use verdict::Verdict;
 use wire::Wire;
 
 /// How long the engine may take to mend a topology, and everything to come to rest.
@@ -71,52 +71,55 @@ fn own_broker_no_fault_breaks_the_promise() {
 
     // Traffic goes on until each harmed subscriber gets something new: only so is it known to be
     // mended.
-    wait(&run, |history| history.harms.iter().all(|harm| verdict::mended(history, harm).is_some()));
+    let mended = |history: &mut History| {
+        history.harms.iter().all(|harm| verdict::mended(history, harm).is_some())
+    };
+    wait(&run, Instant::now() + REST, mended);
     run.finish();
     let answered = wait_for(|| senders.iter().all(std::thread::JoinHandle::is_finished));
-    let resting = judge_at_rest(&stage);
-    accounts::decide(&mut stage, &resting.0);
+    let (history, before) = judge_at_rest(&stage, seed, &whims);
+    before.expect_kept();
+    accounts::decide(&mut stage, &history);
     run.history().decided = true;
-    let (history, mut verdict) = judge_at_rest(&stage);
+    let (_, report) = judge_at_rest(&stage, seed, &whims);
+    report.publish();
+    report.expect_kept();
     run.end();
     for consumer in consumers {
-        stage.runtime.block_on(consumer).expect("a consumer writes down everything it got");
+        let ended = async { tokio::time::timeout(REST, consumer).await };
+        let ended = stage.runtime.block_on(ended).expect("a consumer ends with the run");
+        ended.expect("a consumer writes down everything it got");
     }
     for sender in senders {
         sender.join().expect("a sender is answered or gives up");
     }
 
-    verdict.violations.extend(resting.1.violations);
-    let report = Report::new(seed, &stage, &history, &whims, &verdict);
-    report.publish();
-    let broken = report.broken();
-    assert!(broken.is_empty(), "seed {seed}: the promise was broken\n{broken}");
     assert!(answered, "every sender got its answers");
     assert_eq!(stage.engine.terminate(), Some(0), "a clean end");
 }
 
 /// When everything has come to rest: what is held waits, all else has reached both subscribers. Or
 /// when that takes too long, which the verdict then shows.
-fn judge_at_rest(stage: &Stage) -> (History, Verdict) {
-    let run = &stage.run;
-    wait_for(|| accounts::is_settled(&stage.engine));
+fn judge_at_rest(stage: &Stage, seed: u64, whims: &Whims) -> (History, Report) {
+    let (run, deadline) = (&stage.run, Instant::now() + REST);
+    wait(run, deadline, |_| accounts::is_settled(&stage.engine));
     // The list of messages comes from the archive, which may be a moment behind.
-    wait_for(|| {
-        accounts::ask(&stage.engine, &mut run.history());
-        run.history().rows.iter().all(|row| row.state != "pending" || row.held)
+    wait(run, deadline, |history| {
+        accounts::ask(&stage.engine, history);
+        history.rows.iter().all(|row| row.state != "pending" || row.held)
     });
-    wait(run, |history| verdict::missing(history).0.is_empty());
+    wait(run, deadline, |history| verdict::missing(history).0.is_empty());
     accounts::reconcile(&stage.engine, &mut run.history());
     let history = run.history().clone();
     let verdict = verdict::judge(&history);
     eprintln!("    {:6.1} s  at rest", run.now().as_secs_f64());
-    (history, verdict)
+    let report = Report::new(seed, stage, &history, whims, &verdict);
+    (history, report)
 }
 
 /// Waits until the oracle has seen what it wants, or gives up: the verdict says what is missing.
-fn wait(run: &Run, seen: impl Fn(&History) -> bool) {
-    let deadline = Instant::now() + REST;
-    while !seen(&run.history()) && Instant::now() < deadline {
+fn wait(run: &Run, deadline: Instant, seen: impl Fn(&mut History) -> bool) {
+    while !seen(&mut run.history()) && Instant::now() < deadline {
         run.pause(Duration::from_millis(200));
     }
 }

@@ -159,17 +159,22 @@ fn an_edit_of_who_it_is_about_needs_a_second_person() {
     let id = only_parked(&engine);
     let edited = bad().replacen("CLOSED", "OPEN", 1).replacen("EXAMPLE^ALEX", "SAMPLE^ALEX", 1);
     let path = |verb: &str| format!("/api/v1/messages/{id}/{verb}");
-    let because = json!({ "reason": "looked it up" });
     let answer = engine.edit_as("ann", &path("edit"), "married", &edited);
     assert_eq!(answer.json()["approval"], true, "{answer:?}");
+    let mark = answer.json()["edit"].as_str().expect("its name").to_owned();
     let engine = restarted(engine);
     waits(&engine);
     let list = ask(&engine, &["parked"]).out;
     assert!(list.contains("an edit by ann waits"), "{list}");
     let shown = ask(&engine, &["parked", "show", &id.to_string()]).out;
     assert!(shown.contains("-PID|1||") && shown.contains("+PID|1||"), "{shown}");
+    assert!(shown.contains(&format!("--edit {mark}")), "{shown}");
+    let because = json!({ "reason": "looked it up", "edit": mark });
     let same = engine.post_as("ann", &path("approve"), &because);
     assert_eq!(same.status, 409, "{same:?}");
+    let another = json!({ "reason": "looked it up", "edit": "00000000" });
+    let unseen = engine.post_as("ben", &path("approve"), &another);
+    assert_eq!(unseen.status, 409, "{unseen:?}");
     let approved = engine.post_as("ben", &path("approve"), &because);
     assert_eq!((approved.status, &approved.json()["of"]), (200, &json!(id)), "{approved:?}");
     let engine = restarted(engine);
@@ -190,7 +195,8 @@ fn an_edit_that_was_taken_back_can_no_longer_be_approved() {
     let ran = decide(&engine, "withdraw", id);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let approve = format!("/api/v1/messages/{id}/approve");
-    let answer = engine.post_as("ben", &approve, &json!({ "reason": "looked it up" }));
+    let approval = json!({ "reason": "looked it up", "edit": "00000000" });
+    let answer = engine.post_as("ben", &approve, &approval);
     assert_eq!(answer.status, 409, "{answer:?}");
     waits(&engine);
 }

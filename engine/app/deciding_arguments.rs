@@ -72,7 +72,14 @@ pub(crate) enum ParkedVerb {
         because: Because,
     },
     /// Approves an edit of who a message is about, as a second person
-    Approve(OneArgs),
+    Approve {
+        #[command(flatten)]
+        one: OneArgs,
+
+        /// Which edit you looked at, as `tieline show` names it
+        #[arg(long, value_name = "EDIT")]
+        edit: String,
+    },
     /// Takes back an edit that waits for approval
     Withdraw(OneArgs),
     /// Decides that they are never delivered; what waited behind them goes on

@@ -21,7 +21,7 @@ pub(crate) fn run(args: &ParkedArgs) -> Result<Exit> {
         Some(ParkedVerb::Show { id, asking, format }) => show::one(*id, asking, *format),
         Some(ParkedVerb::Release(args)) => parked_decision::release(args),
         Some(ParkedVerb::Discard(args)) => parked_decision::discard(args),
-        Some(ParkedVerb::Approve(args)) => parked_decision::approve(args),
+        Some(ParkedVerb::Approve { one, edit }) => parked_decision::approve(one, edit),
         Some(ParkedVerb::Withdraw(args)) => parked_decision::withdraw(args),
         Some(ParkedVerb::Edit { id, file, because, .. }) => {
             parked_edit::run(*id, file.as_deref(), because)

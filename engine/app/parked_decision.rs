@@ -14,31 +14,32 @@ use crate::patient_guard;
 use crate::refusal_line::refused;
 
 pub(crate) fn release(args: &SeveralArgs) -> Result<Exit> {
-    decide("release", &args.ids, &args.because)
+    decide("release", &args.ids, &args.because, &json!({}))
 }
 
 pub(crate) fn discard(args: &SeveralArgs) -> Result<Exit> {
-    decide("discard", &args.ids, &args.because)
+    decide("discard", &args.ids, &args.because, &json!({}))
 }
 
-pub(crate) fn approve(args: &OneArgs) -> Result<Exit> {
-    decide("approve", &[args.id], &args.because)
+pub(crate) fn approve(args: &OneArgs, edit: &str) -> Result<Exit> {
+    decide("approve", &[args.id], &args.because, &json!({ "edit": edit }))
 }
 
 pub(crate) fn withdraw(args: &OneArgs) -> Result<Exit> {
-    decide("withdraw", &[args.id], &args.because)
+    decide("withdraw", &[args.id], &args.because, &json!({}))
 }
 
-/// One after the other; what the engine refuses stops none of the others.
-fn decide(verb: &str, ids: &[u64], because: &Because) -> Result<Exit> {
+/// One after the other; what the engine refuses stops none of the others. `more` goes with the reason.
+fn decide(verb: &str, ids: &[u64], because: &Because, more: &Value) -> Result<Exit> {
     patient_guard::refuse_in_text(&because.reason)?;
     let Some(api) = Api::find(&because.asking)? else { return Ok(Exit::Wrong) };
     let operator = Operator::of_this_process()?;
-    let reason = json!({ "reason": because.reason });
+    let mut words = more.clone();
+    words["reason"] = json!(because.reason);
     let mut output = Output::standard();
     let mut exit = Exit::Well;
     for id in ids {
-        match api.decide(&format!("/api/v1/messages/{id}/{verb}"), &operator, &reason)? {
+        match api.decide(&format!("/api/v1/messages/{id}/{verb}"), &operator, &words)? {
             Ok(done) => tell(&mut output, because.format, &done)?,
             Err(words) => exit = refused(&words)?,
         }
@@ -71,8 +72,10 @@ fn sentence(done: &Value) -> String {
         "withdraw" => format!("the edit of {id} is withdrawn; {id} stays parked as it came"),
         "edit" if done["approval"].as_bool() == Some(true) => format!(
             "the edit of {of} touches MSH, PID or MRG, which say whom it is about.\n\
-             It waits until somebody else runs: tieline parked approve {of} --reason TEXT\n\
-             (tieline parked withdraw {of} --reason TEXT takes it back)"
+             It waits until somebody else has looked at it (tieline show {of}) and runs:\n\
+             tieline parked approve {of} --edit {} --reason TEXT\n\
+             (tieline parked withdraw {of} --reason TEXT takes it back)",
+            done["edit"].as_str().unwrap_or_default()
         ),
         "edit" => format!("{of} edited: {id} takes its place, the original is kept;\n{behind}"),
         "approve" => {
@@ -97,8 +100,8 @@ mod tests {
         assert_eq!(sentence(&discard), "7 discarded; nothing waited behind it");
         let edit = json!({ "id": 9, "decision": "edit", "of": 7, "held": 1 });
         assert!(sentence(&edit).starts_with("7 edited: 9 takes its place"));
-        let second = json!({ "approval": true, "decision": "edit", "of": 7 });
-        assert!(sentence(&second).contains("tieline parked approve 7 --reason"));
+        let second = json!({ "approval": true, "decision": "edit", "of": 7, "edit": "0a1b2c3d" });
+        assert!(sentence(&second).contains("tieline parked approve 7 --edit 0a1b2c3d --reason"));
         let withdrawn = json!({ "id": 7, "decision": "withdraw" });
         assert!(sentence(&withdrawn).contains("7 stays parked"));
     }

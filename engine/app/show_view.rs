@@ -39,7 +39,9 @@ pub(crate) fn screen(found: &Found, paint: Paint) -> String {
         None => text.line("the journal no longer holds its bytes: see engine.journal.retain"),
     }
     if let (Some(frame), Some(edit)) = (message["frame"].as_str(), message["proposed"].as_str()) {
-        heading(&mut text, "The edit that waits for a second person", paint);
+        let mark = printable(&cell(message, "proposed_edit"));
+        let words = format!("The edit that waits for a second person: --edit {mark}");
+        heading(&mut text, &words, paint);
         let (before, after) = (in_lines(frame), in_lines(edit));
         let named = [("as it came", before.as_str()), ("as edited", after.as_str())];
         text.lines(&verdict::difference_of(named, paint));

@@ -160,8 +160,11 @@ impl Life {
         row.state = change.state;
         row.duplicate_of = change.duplicate_of.or(row.duplicate_of);
         row.superseded_by = change.superseded_by.or(row.superseded_by);
+        if change.reason.is_some() {
+            row.reason.clone_from(&change.reason);
+        }
         let moment = moment(record, record.at_ms, "state", Some(change.state));
-        self.add(Moment { routes: change.routes, ..moment });
+        self.add(Moment { routes: change.routes, reason: change.reason.clone(), ..moment });
     }
 
     fn steer(&mut self, record: &Record, decision: &Decision) {

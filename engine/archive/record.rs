@@ -104,6 +104,8 @@ pub struct Change {
     pub received_ms: i64,
     /// The state reached.
     pub state: State,
+    /// Why, where the outcome does not say it: what the broker would never take is parked.
+    pub reason: Option<String>,
     /// How many subscribers got its events, summed over the events.
     pub routes: u64,
     /// The message that this one repeats.

@@ -64,6 +64,7 @@ pub(crate) async fn message(
         "charset": text.as_ref().map(|text| text.charset),
         "undecodable": text.as_ref().map(|text| text.undecodable),
         "proposed": shown.proposed.as_ref().map(|edit| Readable::of(edit).text),
+        "proposed_edit": shown.proposed.as_ref().map(|edit| router::operators::mark(edit)),
     });
     if let (Value::Object(document), Value::Object(more)) = (&mut document, more) {
         document.extend(more);

@@ -104,15 +104,25 @@ pub(crate) async fn discard(
     Ok(Json(json!({ "id": id, "decision": "discard", "held": held })))
 }
 
+/// Why, and which edit was looked at.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Approval {
+    #[serde(default)]
+    reason: String,
+    edit: String,
+}
+
 pub(crate) async fn approve(
     State(engine): State<Handle>,
     id: Result<Path<u64>, PathRejection>,
     person: Person,
-    because: Result<Json<Because>, JsonRejection>,
+    approval: Result<Json<Approval>, JsonRejection>,
 ) -> Result<Json<Value>, Refusal> {
-    let (of, actor) = decision(id, person, because)?;
-    let held = engine.behind(of);
-    let id = to_the_end(async move { engine.operators().approve(of, &actor).await }).await?;
+    let (Path(of), Json(Approval { reason, edit })) = (id?, approval?);
+    let (held, actor) = (engine.behind(of), person.because(reason));
+    let approve = async move { engine.operators().approve(of, &edit, &actor).await };
+    let id = to_the_end(approve).await?;
     Ok(Json(json!({ "id": id, "decision": "approve", "of": of, "held": held })))
 }
 
@@ -139,6 +149,8 @@ pub(crate) async fn edit(
     let decide = async move { engine.operators().edit(of, edited, &actor).await };
     Ok(Json(match to_the_end(decide).await? {
         Edited::Accepted(id) => json!({ "id": id, "decision": "edit", "of": of, "held": held }),
-        Edited::NeedsApproval => json!({ "approval": true, "decision": "edit", "of": of }),
+        Edited::NeedsApproval(mark) => {
+            json!({ "approval": true, "decision": "edit", "of": of, "edit": mark })
+        }
     }))
 }

@@ -50,7 +50,8 @@ impl From<OperatorError> for Refusal {
             OperatorError::NotParked { .. }
             | OperatorError::Busy(_)
             | OperatorError::SamePerson { .. }
-            | OperatorError::NothingProposed(_) => StatusCode::CONFLICT,
+            | OperatorError::NothingProposed(_)
+            | OperatorError::AnotherProposed { .. } => StatusCode::CONFLICT,
             OperatorError::NotStored(_) | OperatorError::NotRead(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

@@ -11,6 +11,9 @@
 //! delay_ms=N       every sync of a file takes so much longer
 //! ```
 //!
+//! When a sync has failed on purpose, the name of its file stands in `CONTROL.failed`: a program must
+//! end over some files, and may make others anew.
+//!
 //! The file is looked at every ten milliseconds at most, when the disk is used, and read again when
 //! it is another file, or its time or length has changed. So write it under another name and rename
 //! it. A line that reads as before changes nothing: to make a second sync fail, take the line away,
@@ -65,6 +68,15 @@ pub(crate) struct Control {
 impl Control {
     pub(crate) fn new(file: PathBuf) -> Control {
         Control { file, looked: None, stamp: None, orders: Orders::default() }
+    }
+
+    /// Leaves a note of which file's sync failed.
+    pub(crate) fn tell_failed(&self, path: &Path) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut note = self.file.clone().into_os_string();
+        note.push(".failed");
+        // Whoever steers the disk has gone, then.
+        fs::write(note, name).ok();
     }
 
     /// The orders before and now, when they have changed.

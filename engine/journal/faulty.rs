@@ -226,6 +226,15 @@ impl State {
         }
     }
 
+    /// Tells whoever steers it which file's sync failed on purpose.
+    fn tell_failed(&self, failed: &Arc<Node>) {
+        let path =
+            self.files.iter().find(|(_, node)| Arc::ptr_eq(node, failed)).map(|(path, _)| path);
+        if let (Some(control), Some(path)) = (&self.control, path) {
+            control.tell_failed(path);
+        }
+    }
+
     /// Whether there is no room for so many bytes more.
     fn has_no_room(&self, bytes: u64) -> bool {
         self.full || self.capacity.is_some_and(|capacity| self.used() + bytes > capacity)
@@ -429,6 +438,9 @@ impl DiskFile for FaultyFile {
         }
         let fails = state.syncs_left == Some(0);
         state.syncs_left = if fails { None } else { state.syncs_left.map(|left| left - 1) };
+        if fails {
+            state.tell_failed(&self.node);
+        }
         let mut memory = self.node.memory();
         for write in memory.writes.iter_mut().filter(|write| write.fate == Fate::Unsynced) {
             write.fate = Fate::GivenUp;

@@ -317,6 +317,7 @@ fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
             What::State(written::Change {
                 received_ms: head.received,
                 state: state_of(head.state),
+                reason: head.reason,
                 routes: head.routes,
                 duplicate_of: head.duplicate_of,
                 superseded_by: head.superseded_by,

@@ -33,7 +33,7 @@ use crate::lifeline::{Ended, Lifeline};
 use crate::order::Order;
 use crate::plan::Current;
 use crate::priority;
-use crate::publish::{Publisher, Unroutable};
+use crate::publish::{Publisher, Trouble, Unroutable};
 use crate::retries::{RETRIES, Retries};
 use crate::runnable::Runnable;
 use crate::scope;
@@ -140,7 +140,8 @@ pub struct Moving {
     pub retrying: usize,
     /// Since when the oldest of them is tried, milliseconds since 1970 in UTC.
     pub retrying_since: Option<i64>,
-    /// When the oldest message in memory was received, by channel, in the same unit.
+    /// When the oldest message in memory was received, or since when the oldest of those that the
+    /// broker does not take is tried, by channel, in the same unit.
     #[serde(skip)]
     pub oldest: BTreeMap<String, i64>,
     /// Results and documents among the held.
@@ -227,18 +228,19 @@ impl<P: Publisher> Delivery<P> {
 
     /// What is under way.
     pub fn moving(&self) -> Moving {
-        let (retrying, retrying_since) = {
-            let retries = self.retries();
-            (retries.len(), retries.oldest())
-        };
         let held = self.held().waiting();
-        let (held_by_channel, held_results, oldest) = {
+        let (held_by_channel, held_results, mut oldest) = {
             let flight = self.flight();
             (flight.held.clone(), flight.held_results, flight.oldest())
         };
+        let (retrying, retrying_since, paused) = {
+            let retries = self.retries();
+            retries.add_oldest(&mut oldest);
+            (retries.len(), retries.oldest(), retries.paused() as u64)
+        };
         Moving {
             in_flight: self.order().len(),
-            held: held + self.returning.load(Ordering::Relaxed),
+            held: held + paused + self.returning.load(Ordering::Relaxed),
             retrying,
             retrying_since,
             oldest,
@@ -254,12 +256,11 @@ impl<P: Publisher> Delivery<P> {
 
     /// What a pending message waits for.
     pub fn waits_for(&self, id: u64) -> &'static str {
-        if self.retries().since(id).is_some() {
-            "retrying"
-        } else if self.held().is_waiting(id) {
-            "held"
-        } else {
-            "queued"
+        match self.retries().trouble(id) {
+            Some(Trouble::Paused) => "held",
+            Some(_) => "retrying",
+            None if self.held().is_waiting(id) => "held",
+            None => "queued",
         }
     }
 

@@ -73,7 +73,7 @@ impl State {
 }
 
 /// Head of an `accepted` entry; the payload is the frame.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Accepted {
     /// Channel that took the message.
     pub channel: String,
@@ -97,6 +97,13 @@ pub struct Accepted {
     pub edit: Option<EditOf>,
 }
 
+/// Some senders make MSH-10 of the patient's number.
+impl std::fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Accepted").field("channel", &self.channel).finish_non_exhaustive()
+    }
+}
+
 /// What an edit is of, and who made it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EditOf {
@@ -104,6 +111,9 @@ pub struct EditOf {
     pub of: u64,
     /// The first message of a row of edits: where it stands in the order of its patients.
     pub place: u64,
+    /// Whether others may have gone before it: what it is of held nothing back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub out_of_order: bool,
     /// Who edited.
     pub actor: String,
     /// Why.
@@ -223,7 +233,7 @@ impl StateChange {
 }
 
 /// Body of an `operator` entry: who decided what, and why. A proposed edit's bytes are its payload.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Decision {
     /// When, milliseconds since 1970 in UTC.
     pub at: i64,
@@ -238,6 +248,13 @@ pub struct Decision {
     pub received: i64,
     /// What was decided.
     pub action: Action,
+}
+
+/// What people write may name a patient, though they are asked not to.
+impl std::fmt::Debug for Decision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decision").field("action", &self.action).finish_non_exhaustive()
+    }
 }
 
 /// What an operator decides.

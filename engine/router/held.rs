@@ -314,6 +314,11 @@ impl Held {
         self.chains.get(key).is_some_and(|chain| chain.near.iter().any(blocked))
     }
 
+    /// Whether this blocked member stands there.
+    pub fn is_stopped_by(&self, id: u64, key: &HoldKey) -> bool {
+        self.seats.of(id).is_some_and(|seat| self.is_near(seat, key))
+    }
+
     /// Whether a message other than the one at `seat` is the first there.
     fn led_by_another(&self, key: &HoldKey, seat: u64) -> bool {
         self.chains.get(key).is_some_and(|chain| chain.near.first() != Some(&seat))

@@ -13,6 +13,7 @@ use journal::journal::Journal;
 use journal::queue::AppendError;
 use thiserror::Error;
 use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::books::Books;
 use crate::desk::{Command, Desk};
@@ -82,6 +83,14 @@ pub enum OperatorError {
     /// No edit waits.
     #[error("no edit of message {0} waits for approval")]
     NothingProposed(u64),
+    /// Another edit waits than the one that was looked at.
+    #[error("another edit of message {id} waits now, {mark}: look at it with tieline show {id}")]
+    AnotherProposed {
+        /// The message.
+        id: u64,
+        /// The edit that waits.
+        mark: String,
+    },
     /// channels.yaml names no such channel.
     #[error("there is no channel {0}: see tieline status")]
     NoChannel(String),
@@ -94,12 +103,17 @@ pub enum OperatorError {
 }
 
 /// What became of an edit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edited {
     /// It is a message of its own now, with this id.
     Accepted(u64),
-    /// It touches PID, MRG or MSH: it waits for a second person.
-    NeedsApproval,
+    /// It touches PID, MRG or MSH: it waits, under this [`mark`], for a second person.
+    NeedsApproval(String),
+}
+
+/// The name of an edit that waits, made of its bytes: who approves says by it what was looked at.
+pub fn mark(edited: &[u8]) -> String {
+    format!("{:08x}", xxh3_64(edited) >> 32)
 }
 
 /// Where operators' decisions are made.
@@ -181,27 +195,37 @@ impl Operators {
         if touches {
             let action = Action::Propose;
             self.decide(id, &open.channel, open.received, actor, action, &[&edited]).await?;
-            return Ok(Edited::NeedsApproval);
+            return Ok(Edited::NeedsApproval(mark(&edited)));
         }
-        let edit = self.edit_of(id, actor, None);
+        let edit = self.edit_of(id, &open, actor, None);
         self.append(head, edit, &edited).await.map(Edited::Accepted)
     }
 
-    /// Approves the edit that waits, as a second person; gives back the id of the new message.
-    pub async fn approve(&self, id: u64, actor: &Actor) -> Result<u64, OperatorError> {
+    /// Approves the edit that waits, as a second person who has looked at the one with this
+    /// [`mark`]; gives back the id of the new message.
+    pub async fn approve(
+        &self,
+        id: u64,
+        looked_at: &str,
+        actor: &Actor,
+    ) -> Result<u64, OperatorError> {
         let _deciding = self.deciding(id)?;
         let open = self.parked(id)?;
         let Some(proposed) = &open.proposed else {
             return Err(OperatorError::NothingProposed(id));
         };
-        if proposed.actor == actor.name {
+        if proposed.actor.to_lowercase() == actor.name.to_lowercase() {
             return Err(OperatorError::SamePerson { id, actor: actor.name.clone() });
         }
         reason(actor)?;
         let (head, _) = self.accepted(id)?;
         let edited = self.proposal(id, &proposed.at)?;
+        let mark = mark(&edited);
+        if mark != looked_at {
+            return Err(OperatorError::AnotherProposed { id, mark });
+        }
         let editor = Actor { name: proposed.actor.clone(), reason: proposed.reason.clone() };
-        let edit = self.edit_of(id, &editor, Some(actor));
+        let edit = self.edit_of(id, &open, &editor, Some(actor));
         self.append(head, edit, &edited).await
     }
 
@@ -305,13 +329,14 @@ impl Operators {
         events.iter().filter_map(|event| event.id.parse().ok()).collect()
     }
 
-    fn edit_of(&self, of: u64, actor: &Actor, second: Option<&Actor>) -> EditOf {
+    fn edit_of(&self, of: u64, open: &Open, actor: &Actor, second: Option<&Actor>) -> EditOf {
         let place = self.books.ask(|ledger| ledger.edits.get(&of).map(|edit| edit.place));
         let place = place.unwrap_or(of);
         let (actor, reason) = (actor.name.clone(), actor.reason.clone());
         let approved_by = second.map(|second| second.name.clone());
         let approval = second.map(|second| second.reason.clone());
-        EditOf { of, place, actor, reason, approved_by, approval }
+        let out_of_order = open.holds.is_empty();
+        EditOf { of, place, out_of_order, actor, reason, approved_by, approval }
     }
 
     /// The edit is a message like any other, durable before it takes the original's place.

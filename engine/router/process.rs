@@ -93,7 +93,6 @@ impl Identified {
 }
 
 /// What becomes of a message.
-#[derive(Debug)]
 pub struct Processed {
     /// The state once every event has its receipt.
     pub state: State,
@@ -115,6 +114,15 @@ pub struct Processed {
     pub printed: Vec<String>,
     /// What the script cost.
     pub operations: u64,
+}
+
+/// Nothing of the patient: details, events and what a script printed may quote the message.
+impl std::fmt::Debug for Processed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Processed");
+        shown.field("state", &self.state).field("reason", &self.reason);
+        shown.field("events", &self.events.len()).finish_non_exhaustive()
+    }
 }
 
 /// Reads a message and finds its patient; never fails, for whatever is wrong becomes a reason.

@@ -66,6 +66,9 @@ pub enum Trouble {
     /// The user in the broker's address may not write to the exchange.
     #[error("the broker's user may not publish it")]
     Forbidden,
+    /// Delivery of its channel is paused.
+    #[error("its channel is paused")]
+    Paused,
 }
 
 impl Trouble {
@@ -76,6 +79,7 @@ impl Trouble {
             Self::Missing => "missing",
             Self::Refused => "refused",
             Self::Forbidden => "forbidden",
+            Self::Paused => "paused",
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use journal::entry::{Entry, Kind, MessageId, Position};
+use journal::queue::AppendError;
 use journal::reader::ReadError;
 
 use crate::backoff::Backoff;
@@ -183,11 +184,34 @@ impl<P: Publisher> Delivery<P> {
         let Some(open) = ledger.open.get(&entry.id.0) else { return self.admit(entry) };
         let Some((head, frame)) = accepted(entry) else { return true };
         let Some(recorded) = self.recorded(entry.id, open) else {
-            // Never run again, never settle: one id must not have two contents.
-            Event::OutcomeUnreadable { message: entry.id.0 }.emit();
-            return true;
+            return self.park_damaged(entry, head, frame);
         };
         self.begin(entry, head, frame, Some(recorded), Verdict::First)
+    }
+
+    /// Its outcome cannot be read. The script must not run again by itself, since one id must not
+    /// have two contents: a person decides, and what is released then has another revision. False
+    /// when stopped before that.
+    fn park_damaged(&self, entry: &Entry, head: Accepted, frame: Bytes) -> bool {
+        const REASON: &str = "journal.damaged";
+        Event::OutcomeUnreadable { message: entry.id.0 }.emit();
+        let channel = self.plan.get().channels.get(&head.channel).cloned();
+        let identify = |channel| {
+            catch_unwind(AssertUnwindSafe(|| process::identify(channel, frame)))
+                .map_or_else(|_| Vec::new(), |identified| identified.keys)
+        };
+        let patients = channel.as_deref().map_or_else(Vec::new, identify);
+        let holds = scope::holds(channel.as_deref(), &head.channel, REASON, &patients);
+        let mut change = StateChange::new(head.channel, head.received, State::Parked);
+        change.reason = Some(REASON.to_owned());
+        change.holds.clone_from(&holds);
+        let parked = self.runtime.block_on(async {
+            self.settle(entry.id, &change).await?;
+            Event::Parked { channel: &change.channel, message: entry.id.0, reason: REASON }.emit();
+            self.block(entry.id, entry.position, &holds).await;
+            Ok::<_, AppendError>(())
+        });
+        parked.is_ok()
     }
 
     /// Takes a message that has no outcome; false when stopped before that.
@@ -206,8 +230,7 @@ impl<P: Publisher> Delivery<P> {
         }
         let verdict = self.judge(entry.id, &head, &frame);
         if let Verdict::Copy { of } = verdict {
-            self.copy(entry.id, head, of);
-            return true;
+            return self.copy(entry.id, head, of);
         }
         self.begin(entry, head, frame, None, verdict)
     }
@@ -226,8 +249,10 @@ impl<P: Publisher> Delivery<P> {
         }
     }
 
-    /// A copy gets its own small entry and is not processed.
-    fn copy(self: &Arc<Self>, id: MessageId, head: Accepted, of: u64) {
+    /// A copy gets its own small entry and is not processed; false when stopped before there was
+    /// room for it.
+    fn copy(self: &Arc<Self>, id: MessageId, head: Accepted, of: u64) -> bool {
+        let Some(room) = self.runtime.block_on(self.room(0)) else { return false };
         let this = self.clone();
         self.flight().enter(id.0, &head.channel, head.received);
         self.spawn(async move {
@@ -237,7 +262,9 @@ impl<P: Publisher> Delivery<P> {
                 Event::Duplicate { channel: &change.channel, message: id.0, of }.emit();
             }
             this.flight().leave(id.0);
+            drop(room);
         });
+        true
     }
 
     /// An edit takes the place of what it is of; whether it may run now, nothing when stopped.

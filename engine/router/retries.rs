@@ -49,22 +49,54 @@ impl Retry {
 #[derive(Debug, Default)]
 pub(crate) struct Retries {
     pub(crate) due: BTreeMap<(Instant, u64), Retry>,
-    /// Since when each is tried, those under way included.
-    pub(crate) since: BTreeMap<u64, i64>,
+    /// All of them by message, those under way included.
+    pub(crate) tried: BTreeMap<u64, Tried>,
+}
+
+/// What those who watch see of a retry.
+#[derive(Debug)]
+pub(crate) struct Tried {
+    channel: String,
+    since: i64,
+    trouble: Trouble,
 }
 
 impl Retries {
+    /// Notes how a message stands.
+    pub(crate) fn note(&mut self, channel: &str, retry: &Retry) {
+        let (channel, since, trouble) = (channel.to_owned(), retry.since, retry.trouble);
+        self.tried.insert(retry.leaving.id.0, Tried { channel, since, trouble });
+    }
+
+    fn refused(&self) -> impl Iterator<Item = &Tried> {
+        self.tried.values().filter(|tried| tried.trouble != Trouble::Paused)
+    }
+
+    /// How many the broker does not take.
     pub(crate) fn len(&self) -> usize {
-        self.since.len()
+        self.refused().count()
+    }
+
+    /// How many wait because their channel is paused.
+    pub(crate) fn paused(&self) -> usize {
+        self.tried.len() - self.len()
     }
 
     /// Since when the oldest is tried.
     pub(crate) fn oldest(&self) -> Option<i64> {
-        self.since.values().min().copied()
+        self.refused().map(|tried| tried.since).min()
     }
 
-    /// Since when this one is tried.
-    pub(crate) fn since(&self, id: u64) -> Option<i64> {
-        self.since.get(&id).copied()
+    /// The same by channel, added to what is known.
+    pub(crate) fn add_oldest(&self, oldest: &mut BTreeMap<String, i64>) {
+        for Tried { channel, since, .. } in self.refused() {
+            let known = oldest.entry(channel.clone()).or_insert(*since);
+            *known = (*known).min(*since);
+        }
+    }
+
+    /// Why this one is tried again.
+    pub(crate) fn trouble(&self, id: u64) -> Option<Trouble> {
+        self.tried.get(&id).map(|tried| tried.trouble)
     }
 }

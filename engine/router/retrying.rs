@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use journal::entry::MessageId;
 use tokio::time::Instant;
 
 use crate::config::channel::Order;
@@ -9,14 +10,20 @@ use crate::delivery::Delivery;
 use crate::event::Event;
 use crate::found;
 use crate::hold::HoldKey;
-use crate::publish::{PublishError, Publisher};
+use crate::publish::{PublishError, Publisher, Trouble};
 use crate::retries::Retry;
 use crate::scope;
 use crate::work::Recorded;
 
 impl<P: Publisher> Delivery<P> {
-    /// Puts a message aside that the broker does not take now.
-    pub(crate) async fn try_later(self: &Arc<Self>, mut retry: Retry) {
+    /// Whether the events of a channel wait. What stood before the pause may have its outcome, and
+    /// lost its receipts with the last process: it waits like all others.
+    pub(crate) fn is_paused(&self, channel: &str) -> bool {
+        self.held().is_stopped_by(MessageId::NONE.0, &HoldKey::Channel(channel.into()))
+    }
+
+    /// Puts a message of the channel aside that does not leave now.
+    pub(crate) async fn try_later(self: &Arc<Self>, channel: &str, mut retry: Retry) {
         let id = retry.leaving.id;
         Event::PublishRetried { reason: retry.trouble.as_str() }.emit();
         self.unroutable.changed(None, Some(retry.trouble));
@@ -32,7 +39,7 @@ impl<P: Publisher> Delivery<P> {
         }
         self.block(id, retry.leaving.place, &holds).await;
         self.leave(id);
-        self.retries().since.insert(id.0, retry.since);
+        self.retries().note(channel, &retry);
         self.schedule(retry);
     }
 
@@ -77,7 +84,11 @@ impl<P: Publisher> Delivery<P> {
             return;
         };
         let mut recorded = Recorded { outcome, payload, at, receipts: retry.receipts };
-        let published = self.receipts(&mut recorded).await;
+        let published = if self.is_paused(&recorded.outcome.channel) {
+            Err(PublishError::Transient(Trouble::Paused))
+        } else {
+            self.receipts(&mut recorded).await
+        };
         let before = Some(retry.trouble);
         let after = match published {
             Err(PublishError::Transient(trouble)) => Some(trouble),
@@ -87,10 +98,11 @@ impl<P: Publisher> Delivery<P> {
         if let Some(trouble) = after {
             (retry.trouble, retry.receipts) = (trouble, recorded.receipts);
             Event::PublishRetried { reason: trouble.as_str() }.emit();
+            self.retries().note(&recorded.outcome.channel, &retry);
             self.schedule(retry);
             return;
         }
-        self.retries().since.remove(&retry.leaving.id.0);
+        self.retries().tried.remove(&retry.leaving.id.0);
         match published {
             Ok(routes) => self.conclude(retry.leaving, recorded.outcome, routes).await,
             Err(PublishError::Permanent(reason)) => {

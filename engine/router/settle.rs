@@ -13,7 +13,7 @@ use crate::entry::{self, Outcome, State, StateChange, StoredEvent};
 use crate::event::Event;
 use crate::hold::HoldKey;
 use crate::process::{self, Facts, Identified, Processed};
-use crate::publish::{Outgoing, PublishError, Publisher};
+use crate::publish::{Outgoing, PublishError, Publisher, Trouble};
 use crate::retries::Retry;
 use crate::scope;
 use crate::work::{Leaving, Recorded, Task, Work};
@@ -25,7 +25,14 @@ impl<P: Publisher> Delivery<P> {
         match std::mem::replace(&mut work.task, Task::Done) {
             Task::Done => {}
             Task::Publish(recorded) => {
-                self.spawn(async move { this.publish(work, recorded).await });
+                self.spawn(async move {
+                    if this.is_paused(&work.head.channel) {
+                        let channel = work.head.channel.clone();
+                        let retry = Retry::new(work, &recorded, Trouble::Paused);
+                        return this.try_later(&channel, retry).await;
+                    }
+                    this.publish(work, recorded).await;
+                });
             }
             Task::Transform(identified) => {
                 let Some(work) = self.unless_held(work) else { return };
@@ -39,11 +46,13 @@ impl<P: Publisher> Delivery<P> {
     fn transform(work: &Work, identified: &Identified) -> Processed {
         let mut facts = Facts::new(work.id.0, Timestamp::now());
         facts.repeated = work.repeated;
-        facts.edited = work.head.edit.is_some();
+        if let Some(edit) = &work.head.edit {
+            (facts.edited, facts.out_of_order) = (true, edit.out_of_order);
+        }
         if let Some(released) = &work.again {
             facts.revision = released.again.revision;
             facts.left.clone_from(&released.left);
-            facts.out_of_order = released.again.out_of_order;
+            facts.out_of_order |= released.again.out_of_order;
         }
         // A defect costs its message a person's look, not the feed its worker.
         let processed = catch_unwind(AssertUnwindSafe(|| match &work.channel {
@@ -90,7 +99,8 @@ impl<P: Publisher> Delivery<P> {
         match self.receipts(&mut recorded).await {
             Ok(routes) => self.conclude(work.leaving(), recorded.outcome, routes).await,
             Err(PublishError::Transient(trouble)) => {
-                self.try_later(Retry::new(work, &recorded, trouble)).await;
+                let retry = Retry::new(work, &recorded, trouble);
+                self.try_later(&recorded.outcome.channel, retry).await;
             }
             Err(PublishError::Permanent(reason)) => {
                 self.park(work.leaving(), recorded.outcome, reason).await;

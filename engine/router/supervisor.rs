@@ -344,6 +344,8 @@ impl Supervisor {
             }
             Trouble::Refused => self.health.trouble(Some(REFUSING.to_owned())),
             Trouble::Forbidden => self.health.trouble(Some(FORBIDDEN.to_owned())),
+            // The broker does not know of that.
+            Trouble::Paused => {}
         }
         Event::PublishRetried { reason: trouble.as_str() }.emit();
         request.answer(Err(PublishError::Transient(trouble)));
@@ -407,7 +409,7 @@ fn soonest(
     let Some(trouble) = trouble else { return lacking };
     let wait = match trouble {
         Trouble::Unroutable | Trouble::Missing => REDECLARE,
-        Trouble::Refused | Trouble::Forbidden => return lacking,
+        Trouble::Refused | Trouble::Forbidden | Trouble::Paused => return lacking,
     };
     Some(lacking.map_or(declared + wait, |at| at.min(declared + wait)))
 }

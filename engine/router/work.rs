@@ -1,5 +1,6 @@
 //! One message on its way from the journal to its settlement.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,7 +18,6 @@ use crate::process::Identified;
 pub(crate) type Room = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 /// A message that was read and is not settled.
-#[derive(Debug)]
 pub(crate) struct Work {
     pub(crate) id: MessageId,
     /// Where it lies in the journal.
@@ -38,7 +38,6 @@ pub(crate) struct Work {
 }
 
 /// What is still to be done.
-#[derive(Debug)]
 pub(crate) enum Task {
     /// Run the script.
     Transform(Identified),
@@ -68,7 +67,6 @@ pub(crate) struct Released {
 }
 
 /// What is still needed of a message whose outcome stands.
-#[derive(Debug)]
 pub(crate) struct Leaving {
     pub(crate) id: MessageId,
     pub(crate) place: Position,
@@ -76,6 +74,20 @@ pub(crate) struct Leaving {
     pub(crate) patients: Vec<OrderKey>,
     /// Given back when the message is concluded; one that is tried later holds none.
     pub(crate) room: Option<Room>,
+}
+
+/// Nothing of the patient.
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Nothing of the patient.
+impl fmt::Debug for Leaving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leaving").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl Work {

@@ -318,13 +318,20 @@ impl Stage {
         self.tell_disk("");
     }
 
-    /// The engine gives up, unless it was a sync of something that can be made again, such as a
-    /// packed copy of an old volume. Either way the power is cut: nothing may rest on that sync.
+    /// The engine ends, unless it was a sync of something that can be made again: a spare, a packed
+    /// copy of an old volume, a checkpoint. Either way the power is cut: nothing may rest on it.
     fn fail_sync(&mut self) {
+        let note = self.engine.setup.path("disk.faults.failed");
+        fs::remove_file(&note).ok();
         let syncs = self.random.u32(1..6);
         self.tell_disk(&format!("fail_sync={syncs}\n"));
+        // An engine without traffic syncs nothing.
+        let failed =
+            look(GIVES_UP, || fs::read_to_string(&note).ok().filter(|name| !name.is_empty()));
+        let of_a_volume = failed.is_some_and(|name| name.ends_with(".volume"));
         let ended = look(GIVES_UP, || self.engine.has_ended());
         assert!(!ended.is_some_and(|ended| ended.success()), "a failed disk is no clean end");
+        assert!(ended.is_some() || !of_a_volume, "a volume's sync failed, and the engine goes on");
         if ended.is_none() {
             self.engine.kill();
         }

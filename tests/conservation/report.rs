@@ -66,6 +66,12 @@ impl Report {
         Self { seed, lines, violations: verdict.violations.clone() }
     }
 
+    /// Fails when anything was broken, and says what.
+    pub(crate) fn expect_kept(&self) {
+        let broken = self.broken();
+        assert!(broken.is_empty(), "seed {}: the promise was broken\n{broken}", self.seed);
+    }
+
     /// Prints the table; also as lines of words, tab and number where the environment says so.
     pub(crate) fn publish(&self) {
         let mut table = format!("| seed {} | |\n|---|---:|\n", self.seed);
@@ -81,7 +87,7 @@ impl Report {
     }
 
     /// How many violations of each kind, and the first of them.
-    pub(crate) fn broken(&self) -> String {
+    fn broken(&self) -> String {
         let mut kinds: Vec<Vec<&Violation>> = Vec::new();
         for violation in &self.violations {
             let same =

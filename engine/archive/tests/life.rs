@@ -5,6 +5,9 @@ use archive::patient::PatientIdentifier;
 use archive::query::Query;
 use archive::record::{Change, Outcome, Record, What};
 use archive::state::State;
+use archive::when::Clock;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::world::{
     self, DAY, HOUR, MIDNIGHT, accepted, change, decision, ids, outcome, place, record,
@@ -112,6 +115,22 @@ fn a_person_releases_one_and_discards_another() {
     assert_eq!(audit, [(0, "pause"), (2, "discard"), (1, "release"), (1, "approve")]);
     assert_eq!(archive.audit(later, 1).unwrap().len(), 1);
     assert_eq!(archive.audit(later + 1, 10).unwrap(), []);
+}
+
+#[test]
+fn what_the_broker_never_takes_is_found_by_that_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = world::open(&folder);
+    let mut records = world::parked(1, MIDNIGHT);
+    let refused =
+        Change { reason: Some("publish.too-large".to_owned()), ..change(MIDNIGHT, State::Parked) };
+    records.push(record(1, MIDNIGHT + HOUR, 60, What::State(refused)));
+    archive.take(&records, "a").unwrap();
+    let clock = Clock { now: Timestamp::UNIX_EPOCH, zone: TimeZone::UTC };
+    let query = Query::parse("state=parked and reason=publish.too-large", &clock).unwrap();
+    assert_eq!(ids(&archive.messages(&query, &Page::oldest(9)).unwrap()), [1]);
+    let story = archive.message(1).unwrap().unwrap();
+    assert_eq!(story.timeline.last().unwrap().reason.as_deref(), Some("publish.too-large"));
 }
 
 #[test]

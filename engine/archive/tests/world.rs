@@ -66,7 +66,7 @@ pub(crate) fn event(id: u64, number: u64) -> EventRow {
 }
 
 pub(crate) fn change(received_ms: i64, state: State) -> Change {
-    Change { received_ms, state, routes: 2, duplicate_of: None, superseded_by: None }
+    Change { received_ms, state, reason: None, routes: 2, duplicate_of: None, superseded_by: None }
 }
 
 pub(crate) fn decision(action: &str) -> Decision {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use router::operators::Edited;
+use router::operators::{Actor, Edited};
 
 use crate::line::bench::{Line, actor, text};
 use crate::line::broker::Memory;
@@ -74,12 +74,19 @@ async fn an_edit_of_whom_it_is_about_waits_for_a_second_person() {
     soon(line.until(|ledger| ledger.total().counts.parked == 1)).await;
     let other = text(2, 0, "I");
     let edit = line.operators.edit(id, other.into(), &actor()).await.unwrap();
-    assert_eq!(edit, Edited::NeedsApproval);
-    line.operators.approve(id, &actor()).await.expect_err("the same person");
-    let second = router::operators::Actor { name: "sam".into(), reason: "agreed".into() };
-    line.operators.approve(id, &second).await.unwrap();
+    let Edited::NeedsApproval(first) = edit else { panic!("{edit:?}") };
+    line.operators.approve(id, &first, &actor()).await.expect_err("the same person");
+    let shouting = Actor { name: actor().name.to_uppercase(), reason: "agreed".into() };
+    line.operators.approve(id, &first, &shouting).await.expect_err("still the same person");
+    let second = Actor { name: "sam".into(), reason: "agreed".into() };
+    // Meanwhile the editor had another thought, which sam has not seen.
+    let edit = line.operators.edit(id, text(3, 0, "I").into(), &actor()).await.unwrap();
+    let Edited::NeedsApproval(newer) = edit else { panic!("{edit:?}") };
+    let unseen = line.operators.approve(id, &first, &second).await.expect_err("not what was seen");
+    assert!(unseen.to_string().contains(&newer), "{unseen}");
+    line.operators.approve(id, &newer, &second).await.unwrap();
     soon(broker.wait_for(1)).await;
-    line.operators.approve(id, &second).await.expect_err("only once");
+    line.operators.approve(id, &newer, &second).await.expect_err("only once");
     line.stop().await;
 }
 
