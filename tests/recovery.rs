@@ -3,14 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::harness::amqp::TestBroker;
 use crate::harness::engine::TestEngine;
 use crate::harness::message::Adt;
 use crate::harness::setup::Setup;
 use crate::harness::{SOON, until};
+use crate::rabbitmq::sample_with_broker;
 use crate::straight_through::{events, messages, settled};
 
 /// Parks what comes from a closed ward, filters what comes from one that nobody asks for.
@@ -156,6 +158,15 @@ fn a_kill_changes_no_state_and_what_was_held_drains_when_it_may() {
     reconciled(&engine);
 }
 
+/// Flips a bit of the first such word; gives back its place.
+fn flip(file: &Path, word: &[u8]) -> usize {
+    let mut bytes = fs::read(file).unwrap();
+    let place = bytes.windows(word.len()).position(|window| window == word).unwrap();
+    bytes[place] ^= 0x10;
+    fs::write(file, bytes).unwrap();
+    place
+}
+
 #[test]
 fn a_flipped_bit_is_named_and_costs_no_other_message() {
     let mut engine = setup().start();
@@ -169,10 +180,7 @@ fn a_flipped_bit_is_named_and_costs_no_other_message() {
     // What a checkpoint covers is not read at a start; it may have been written by now or not.
     remove_checkpoints(&engine);
     let volume = &journal_files(&engine, "journal-")[0];
-    let mut bytes = fs::read(volume).unwrap();
-    let place = bytes.windows(7).position(|window| window == b"NUMBER2").unwrap();
-    bytes[place] ^= 0x10;
-    fs::write(volume, bytes).unwrap();
+    let place = flip(volume, b"NUMBER2");
     engine.start_again();
 
     let line = engine.said("journal bytes fail their checksum", 1);
@@ -320,4 +328,35 @@ fn a_power_cut_takes_nothing_that_was_answered() {
     let told = events(&engine);
     assert_eq!(told.len(), states.len(), "each is told once");
     reconciled(&engine);
+}
+
+#[test]
+fn a_message_whose_outcome_is_damaged_waits_for_a_person() {
+    let broker = TestBroker::shared();
+    let (exchange, queue) = (broker.name("events"), broker.name("portal"));
+    broker.name("events.restricted");
+    // Of another kind than asked for: its events wait, and with them their outcome.
+    broker.declare_queue(&queue);
+    let mut engine = sample_with_broker(broker.url(), &exchange, &queue).start();
+    send(&engine, &admission("DAMAGED", "1000001", "WARD1"));
+    until("a message that is retried", SOON, || {
+        (engine.get("/api/v1/status").json()["retrying"] == 1).then_some(())
+    });
+    send(&engine, &admission("BEHIND", "1000001", "WARD1"));
+    // The last checkpoint knows that there was an outcome.
+    assert_eq!(engine.terminate(), Some(0));
+    flip(&journal_files(&engine, "journal-")[0], b"configversion");
+    engine.start_again();
+    let parked = until("parked message", SOON, || {
+        let parked = engine.get("/api/v1/parked").json();
+        (parked["total"] == 1 && parked["parked"][0]["held"] == 1).then_some(parked)
+    });
+    assert_eq!(parked["parked"][0]["reason"], "journal.damaged", "{parked}");
+    let path = format!("/api/v1/messages/{}/discard", parked["parked"][0]["id"]);
+    assert_eq!(engine.post(&path, &json!({ "reason": "portal has it" })).status, 200);
+    broker.delete_queue(&queue);
+    settled(&engine);
+    let taken = broker.take_all(&queue, 1, SOON);
+    let event: Value = serde_json::from_slice(&taken[0].data).unwrap();
+    assert_eq!((taken.len(), &event["correlationid"]), (1, &json!("BEHIND")));
 }

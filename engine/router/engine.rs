@@ -265,8 +265,8 @@ impl Engine {
     pub async fn stop(self) {
         self.configured.listeners.stop().await;
         self.delivering.close();
-        // Without its broker nothing more gets done.
-        if self.handle.broker_connected() {
+        // Without its broker nothing more gets done, nor without its journal.
+        if self.handle.broker_connected() && self.journal.failed().borrow().is_none() {
             drop(tokio::time::timeout(DELIVERY_GRACE, self.idle()).await);
         }
         self.delivery_stop.cancel();
