@@ -33,6 +33,16 @@ pub(crate) struct Line {
 impl Line {
     /// Starts a line on what the folder holds.
     pub(crate) fn start(folder: &Path, broker: &Arc<Memory>, window: usize) -> Self {
+        Self::start_paused(folder, broker, window, &[])
+    }
+
+    /// The same with the delivery of some channels paused.
+    pub(crate) fn start_paused(
+        folder: &Path,
+        broker: &Arc<Memory>,
+        window: usize,
+        paused: &[&str],
+    ) -> Self {
         let settings = Settings::new(folder.join("journal"));
         let (journal, recovered) = Journal::open(Arc::new(RealDisk), settings).unwrap();
         let Taken { books, seen, judged, .. } =
@@ -41,6 +51,7 @@ impl Line {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let mut beginning = Beginning::new(folder, seen, judged);
         beginning.window = window;
+        beginning.paused = paused.iter().map(|&channel| channel.to_owned()).collect();
         let delivery = Delivery::start(
             journal.clone(),
             Arc::new(Current::new(plan())),

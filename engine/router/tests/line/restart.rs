@@ -55,3 +55,31 @@ async fn a_copy_is_known_after_a_restart() {
     line.stop().await;
     assert_eq!(broker.state().count, 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_its_outcome_waits_too_while_its_channel_is_paused() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Arc::new(Memory::default());
+    broker.state().unroutable.insert("P1".into());
+    let line = Line::start(folder.path(), &broker, 100);
+    line.send(1, 0).await;
+    soon(line.until(|ledger| !ledger.open.is_empty())).await;
+    line.send(1, 1).await;
+    line.stop().await;
+
+    // The queue is there again, and the channel paused.
+    broker.state().unroutable.clear();
+    let line = Line::start_paused(folder.path(), &broker, 100, &["pas-adt"]);
+    let both_wait = async {
+        while line.delivery.moving().held < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(both_wait).await;
+    assert_eq!((broker.state().count, line.delivery.moving().retrying), (0, 0));
+    let side = router::operators::Side::Delivery;
+    line.operators.pause("pas-adt", side, false, &actor()).await.unwrap();
+    soon(broker.wait_for(2)).await;
+    assert_eq!(broker.state().receipts["P1"], ["P1-000", "P1-001"]);
+    line.stop().await;
+}
