@@ -210,9 +210,13 @@ impl Supervisor {
         let mut lacking: Option<Instant> = None;
         loop {
             self.health.unconfirmed(self.unconfirmed.len());
-            let room = self.unconfirmed.len() < if self.caution.holds() { 1 } else { window };
             let due = declared + TOPOLOGY_CHECK;
             let due = lacking.map_or(due, |lacking| lacking.min(due));
+            // Nothing may be under way while bindings are made: an event that finds one of two is
+            // confirmed, and the other subscriber never gets it.
+            let declares = due <= Instant::now();
+            let window = if self.caution.holds() { 1 } else { window };
+            let room = !declares && self.unconfirmed.len() < window;
             tokio::select! {
                 Some((token, channel, said, words)) = confirms.next() => {
                     if channel.status().connected() {
@@ -221,7 +225,8 @@ impl Supervisor {
                     let trouble = self.confirmed(token, &said, &words)?;
                     lacking = soonest(lacking, trouble, declared);
                 }
-                () = tokio::time::sleep_until(due) => {
+                () = tokio::time::sleep_until(due), if !declares => {}
+                () = std::future::ready(()), if declares && self.unconfirmed.is_empty() => {
                     self.redeclare(connection).await?;
                     (declared, lacking) = (Instant::now(), None);
                 }
@@ -231,8 +236,7 @@ impl Supervisor {
                         return Err(Ended::Moved);
                     }
                     self.plan = plan;
-                    self.redeclare(connection).await?;
-                    (declared, lacking) = (Instant::now(), None);
+                    lacking = Some(Instant::now());
                 }
                 Some(request) = next(&mut self.unsent, &mut self.requests), if room => {
                     if self.watched.has_changed().unwrap_or_default() {
