@@ -152,7 +152,8 @@ impl Message {
         }
         let missing = EditError::NoSegment { segment: Location { field: None, ..*at } };
         let segment = self.segment(at.segment.as_str(), at.occurrence as usize).ok_or(missing)?;
-        let mut place = Place { bytes: self.readable(), range: segment.range(), padding: Vec::new() };
+        let mut place =
+            Place { bytes: self.readable(), range: segment.range(), padding: Vec::new() };
         match segment.field_range(number as usize) {
             Some(range) => place.range = range,
             None => place.extend(delimiters.field, number as usize - segment.field_count()),

@@ -29,6 +29,7 @@ mod marks;
 pub mod message;
 pub mod mllp;
 mod reading;
+mod reassemble;
 pub mod segment;
 pub mod several;
 pub mod tolerance;

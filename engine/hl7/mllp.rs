@@ -333,8 +333,7 @@ mod tests {
 
     use super::{Decoded, FrameDecoder, FrameLimits, Pause, encode_frame};
 
-    const SMALL: FrameLimits =
-        FrameLimits { max_frame: 8, keep_oversize: 4, open_end: false };
+    const SMALL: FrameLimits = FrameLimits { max_frame: 8, keep_oversize: 4, open_end: false };
 
     fn drain(decoder: &mut FrameDecoder) -> Vec<Decoded> {
         std::iter::from_fn(|| decoder.next_frame()).collect()

@@ -77,7 +77,8 @@ fn bytewise(received: Bytes, reading: &Reading) -> Result<Parts, ParseError> {
     // UTF-16 would have been seen.
     let wrong = said.is_utf_16() || (!bytes.is_ascii() && said.is_contradicted_by(bytes));
     let believed = reading.trust_charset && said.is_bytewise();
-    let charset = if wrong && !believed { said.instead(bytes, reading.default_charset) } else { said };
+    let charset =
+        if wrong && !believed { said.instead(bytes, reading.default_charset) } else { said };
     index.tolerated.wrong_charset = wrong;
     index.tolerated.unknown_charset = unknown;
     Ok(Parts { bytes: received.clone(), received, transcribed: None, index, delimiters, charset })

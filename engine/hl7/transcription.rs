@@ -45,7 +45,8 @@ impl Transcription {
         (decoded.text.into_owned().into_bytes(), decoded.undecodable)
     }
 
-    /// A text as it would have been received; `None` if the set has not all of its characters.
+    /// A text as it would have been received; `None` if the set has not all of its characters, or
+    /// writes some of them as others.
     pub(crate) fn write(self, utf_8: &[u8]) -> Option<Vec<u8>> {
         let text = self.charset.encode(str::from_utf8(utf_8).ok()?).ok()?;
         let mark: &[u8] = match (self.mark, self.charset == Charset::UTF_16LE) {
@@ -53,7 +54,8 @@ impl Transcription {
             (true, true) => &LITTLE,
             (true, false) => &BIG,
         };
-        Some([mark, &text].concat())
+        let written = [mark, &text].concat();
+        (self.read(&written).0 == utf_8).then_some(written)
     }
 }
 
