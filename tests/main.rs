@@ -9,6 +9,8 @@ mod straight_through;
 #[cfg(test)]
 mod bad_message;
 #[cfg(test)]
+mod fidelity;
+#[cfg(test)]
 mod hostile_client;
 #[cfg(test)]
 mod kill_nine;

@@ -90,6 +90,14 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) configuration: Configuration,
 
+    /// Checks messages instead: each file, each file below a folder, `-` for standard input
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub(crate) messages: Vec<PathBuf>,
+
+    /// The channel that would take them; without it the defaults of a source hold
+    #[arg(short = 'n', long, value_name = "CHANNEL", requires = "messages")]
+    pub(crate) channel: Option<String>,
+
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{CheckArgs, Format};
+use crate::check_messages;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::problems;
@@ -26,6 +27,9 @@ struct Report<'a> {
 }
 
 pub(crate) fn run(args: &CheckArgs) -> Result<Exit> {
+    if !args.messages.is_empty() {
+        return check_messages::run(args);
+    }
     let mut output = Output::standard();
     let checked = args.configuration.load();
     let (problems, texts) = match &checked {

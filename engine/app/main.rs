@@ -32,6 +32,7 @@ mod traffic_line;
 mod traffic_test;
 mod api;
 mod check;
+mod check_messages;
 mod rehearsal;
 mod transform;
 mod golden;

@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use hl7::several::several;
 
 const START_OF_BLOCK: u8 = 0x0B;
 const END_OF_BLOCK: u8 = 0x1C;
-
-/// Segments of the batch protocol: envelopes round messages, never sent over MLLP.
-const ENVELOPES: [&[u8]; 4] = [b"FHS", b"BHS", b"BTS", b"FTS"];
 
 /// All messages at these paths, in order: files as given, folders by file name, `-` for
 /// standard input.
@@ -67,23 +65,11 @@ pub(crate) fn split(content: &Bytes) -> Vec<Bytes> {
     if content.contains(&START_OF_BLOCK) && content.contains(&END_OF_BLOCK) {
         return blocks(content);
     }
-    let lines = line_starts(content);
-    let headers: Vec<usize> =
-        lines.iter().copied().filter(|&at| is_segment(content, at, b"MSH")).collect();
-    let is_batch = lines.iter().any(|&at| is_envelope(content, at));
-    if headers.len() < 2 && !is_batch {
-        let blank = content.iter().all(u8::is_ascii_whitespace);
-        return if blank { Vec::new() } else { vec![content.clone()] };
+    if let Some(found) = several(content) {
+        return found.messages;
     }
-    headers
-        .iter()
-        .enumerate()
-        .map(|(n, &from)| {
-            let next = headers.get(n + 1).copied().unwrap_or(content.len());
-            let envelope = lines.iter().copied().find(|&at| at > from && is_envelope(content, at));
-            content.slice(from..envelope.map_or(next, |at| at.min(next)))
-        })
-        .collect()
+    let blank = content.iter().all(u8::is_ascii_whitespace);
+    if blank { Vec::new() } else { vec![content.clone()] }
 }
 
 fn blocks(content: &Bytes) -> Vec<Bytes> {
@@ -96,29 +82,6 @@ fn blocks(content: &Bytes) -> Vec<Bytes> {
         rest = body.slice(end..);
     }
     found
-}
-
-/// Where lines begin: at the start, and after each CR, LF or CR LF.
-fn line_starts(content: &[u8]) -> Vec<usize> {
-    let start_of_text = if content.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
-    let after_ends = content
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| matches!(byte, b'\r' | b'\n'))
-        .map(|(at, _)| at + 1);
-    std::iter::once(start_of_text).chain(after_ends).collect()
-}
-
-fn is_segment(content: &[u8], at: usize, name: &[u8]) -> bool {
-    let Some(rest) = content.get(at..) else { return false };
-    rest.starts_with(name)
-        && rest.get(3).is_some_and(|separator| {
-            separator.is_ascii_graphic() && !separator.is_ascii_alphanumeric()
-        })
-}
-
-fn is_envelope(content: &[u8], at: usize) -> bool {
-    ENVELOPES.iter().any(|name| is_segment(content, at, name))
 }
 
 #[cfg(test)]

@@ -130,11 +130,14 @@ struct Readable {
 
 impl Readable {
     fn of(frame: &axum::body::Bytes) -> Self {
-        let message = Message::parse(frame.clone(), &Reading::default());
-        let charset =
-            message.map_or(Reading::default().default_charset, |message| message.charset());
-        let decoded = charset.decode(frame);
-        let (text, undecodable) = (decoded.text.into_owned(), decoded.undecodable);
-        Self { text, charset: charset.name(), undecodable }
+        let Ok(message) = Message::parse(frame.clone(), &Reading::default()) else {
+            let charset = Reading::default().default_charset;
+            let decoded = charset.decode(frame);
+            let (text, undecodable) = (decoded.text.into_owned(), decoded.undecodable);
+            return Self { text, charset: charset.name(), undecodable };
+        };
+        let text = message.charset().decode(message.readable()).text.into_owned();
+        let (charset, undecodable) = (message.received_in().name(), message.undecodable());
+        Self { text, charset, undecodable }
     }
 }

@@ -185,7 +185,7 @@ pub fn acknowledge(
         let coded = header.is_at_least([2, 5, 0]);
         out.error_segment(error.location, error.code, error.message, coded);
     }
-    out.finish()
+    header.as_received(out.finish())
 }
 
 /// The best answer to a frame whose MSH cannot be read: AR, with MSA-2 if a control id can be found.
@@ -388,7 +388,7 @@ mod tests {
         let plain = "MSH|^~\\&|||||20260701120000||ACK|OURS1|P|2.3\rMSA|AR|";
         assert_eq!(refused(b"hello"), format!("{plain}|MSH unreadable\r"));
         assert_eq!(refused(b""), format!("{plain}|MSH unreadable\r"));
-        assert_eq!(refused(b"MSH|^|||||||ADT|17|P\r"), format!("{plain}17|MSH unreadable\r"));
+        assert_eq!(refused(b"MSH|^^|||||||ADT|17|P\r"), format!("{plain}17|MSH unreadable\r"));
         let behind = refused(b"junk MSH|^~\\&|PAS|R||||||18|P|2.4\rPID");
         assert!(
             behind.ends_with("|PAS|R|20260701120000||ACK|OURS1|P|2.4\rMSA|AR|18|MSH unreadable\r"),

@@ -12,9 +12,9 @@ pub struct Delimiters {
     pub field: u8,
     /// Between components: first byte of MSH-2, usually `^`.
     pub component: u8,
-    /// Between repetitions: second byte of MSH-2, usually `~`.
+    /// Between repetitions: second byte of MSH-2, usually `~`; may be missing.
     pub repetition: u8,
-    /// Round an escape sequence: third byte of MSH-2, usually `\`.
+    /// Round an escape sequence: third byte of MSH-2, usually `\`; may be missing.
     pub escape: u8,
     /// Between subcomponents: fourth byte of MSH-2, usually `&`; senders that use none leave it out.
     pub subcomponent: u8,
@@ -34,7 +34,7 @@ pub enum DelimitersError {
     /// The bytes end before MSH-1 and MSH-2 are complete.
     #[error("the message ends before its delimiters do")]
     Short,
-    /// MSH-2 has a length other than three to five.
+    /// MSH-2 is longer than five characters, or is empty with an MSH-1 that its usual ones need.
     #[error("MSH-2 has {found} characters, expected 3 to 5")]
     Length {
         /// Bytes found in MSH-2.
@@ -72,7 +72,8 @@ impl Delimiters {
     /// Stands for a delimiter that the message does not declare.
     pub const NONE: u8 = 0;
 
-    /// Reads the delimiters of an MSH segment; `msh` begins with its name.
+    /// Reads the delimiters of an MSH segment; `msh` begins with its name. What MSH-2 leaves out at
+    /// its end is [`Delimiters::NONE`]; an empty one stands for the usual characters.
     pub fn read(msh: &[u8]) -> Result<Self, DelimitersError> {
         let rest = msh.strip_prefix(b"MSH").ok_or(DelimitersError::NotMsh)?;
         let (&field, rest) = rest.split_first().ok_or(DelimitersError::Short)?;
@@ -81,10 +82,16 @@ impl Delimiters {
         }
         let end = memchr::memchr3(field, b'\r', b'\n', rest).unwrap_or(rest.len());
         let encoding = &rest[..end];
-        if encoding.is_empty() && end == rest.len() {
-            return Err(DelimitersError::Short);
+        if encoding.is_empty() {
+            if rest.get(end) != Some(&field) {
+                return Err(DelimitersError::Short);
+            }
+            // Who says nothing means the usual ones.
+            let usual = Self { field, ..Self::default() };
+            let clash = usual.encoding_characters().contains(&field);
+            return if clash { Err(DelimitersError::Length { found: 0 }) } else { Ok(usual) };
         }
-        if !(3..=5).contains(&encoding.len()) {
+        if encoding.len() > 5 {
             return Err(DelimitersError::Length { found: encoding.len() });
         }
         for (index, &byte) in encoding.iter().enumerate() {
@@ -95,28 +102,29 @@ impl Delimiters {
                 return Err(DelimitersError::Repeated { position: index + 2 });
             }
         }
+        let declared = |index: usize| encoding.get(index).copied().unwrap_or(Self::NONE);
         Ok(Self {
             field,
             component: encoding[0],
-            repetition: encoding[1],
-            escape: encoding[2],
-            subcomponent: encoding.get(3).copied().unwrap_or(Self::NONE),
+            repetition: declared(1),
+            escape: declared(2),
+            subcomponent: declared(3),
             truncation: encoding.get(4).copied(),
         })
     }
 
     /// MSH-2 as these delimiters spell it.
     pub fn encoding_characters(&self) -> Vec<u8> {
-        let mut characters = vec![self.component, self.repetition, self.escape];
-        if self.subcomponent != Self::NONE {
-            characters.push(self.subcomponent);
-            characters.extend(self.truncation);
-        }
-        characters
+        let four = [self.component, self.repetition, self.escape, self.subcomponent];
+        let declared = four.into_iter().take_while(|byte| *byte != Self::NONE);
+        declared.chain(self.truncation).collect()
     }
 }
 
-/// How many bytes before the message say nothing: a UTF-8 byte order mark and white space.
+/// Most bytes of junk that may stand before MSH.
+const MAX_JUNK: usize = 256;
+
+/// How many bytes before the message say nothing: a UTF-8 byte order mark, white space and NUL.
 pub fn leading(bytes: &[u8]) -> usize {
     const MARK: &[u8] = b"\xEF\xBB\xBF";
     let mut at = 0;
@@ -124,7 +132,7 @@ pub fn leading(bytes: &[u8]) -> usize {
         let rest = &bytes[at..];
         if rest.starts_with(MARK) {
             at += MARK.len();
-        } else if rest.first().is_some_and(u8::is_ascii_whitespace) {
+        } else if rest.first().is_some_and(|byte| byte.is_ascii_whitespace() || *byte == 0) {
             at += 1;
         } else {
             return at;
@@ -132,13 +140,29 @@ pub fn leading(bytes: &[u8]) -> usize {
     }
 }
 
-/// Finds where the message begins and reads its delimiters, past a byte order mark or white space.
+/// Finds where the message begins and reads its delimiters, past what [`leading`] passes over and,
+/// on the line of MSH itself, past at most 256 bytes of anything else.
 pub fn locate(bytes: &[u8]) -> Result<(usize, Delimiters), DelimitersError> {
     let start = leading(bytes);
     if start == bytes.len() {
         return Err(DelimitersError::Empty);
     }
-    Delimiters::read(&bytes[start..]).map(|delimiters| (start, delimiters))
+    match Delimiters::read(&bytes[start..]) {
+        Err(DelimitersError::NotMsh) => {
+            let found = behind_junk(&bytes[start..]).ok_or(DelimitersError::NotMsh);
+            found.map(|(junk, delimiters)| (start + junk, delimiters))
+        }
+        read => read.map(|delimiters| (start, delimiters)),
+    }
+}
+
+fn behind_junk(bytes: &[u8]) -> Option<(usize, Delimiters)> {
+    let window = &bytes[..bytes.len().min(MAX_JUNK + 3)];
+    let line = &window[..memchr::memchr2(b'\r', b'\n', window).unwrap_or(window.len())];
+    // A name inside a word, as in a segment that mentions one, begins no message.
+    let begins = |at: &usize| *at > 0 && !line[at - 1].is_ascii_alphabetic();
+    let mut found = memchr::memmem::find_iter(line, b"MSH").filter(begins);
+    found.find_map(|at| Delimiters::read(&bytes[at..]).ok().map(|delimiters| (at, delimiters)))
 }
 
 fn is_punctuation(byte: u8) -> bool {
@@ -158,25 +182,34 @@ mod tests {
     }
 
     #[test]
-    fn three_to_five_encoding_characters_are_read() {
+    fn up_to_five_encoding_characters_are_read() {
         let three = Delimiters::read(b"MSH|^~\\|PAS").expect("three");
         assert_eq!(three.subcomponent, Delimiters::NONE);
         assert_eq!(three.encoding_characters(), b"^~\\");
         let five = Delimiters::read(b"MSH|^~\\&#|PAS").expect("five");
         assert_eq!(five.truncation, Some(b'#'));
         assert_eq!(five.encoding_characters(), b"^~\\&#");
-        assert_eq!(Delimiters::read(b"MSH|^~|PAS"), Err(DelimitersError::Length { found: 2 }));
+        let two = Delimiters::read(b"MSH|^~|PAS").expect("two");
+        assert_eq!((two.repetition, two.escape), (b'~', Delimiters::NONE));
+        assert_eq!(two.encoding_characters(), b"^~");
+        let one = Delimiters::read(b"MSH|^|PAS").expect("one");
+        assert_eq!((one.component, one.repetition), (b'^', Delimiters::NONE));
+        assert_eq!(Delimiters::read(b"MSH||PAS"), Ok(Delimiters::default()));
+        assert_eq!(Delimiters::read(b"MSH^^PAS"), Err(DelimitersError::Length { found: 0 }));
         assert_eq!(Delimiters::read(b"MSH|^~\\&#!|"), Err(DelimitersError::Length { found: 6 }));
     }
 
     #[test]
     fn what_is_no_header_says_why() {
-        let cases: [(&[u8], DelimitersError); 8] = [
+        let cases: [(&[u8], DelimitersError); 11] = [
             (b"", DelimitersError::Empty),
             (b" \r\n", DelimitersError::Empty),
             (b"hello world", DelimitersError::NotMsh),
             (b"MSH", DelimitersError::Short),
             (b"MSH|", DelimitersError::Short),
+            (b"MSH|\rPID|1", DelimitersError::Short),
+            (b"PID|1\rMSH|^~\\&|", DelimitersError::NotMsh),
+            (b"the SMSH|^~\\&|", DelimitersError::NotMsh),
             (b"MSHello", DelimitersError::NotPunctuation { position: 1 }),
             (b"MSH|^~\\x|", DelimitersError::NotPunctuation { position: 5 }),
             (b"MSH|^~\\^|", DelimitersError::Repeated { position: 5 }),
@@ -190,5 +223,14 @@ mod tests {
     fn a_mark_and_white_space_before_the_header_are_passed_over() {
         assert_eq!(locate(b"\xEF\xBB\xBF\r\nMSH|^~\\&|").map(|found| found.0), Ok(5));
         assert_eq!(locate(b"  MSH|^~\\&").map(|found| found.0), Ok(2));
+        assert_eq!(locate(b"\0\0MSH|^~\\&").map(|found| found.0), Ok(2));
+    }
+
+    #[test]
+    fn a_little_junk_before_the_header_is_passed_over() {
+        assert_eq!(locate(b"\rAB 0345MSH|^~\\&").map(|found| found.0), Ok(8));
+        assert_eq!(locate(b"<MSH>MSH|^~\\&").map(|found| found.0), Ok(5));
+        let long = [&[b'x'; 300][..], b" MSH|^~\\&|"].concat();
+        assert_eq!(locate(&long), Err(DelimitersError::NotMsh));
     }
 }

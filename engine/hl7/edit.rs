@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::charset::EncodeError;
 use crate::delimiters::Delimiters;
-use crate::escape::escape;
+use crate::escape::{escape, needs_escape};
 use crate::location::Location;
 use crate::message::{Message, ParseError};
 use crate::value::Value;
@@ -53,6 +53,27 @@ pub enum EditError {
         /// What is wrong.
         error: EncodeError,
     },
+    /// The text needs an escape sequence, and the message declares no escape character.
+    #[error("{at}: the text holds a delimiter, and the message declares no escape character")]
+    NoEscape {
+        /// The location.
+        at: Location,
+    },
+    /// The message declares no repetition delimiter.
+    #[error("{at} names a repetition, which the message has no delimiter for")]
+    NoRepetitions {
+        /// The location.
+        at: Location,
+    },
+    /// The message was transcribed to be read, and cannot be written as it was received: some of its
+    /// bytes mean nothing, or the text has a character that its character set has not.
+    #[error("{at}: the message cannot be written in {charset} again without loss")]
+    Transcription {
+        /// The location.
+        at: Location,
+        /// The character set it was received in.
+        charset: &'static str,
+    },
     /// The message would grow beyond what can be read.
     #[error(transparent)]
     Parse(#[from] ParseError),
@@ -72,9 +93,18 @@ impl Message {
             // What is not there is absent already.
             return Ok(self.clone());
         }
-        let old = self.bytes();
+        let old = self.readable();
         let parts = [&old[..range.start], &padding, &content, &old[range.end..]];
-        Ok(Self::parse(Bytes::from(parts.concat()), self.reading())?)
+        let bytes = self.as_received(parts.concat(), at)?;
+        Ok(Self::parse(Bytes::from(bytes), self.reading())?)
+    }
+
+    /// What was edited, in the form in which messages like this one are received.
+    fn as_received(&self, edited: Vec<u8>, at: &Location) -> Result<Vec<u8>, EditError> {
+        let Some(way) = self.transcription() else { return Ok(edited) };
+        let lossless = way.write(self.readable()).is_some_and(|written| written == **self.bytes());
+        let written = if lossless { way.write(&edited) } else { None };
+        written.ok_or(EditError::Transcription { at: *at, charset: self.received_in().name() })
     }
 
     fn content(&self, at: &Location, value: Value<&str>) -> Result<Vec<u8>, EditError> {
@@ -82,6 +112,12 @@ impl Message {
         match value {
             Value::Absent => Ok(Vec::new()),
             Value::Null => Ok(b"\"\"".to_vec()),
+            Value::Present(text)
+                if delimiters.escape == Delimiters::NONE
+                    && (text == "\"\"" || needs_escape(text, &delimiters)) =>
+            {
+                Err(EditError::NoEscape { at: *at })
+            }
             // As text, two double quotes must not read as null.
             Value::Present("\"\"") => {
                 let mark = delimiters.escape;
@@ -111,9 +147,13 @@ impl Message {
         {
             return Err(EditError::NoSubcomponents { at: *at });
         }
+        if delimiters.repetition == Delimiters::NONE && at.repetition > 1 {
+            return Err(EditError::NoRepetitions { at: *at });
+        }
         let missing = EditError::NoSegment { segment: Location { field: None, ..*at } };
         let segment = self.segment(at.segment.as_str(), at.occurrence as usize).ok_or(missing)?;
-        let mut place = Place { bytes: self.bytes(), range: segment.range(), padding: Vec::new() };
+        let mut place =
+            Place { bytes: self.readable(), range: segment.range(), padding: Vec::new() };
         match segment.field_range(number as usize) {
             Some(range) => place.range = range,
             None => place.extend(delimiters.field, number as usize - segment.field_count()),
@@ -233,6 +273,11 @@ mod tests {
         let three = message("MSH|^~\\|A");
         let at = "MSH-3.1.2".parse().expect("a location");
         assert!(matches!(three.with(&at, Value::Null), Err(EditError::NoSubcomponents { .. })));
+        let one = message("MSH|^|A");
+        let set = |at: &str, text| one.with(&at.parse().expect(at), Value::Present(text));
+        assert!(matches!(set("MSH-3(2)", "x"), Err(EditError::NoRepetitions { .. })));
+        assert!(matches!(set("MSH-3", "a|b"), Err(EditError::NoEscape { .. })));
+        assert_eq!(set("MSH-3", "a~b").expect("plain").bytes().as_ref(), b"MSH|^|a~b");
     }
 
     fn error_location(error: &EditError) -> Location {
@@ -250,7 +295,7 @@ mod tests {
             component in prop::option::of((1_u32..5, prop::option::of(1_u32..4))),
             text in "[ -~éË£\\n\\r]{1,20}",
         ) {
-            let reading = Reading { default_charset: Charset::UTF_8, line_feeds: true };
+            let reading = Reading { default_charset: Charset::UTF_8, ..Reading::default() };
             let source = format!("MSH|^~\\&|PAS\rPID|{before}\rPV1|1|{before}\r");
             let original = Message::parse(source.into_bytes(), &reading).expect("readable");
             let at = Location {

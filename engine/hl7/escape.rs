@@ -28,8 +28,13 @@ pub fn render<'r>(raw: &'r [u8], delimiters: &Delimiters) -> Cow<'r, [u8]> {
     })
 }
 
+/// Whether a text has a character that would be taken for a delimiter, a segment end or a frame end.
+pub fn needs_escape(text: &str, delimiters: &Delimiters) -> bool {
+    text.bytes().any(|byte| sequence(byte, *delimiters).is_some())
+}
+
 /// Writes a text so that none of its characters is taken for a delimiter, a segment end or a frame
-/// end.
+/// end. Where the message declares no escape character, a blank stands for each of those.
 pub fn escape<'t>(text: &'t str, delimiters: &Delimiters) -> Cow<'t, str> {
     let Some(first) = text.bytes().position(|byte| sequence(byte, *delimiters).is_some()) else {
         return Cow::Borrowed(text);
@@ -39,6 +44,7 @@ pub fn escape<'t>(text: &'t str, delimiters: &Delimiters) -> Cow<'t, str> {
     let mark = char::from(delimiters.escape);
     for character in text[first..].chars() {
         match u8::try_from(character).ok().and_then(|byte| sequence(byte, *delimiters)) {
+            Some(_) if delimiters.escape == Delimiters::NONE => out.push(' '),
             Some(body) => {
                 out.push(mark);
                 out.push_str(body);
@@ -75,6 +81,9 @@ fn replace(
     mut known: impl FnMut(&[u8], &mut Vec<u8>) -> bool,
 ) -> Cow<'_, [u8]> {
     let mark = delimiters.escape;
+    if mark == Delimiters::NONE {
+        return Cow::Borrowed(raw);
+    }
     let Some(first) = memchr::memchr(mark, raw) else { return Cow::Borrowed(raw) };
     let mut out = Vec::with_capacity(raw.len());
     out.extend_from_slice(&raw[..first]);
@@ -230,6 +239,9 @@ mod tests {
         let three = Delimiters { subcomponent: Delimiters::NONE, ..Delimiters::default() };
         assert_eq!(unescape(br"A \T\ \P\", &three).as_ref(), br"A \T\ \P\");
         assert_eq!(escape("A & B # \0", &three), "A & B # \0");
+        let two = Delimiters { escape: Delimiters::NONE, ..three };
+        assert_eq!(unescape(br"A \T\ B", &two).as_ref(), br"A \T\ B");
+        assert_eq!(escape("A|B\r\\", &two), "A B \\");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::charset::Charset;
 use crate::delimiters::{Delimiters, DelimitersError, locate};
 use crate::escape::unescape;
 use crate::message::Message;
+use crate::transcription::Transcription;
 
 /// The values of MSH that the engine itself needs.
 ///
@@ -51,6 +52,7 @@ pub struct Header {
     raw: Box<[u8]>,
     delimiters: Delimiters,
     followed_by_msa: bool,
+    transcribed: Option<Transcription>,
 }
 
 /// When a sender wants an acknowledgement (table 0155).
@@ -88,6 +90,12 @@ impl Header {
 
     /// Reads the header of a frame's content; only its first segment is looked at.
     pub fn from_frame(frame: &[u8]) -> Result<Self, HeaderError> {
+        let Some(way) = Transcription::of(frame) else { return Self::read_bytes(frame, None) };
+        let window = &frame[..frame.len().min(2 * Self::MAX_BYTES + 4)];
+        Self::read_bytes(&way.read(window).0, Some(way))
+    }
+
+    fn read_bytes(frame: &[u8], transcribed: Option<Transcription>) -> Result<Self, HeaderError> {
         let (start, delimiters) = locate(frame)?;
         let frame = &frame[start..];
         let window = &frame[..frame.len().min(Self::MAX_BYTES + 1)];
@@ -95,7 +103,8 @@ impl Header {
         if end > Self::MAX_BYTES {
             return Err(HeaderError::TooLong);
         }
-        let msh = Fields::find(&frame[..end], delimiters);
+        let known = transcribed.map(|_| Charset::UTF_8);
+        let msh = Fields::find(&frame[..end], delimiters, known);
         Ok(Self {
             control_id: msh.raw[10 - 2].to_vec(),
             message_code: msh.text(9, 1),
@@ -116,6 +125,7 @@ impl Header {
             raw: frame[..end].into(),
             delimiters,
             followed_by_msa: is_followed_by_msa(&frame[end..]),
+            transcribed,
         })
     }
 
@@ -144,9 +154,17 @@ impl Header {
         self.delimiters
     }
 
-    /// The character set MSH-18 names, else Windows-1252, which reads any ASCII header.
+    /// The character set that [`Header::raw`] is in: the one MSH-18 names, else Windows-1252, which
+    /// reads any ASCII header; UTF-8 of a message in UTF-16.
     pub fn charset(&self) -> Charset {
-        Charset::from_label(&self.character_set).unwrap_or(Charset::WINDOWS_1252)
+        let declared = charset(&self.character_set);
+        if self.transcribed.is_some() { Charset::UTF_8 } else { declared }
+    }
+
+    /// An answer that was written in [`Header::charset`], in the form in which the message came:
+    /// whoever sends UTF-16 reads nothing else.
+    pub fn as_received(&self, answer: Vec<u8>) -> Vec<u8> {
+        self.transcribed.and_then(|way| way.write(&answer)).unwrap_or(answer)
     }
 
     /// A field of MSH as it stands, counted from 1; empty if absent.
@@ -231,6 +249,12 @@ impl fmt::Debug for Header {
     }
 }
 
+/// The set of a header whose MSH-18 says this. One in UTF-16 would not have been read as bytes.
+fn charset(label: &str) -> Charset {
+    let declared = Charset::from_label(label).filter(|declared| !declared.is_utf_16());
+    declared.unwrap_or(Charset::WINDOWS_1252)
+}
+
 /// The last field of MSH that is read.
 const LAST: usize = 18;
 
@@ -242,19 +266,21 @@ struct Fields<'h> {
 }
 
 impl<'h> Fields<'h> {
-    fn find(segment: &'h [u8], delimiters: Delimiters) -> Self {
+    fn find(segment: &'h [u8], delimiters: Delimiters, known: Option<Charset>) -> Self {
         let mut raw = [&[][..]; LAST - 1];
         let found = segment.split(|&byte| byte == delimiters.field).skip(1);
         raw.iter_mut().zip(found).for_each(|(field, found)| *field = found);
         let mut fields = Self { raw, delimiters, charset: Charset::WINDOWS_1252 };
-        fields.charset = Charset::from_label(&fields.text(18, 1)).unwrap_or(fields.charset);
+        fields.charset = known.unwrap_or_else(|| charset(&fields.text(18, 1)));
         fields
     }
 
     fn text(&self, field: usize, component: usize) -> String {
         let delimiters = self.delimiters;
-        let first =
-            |raw: &'h [u8], at: u8| raw.split(move |&byte| byte == at).next().unwrap_or_default();
+        let first = |raw: &'h [u8], at: u8| {
+            let missing = at == Delimiters::NONE;
+            raw.split(move |&byte| byte == at && !missing).next().unwrap_or_default()
+        };
         let repetition = first(self.raw[field - 2], delimiters.repetition);
         let mut components = repetition.split(|&byte| byte == delimiters.component);
         let component = components.nth(component - 1).unwrap_or_default();
@@ -311,6 +337,24 @@ mod tests {
         assert_eq!(error, HeaderError::Unreadable(DelimitersError::NotMsh));
         let long = [b"MSH|^~\\&|".as_slice(), &vec![b'x'; Header::MAX_BYTES]].concat();
         assert_eq!(Header::from_frame(&long), Err(HeaderError::TooLong));
+    }
+
+    #[test]
+    fn a_header_in_utf_16_is_read_and_answered_in_kind() {
+        let utf_16 = |text: &str| -> Vec<u8> {
+            text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()
+        };
+        let text = "MSH|^~\\&|PÂS|RXX01|||||ADT^A01|C1|P|2.4||||||UNICODE UTF-16\rPID|1\r";
+        for mark in [&b""[..], b"\xFF\xFE"] {
+            let frame = [mark, &utf_16(text)].concat();
+            let header = Header::from_frame(&frame).expect("readable");
+            assert_eq!((header.sender().as_str(), &*header.control_id), ("PÂS/RXX01", &b"C1"[..]));
+            let answer = header.as_received(b"MSA|AA|C1\r".to_vec());
+            assert_eq!(answer, [mark, &utf_16("MSA|AA|C1\r")].concat());
+        }
+        // Who only says so is answered as it writes.
+        let header = Header::from_frame(text.as_bytes()).expect("readable");
+        assert_eq!(header.as_received(b"MSA".to_vec()), b"MSA");
     }
 
     #[test]

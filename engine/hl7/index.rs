@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::charset::Charset;
 use crate::delimiters::Delimiters;
 use crate::marks::Marks;
+use crate::transcription::Transcription;
 
 /// Most segments a message may have; a real one has some hundreds.
 pub(crate) const MAX_SEGMENTS: usize = 1 << 20;
@@ -23,23 +24,37 @@ pub enum LineEnd {
     Both,
 }
 
-/// What was accepted although the standard does not allow it.
+/// What was read although the standard does not allow it, or does no longer advise it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tolerated {
-    /// Bytes of white space or byte order mark before MSH.
+    /// Bytes before MSH: white space, NUL, a byte order mark, junk.
     pub leading: usize,
+    /// How many of them are junk.
+    pub junk: usize,
     /// What ended the first segment.
     pub line_end: LineEnd,
     /// Whether other segments ended otherwise.
     pub mixed_line_ends: bool,
     /// Whether nothing ended the last segment.
     pub last_end_missing: bool,
-    /// Lines without content.
+    /// Lines without content, or with nothing but NUL.
     pub blank_lines: usize,
     /// Lines that do not begin with a segment name; kept as raw segments without a name.
     pub odd_lines: usize,
+    /// NUL bytes inside segments; texts are read without them.
+    pub nul_bytes: usize,
+    /// Whether MSH-2 has fewer than three characters.
+    pub short_delimiters: bool,
+    /// MSH segments besides the first: other messages, that came in the same frame.
+    pub further_headers: usize,
+    /// Whether MSH-14 says that this continues an earlier message.
+    pub continues: bool,
+    /// Whether DSC-1 says that another message continues this one.
+    pub continued: bool,
     /// Whether MSH-18 names a character set that is not known, so that the default was used.
     pub unknown_charset: bool,
+    /// Whether the bytes cannot be in the character set that MSH-18, or else the default, names.
+    pub wrong_charset: bool,
 }
 
 /// One line of the message.
@@ -55,9 +70,14 @@ pub(crate) struct Line {
 
 /// All that a view needs: the bytes, and what says how to read them.
 pub(crate) struct Parts {
+    /// What the index is of: `received`, or its transcription.
     pub(crate) bytes: Bytes,
+    pub(crate) received: Bytes,
+    /// Set when `bytes` is a transcription into UTF-8: how, and how many bytes meant nothing.
+    pub(crate) transcribed: Option<(Transcription, usize)>,
     pub(crate) index: Index,
     pub(crate) delimiters: Delimiters,
+    /// How `bytes` are read.
     pub(crate) charset: Charset,
 }
 
@@ -206,7 +226,7 @@ impl Builder<'_> {
 
     fn push_line(&mut self, end: usize) -> Result<(), TooMany> {
         let line = &self.bytes[self.start..end];
-        if line.is_empty() {
+        if line.iter().all(|byte| *byte == 0) {
             self.found.tolerated.blank_lines += 1;
             return Ok(());
         }
@@ -214,6 +234,8 @@ impl Builder<'_> {
         if !named {
             self.found.tolerated.odd_lines += 1;
             self.found.fields.truncate(self.first_field);
+        } else if line.starts_with(b"MSH") && !self.found.lines.is_empty() {
+            self.found.tolerated.further_headers += 1;
         }
         if self.found.lines.len() == MAX_SEGMENTS {
             return Err(TooMany);
@@ -230,7 +252,9 @@ impl Builder<'_> {
     fn finish(mut self) -> Result<Index, TooMany> {
         let end = self.bytes.len();
         if self.start < end {
-            self.found.tolerated.last_end_missing = true;
+            // What a sender pads with is no segment.
+            let padding = self.bytes[self.start..].iter().all(|byte| *byte == 0);
+            self.found.tolerated.last_end_missing = !padding;
             self.push_line(end)?;
         }
         Ok(self.found)
@@ -308,6 +332,20 @@ mod tests {
         assert_eq!(texts, ["MSH|^~\\&|A", "OBX|1|TX|||one\ntwo\n||F", "NTE|1||x"]);
         assert_eq!(fields(text, &found, 1)[4], "one\ntwo\n");
         assert_eq!(fields(text, &found, 1)[6], "F");
+    }
+
+    #[test]
+    fn nul_that_only_pads_is_blank() {
+        let (texts, found) = lines("MSH|^~\\&|A\r\0\0\rPID|1\r\0\0\0");
+        assert_eq!(texts, ["MSH|^~\\&|A", "PID|1"]);
+        assert_eq!((found.tolerated.blank_lines, found.tolerated.odd_lines), (2, 0));
+        assert!(!found.tolerated.last_end_missing);
+    }
+
+    #[test]
+    fn other_messages_are_counted() {
+        let (_, found) = lines("MSH|^~\\&|A\rPID|1\rMSH|^~\\&|B\rMSHX|\r");
+        assert_eq!(found.tolerated.further_headers, 1);
     }
 
     #[test]

@@ -5,13 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use thiserror::Error;
 
 use crate::charset::Charset;
-use crate::delimiters::{Delimiters, DelimitersError, locate};
-use crate::index::{Index, Parts, Tolerated};
+use crate::delimiters::Delimiters;
+use crate::index::{Parts, Tolerated};
 use crate::location::Location;
+use crate::reading;
+pub use crate::reading::{ParseError, Reading};
 use crate::segment::Segment;
+use crate::transcription::Transcription;
 use crate::value::Value;
 
 /// One HL7 v2 message, lossless: [`Message::bytes`] is what was received, to the byte.
@@ -24,71 +26,25 @@ pub struct Message {
     reading: Reading,
 }
 
-/// How a source's messages are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// The character set where MSH-18 is empty or names none that is known.
-    pub default_charset: Charset,
-    /// Whether a line feed, too, may end a segment.
-    pub line_feeds: bool,
-}
-
-/// Why bytes could not be read as a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum ParseError {
-    /// There is no MSH that says how to read the rest: the message has to be refused.
-    #[error("MSH is unreadable: {0}")]
-    Unreadable(#[from] DelimitersError),
-    /// The message is longer than [`Message::MAX_BYTES`].
-    #[error("the message has {size} bytes, more than {}", Message::MAX_BYTES)]
-    TooLong {
-        /// Its length in bytes.
-        size: usize,
-    },
-    /// The message has more than a million segments or four million fields.
-    #[error("the message has too many segments or fields")]
-    TooManyParts,
-}
-
-impl Default for Reading {
-    fn default() -> Self {
-        Self { default_charset: Charset::WINDOWS_1252, line_feeds: true }
-    }
-}
-
-impl ParseError {
-    /// Whether the header itself is unreadable, so that the sender has to be told; otherwise the
-    /// structure is at fault, and a message that was accepted is parked.
-    pub fn is_unreadable(&self) -> bool {
-        matches!(self, Self::Unreadable(_))
-    }
-}
-
 impl Message {
     /// The longest message, in bytes.
-    pub const MAX_BYTES: usize = 1 << 30;
+    pub const MAX_BYTES: usize = reading::MAX_BYTES;
 
     /// Finds the segments and fields of a message. What the standard does not allow but can be read
     /// is reported by [`Message::tolerated`].
     pub fn parse(bytes: impl Into<Bytes>, reading: &Reading) -> Result<Self, ParseError> {
-        let bytes = bytes.into();
-        if bytes.len() > Self::MAX_BYTES {
-            return Err(ParseError::TooLong { size: bytes.len() });
-        }
-        let (start, delimiters) = locate(&bytes)?;
-        let mut index = Index::find(&bytes, start, delimiters, reading.line_feeds)
-            .map_err(|_| ParseError::TooManyParts)?;
-        let msh_18 = index.field(0, 18).map_or(&[][..], |(start, end)| &bytes[start..end]);
-        let label = charset_label(msh_18, delimiters);
-        let declared = str::from_utf8(label).ok().and_then(Charset::from_label);
-        index.tolerated.unknown_charset = declared.is_none() && !label.is_empty();
-        let charset = declared.unwrap_or(reading.default_charset);
-        let parts = Parts { bytes, index, delimiters, charset };
+        let parts = reading::read(bytes.into(), reading)?;
         Ok(Self { parts: Arc::new(parts), reading: *reading })
     }
 
     /// What was received, to the byte.
     pub fn bytes(&self) -> &Bytes {
+        &self.parts.received
+    }
+
+    /// What views and their ranges are of: the bytes received, or, in a character set that cannot be
+    /// split before it is decoded, their transcription into UTF-8.
+    pub fn readable(&self) -> &Bytes {
         &self.parts.bytes
     }
 
@@ -97,9 +53,20 @@ impl Message {
         self.parts.delimiters
     }
 
-    /// The character set of this message: MSH-18, else the source's default.
+    /// The character set that [`Message::readable`] is read in: MSH-18, else the source's default;
+    /// where the bytes contradict that and it is not to be trusted, what they are instead; UTF-8 for
+    /// a transcription.
     pub fn charset(&self) -> Charset {
         self.parts.charset
+    }
+
+    /// The character set that the message was received in.
+    pub fn received_in(&self) -> Charset {
+        self.parts.transcribed.map_or(self.parts.charset, |(way, _)| way.charset)
+    }
+
+    pub(crate) fn transcription(&self) -> Option<Transcription> {
+        self.parts.transcribed.map(|(way, _)| way)
     }
 
     /// How this message was read.
@@ -119,7 +86,8 @@ impl Message {
 
     /// How many bytes of the message its character set cannot decode.
     pub fn undecodable(&self) -> usize {
-        self.charset().decode(&self.bytes()[self.tolerated().leading..]).undecodable
+        let counted = || self.charset().undecodable(&self.readable()[self.tolerated().leading..]);
+        self.parts.transcribed.map_or_else(counted, |(_, undecodable)| undecodable)
     }
 
     /// How many segments there are, odd lines included.
@@ -175,20 +143,13 @@ impl fmt::Debug for Message {
     }
 }
 
-/// The first character set in MSH-18, empty for null.
-fn charset_label(msh_18: &[u8], delimiters: Delimiters) -> &[u8] {
-    let end = memchr::memchr2(delimiters.repetition, delimiters.component, msh_18);
-    let first = msh_18[..end.unwrap_or(msh_18.len())].trim_ascii();
-    if first == b"\"\"" { &[] } else { first }
-}
-
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;
 
     use proptest::prelude::*;
 
-    use super::{Message, ParseError, Reading};
+    use super::{Message, Reading};
     use crate::charset::Charset;
     use crate::value::Value;
 
@@ -273,7 +234,15 @@ mod tests {
         };
         assert_eq!(text(&with(""), "PID-5"), Value::Present("ZOË".to_owned()));
         assert_eq!(with("8859/15~ASCII").charset().name(), "ISO-8859-15");
-        assert_eq!((with("UNICODE UTF-8").undecodable(), with("").undecodable()), (1, 0));
+        // Declared wrongly: read as what it is, unless the source is to be believed.
+        let wrong = with("UNICODE UTF-8");
+        assert!(wrong.tolerated().wrong_charset && !with("").tolerated().wrong_charset);
+        assert_eq!(text(&wrong, "PID-5"), Value::Present("ZOË".to_owned()));
+        let believing = Reading { trust_charset: true, ..Reading::default() };
+        let wrong = Message::parse(wrong.bytes().clone(), &believing).expect("readable");
+        assert!(wrong.tolerated().wrong_charset);
+        assert_eq!(text(&wrong, "PID-5"), Value::Present("ZO\u{FFFD}".to_owned()));
+        assert_eq!(wrong.undecodable(), 1);
         let unknown = with("KLINGON");
         assert_eq!(unknown.charset(), Charset::WINDOWS_1252);
         assert!(unknown.tolerated().unknown_charset && !with("UTF-8").tolerated().unknown_charset);
@@ -293,7 +262,7 @@ mod tests {
             let error = Message::parse(garbage.as_bytes().to_vec(), &Reading::default());
             assert!(error.is_err_and(|error| error.is_unreadable()), "{garbage}");
         }
-        assert!(!ParseError::TooManyParts.is_unreadable());
+        assert!(!crate::reading::ParseError::TooManyParts.is_unreadable());
     }
 
     #[test]
@@ -317,15 +286,16 @@ mod tests {
             tail in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(b"|^~\\&\r\nPIDX1\"".to_vec())], 0..300),
             default_charset in prop::sample::select(vec![Charset::UTF_8, Charset::ASCII, Charset::WINDOWS_1252]),
             line_feeds in any::<bool>(),
+            trust_charset in any::<bool>(),
         ) {
             let bytes = [b"MSH|^~\\&".as_slice(), &tail].concat();
-            let reading = Reading { default_charset, line_feeds };
+            let reading = Reading { default_charset, line_feeds, trust_charset };
             let Ok(message) = Message::parse(bytes.clone(), &reading) else { return Ok(()) };
             prop_assert_eq!(message.bytes().as_ref(), bytes.as_slice());
             // Every byte lies in a segment or ends one.
             let mut at = 0;
             for segment in message.segments() {
-                prop_assert!(bytes[at..segment.range().start].iter().all(|byte| b"\r\n".contains(byte)));
+                prop_assert!(bytes[at..segment.range().start].iter().all(|byte| b"\r\n\0".contains(byte)));
                 at = segment.range().end;
                 // Fields joined by their delimiter give the segment again.
                 let joined: Vec<&[u8]> = segment.fields().skip(usize::from(segment.name() == "MSH")).map(|field| field.raw()).collect();
@@ -344,7 +314,7 @@ mod tests {
                     }
                 }
             }
-            prop_assert!(bytes[at..].iter().all(|byte| b"\r\n".contains(byte)));
+            prop_assert!(bytes[at..].iter().all(|byte| b"\r\n\0".contains(byte)));
             prop_assert!(message.undecodable() <= bytes.len());
         }
     }

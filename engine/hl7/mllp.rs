@@ -1,8 +1,10 @@
 //! MLLP without a socket: frames out of bytes, however those are cut.
 //!
 //! A frame is VT, content, FS, CR (MLLP release 1). Real peers differ, so FS followed by VT ends a
-//! frame, too, and CR or LF between frames is nothing. FS followed by anything else, and VT inside a
-//! frame, is content: nothing is cut in two on a guess.
+//! frame, too, several FS at the end count as one, and FS, CR or LF between frames is nothing. FS
+//! followed by anything else, and VT inside a frame, is content: nothing is cut in two on a guess.
+//! Only where a source is known to leave out FS ([`FrameLimits::open_end`]) does VT with a header
+//! behind it, or a pause, end a frame.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -21,11 +23,14 @@ pub struct FrameLimits {
     pub max_frame: usize,
     /// How many bytes of a longer one are kept, at most `max_frame`.
     pub keep_oversize: usize,
+    /// Whether the peer may leave out FS. A frame then also ends before a VT that follows a segment
+    /// end and has MSH, FHS or BHS behind it, or when [`FrameDecoder::end_by_pause`] says so.
+    pub open_end: bool,
 }
 
 impl Default for FrameLimits {
     fn default() -> Self {
-        Self { max_frame: 32 << 20, keep_oversize: 64 << 10 }
+        Self { max_frame: 32 << 20, keep_oversize: 64 << 10, open_end: false }
     }
 }
 
@@ -46,6 +51,17 @@ pub enum Decoded {
         /// How many.
         bytes: usize,
     },
+}
+
+/// What a pause after the last byte received would mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// Nothing: a frame has not begun, or is in its midst.
+    Nothing,
+    /// FS came last, so that only the CR behind it is missing: the frame has ended.
+    Ended,
+    /// A segment has ended, and the peer may leave out FS: the frame may have ended.
+    MayHaveEnded,
 }
 
 /// Finds frames in the bytes of one connection.
@@ -118,28 +134,35 @@ impl FrameDecoder {
         if let State::Between { junk } = self.state { junk } else { 0 }
     }
 
-    /// Whether the last byte received may be the end of a frame, were it followed by CR.
-    pub fn may_have_ended(&self) -> bool {
+    /// What a pause now would mean.
+    pub fn pause(&self) -> Pause {
         match &self.state {
-            State::Between { .. } => false,
-            State::Inside { .. } => self.buffer.last() == Some(&END),
-            State::Skipping { pending, .. } => *pending,
+            State::Between { .. } => Pause::Nothing,
+            State::Skipping { pending: true, .. } => Pause::Ended,
+            State::Inside { .. } => match self.buffer.last() {
+                Some(&END) => Pause::Ended,
+                Some(b'\r' | b'\n') if self.limits.open_end => Pause::MayHaveEnded,
+                _ => Pause::Nothing,
+            },
+            State::Skipping { .. } => Pause::Nothing,
         }
     }
 
-    /// Takes FS as the last byte received for the end of the frame, as for a peer that leaves out
-    /// the CR and now waits. To be called after a pause, since only that tells; `next_frame` then
-    /// gives the frame.
-    pub fn end_without_return(&mut self) {
-        if self.may_have_ended() {
-            self.buffer.extend_from_slice(&[RETURN]);
+    /// Takes the last byte received for the end of the frame, as for a peer that leaves out the CR,
+    /// or FS as well, and now waits. To be called after a pause, since only that tells; `next_frame`
+    /// then gives the frame. Nothing happens where a pause means [`Pause::Nothing`].
+    pub fn end_by_pause(&mut self) {
+        match self.pause() {
+            Pause::Nothing => {}
+            Pause::Ended => self.buffer.extend_from_slice(&[RETURN]),
+            Pause::MayHaveEnded => self.buffer.extend_from_slice(&[END, RETURN]),
         }
     }
 
     fn between(&mut self, junk: usize) -> Step {
         let start = memchr::memchr(START, &self.buffer);
         let passed = &self.buffer[..start.unwrap_or(self.buffer.len())];
-        let blank = passed.iter().filter(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let blank = passed.iter().filter(|byte| matches!(**byte, b'\r' | b'\n' | END)).count();
         let junk = junk + passed.len() - blank;
         let Some(start) = start else {
             self.buffer.clear();
@@ -152,15 +175,42 @@ impl FrameDecoder {
     }
 
     fn inside(&mut self, mut scanned: usize) -> Step {
-        while let Some(found) = memchr::memchr(END, &self.buffer[scanned..]) {
+        while let Some(found) = self.next_mark(scanned) {
             let end = scanned + found;
-            match self.buffer.get(end + 1) {
-                Some(&next) if ends(next) => return Step::Found(self.frame(end, next)),
+            let rest = &self.buffer[end + 1..];
+            if self.buffer[end] == START {
+                match begins_message(rest) {
+                    // Of a frame that is too long nothing but its true end is looked for.
+                    _ if end > self.limits.max_frame => scanned = end + 1,
+                    Some(true) if self.after_segment(end) => {
+                        return Step::Found(self.frame(end, START, 0));
+                    }
+                    None => return self.wait_inside(end),
+                    Some(_) => scanned = end + 1,
+                }
+                continue;
+            }
+            match rest.first() {
+                Some(&next) if ends(next) => return Step::Found(self.frame(end, next, 1)),
                 Some(_) => scanned = end + 1,
                 None => return self.wait_inside(end),
             }
         }
         self.wait_inside(self.buffer.len())
+    }
+
+    /// Where the next FS lies behind `scanned`; where FS may be missing, or the next VT.
+    fn next_mark(&self, scanned: usize) -> Option<usize> {
+        let rest = &self.buffer[scanned..];
+        if self.limits.open_end {
+            memchr::memchr2(END, START, rest)
+        } else {
+            memchr::memchr(END, rest)
+        }
+    }
+
+    fn after_segment(&self, at: usize) -> bool {
+        at.checked_sub(1).is_some_and(|before| matches!(self.buffer[before], b'\r' | b'\n'))
     }
 
     /// The first `content` bytes are known to be content.
@@ -176,23 +226,29 @@ impl FrameDecoder {
         Step::Wait
     }
 
-    fn frame(&mut self, end: usize, next: u8) -> Decoded {
+    /// Takes the first `end` bytes as a frame; `mark` bytes and then `next` stand behind them.
+    fn frame(&mut self, end: usize, next: u8, mark: usize) -> Decoded {
         let keep = self.limits.keep_oversize;
         let decoded = if end > self.limits.max_frame {
             let head = Bytes::copy_from_slice(&self.buffer[..end.min(keep)]);
             self.buffer.advance(end);
             Decoded::Oversize { head, size: end as u64 }
-        } else if end <= COPIED {
-            let content = Bytes::copy_from_slice(&self.buffer[..end]);
-            self.buffer.advance(end);
-            Decoded::Frame(content)
         } else {
-            let content = self.buffer.split_to(end).freeze();
-            // What is left must not keep the long frame's memory alive.
-            self.buffer = BytesMut::from(&self.buffer[..]);
+            let doubled = self.buffer[..end].iter().rev().take_while(|byte| **byte == END).count();
+            let content = if end <= COPIED {
+                let content = Bytes::copy_from_slice(&self.buffer[..end - doubled]);
+                self.buffer.advance(end);
+                content
+            } else {
+                let mut content = self.buffer.split_to(end).freeze();
+                content.truncate(end - doubled);
+                // What is left must not keep the long frame's memory alive.
+                self.buffer = BytesMut::from(&self.buffer[..]);
+                content
+            };
             Decoded::Frame(content)
         };
-        self.leave(1, next);
+        self.leave(mark, next);
         decoded
     }
 
@@ -237,6 +293,13 @@ fn ends(next: u8) -> bool {
     matches!(next, RETURN | START)
 }
 
+/// Whether a message or a batch begins here; `None` if too few bytes came to tell.
+fn begins_message(bytes: &[u8]) -> Option<bool> {
+    let head = &bytes[..bytes.len().min(3)];
+    let begun = [b"MSH", b"FHS", b"BHS"].iter().any(|name| name.starts_with(head));
+    if begun && head.len() < 3 { None } else { Some(begun) }
+}
+
 /// Content as a frame, to be sent in one write.
 pub fn encode_frame(content: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(content.len() + 3);
@@ -268,9 +331,9 @@ impl std::fmt::Debug for FrameDecoder {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Decoded, FrameDecoder, FrameLimits, encode_frame};
+    use super::{Decoded, FrameDecoder, FrameLimits, Pause, encode_frame};
 
-    const SMALL: FrameLimits = FrameLimits { max_frame: 8, keep_oversize: 4 };
+    const SMALL: FrameLimits = FrameLimits { max_frame: 8, keep_oversize: 4, open_end: false };
 
     fn drain(decoder: &mut FrameDecoder) -> Vec<Decoded> {
         std::iter::from_fn(|| decoder.next_frame()).collect()
@@ -293,8 +356,32 @@ mod tests {
         assert_eq!(decode(b"GET /\r\n\x0Bx\x1C\r"), [Decoded::Junk { bytes: 5 }, frame(b"x")]);
         assert_eq!(decode(b"\x0B\x1C\r"), [frame(b"")]);
         assert_eq!(decode(b"\x0Babc\x1C\x0Bdef\x1C\r"), [frame(b"abc"), frame(b"def")]);
-        assert_eq!(decode(b"\x0Ba\x1Cb\x0Bc\x1C\x1C\r"), [frame(b"a\x1Cb\x0Bc\x1C")]);
+        assert_eq!(decode(b"\x0Ba\x1Cb\x0Bc\x1C\r"), [frame(b"a\x1Cb\x0Bc")]);
         assert_eq!(decode(b"\x0Babc\x1C"), []);
+    }
+
+    #[test]
+    fn a_doubled_end_is_one() {
+        assert_eq!(decode(b"\x0Babc\x1C\x1C\r\x0Bd\x1C\r"), [frame(b"abc"), frame(b"d")]);
+        assert_eq!(decode(b"\x0Babc\x1C\r\x1C\r\x0Bd\x1C\r"), [frame(b"abc"), frame(b"d")]);
+    }
+
+    #[test]
+    fn a_peer_that_leaves_out_the_end_can_be_served_where_that_is_said() {
+        let bytes = b"\x0BMSH|1\r\x0BMSH|2\r\x0BPID\r\x0BMS";
+        assert_eq!(decode(bytes), [], "VT is content otherwise");
+        let limits = FrameLimits { open_end: true, ..FrameLimits::default() };
+        let mut decoder = FrameDecoder::new(limits);
+        decoder.push(bytes);
+        assert_eq!(drain(&mut decoder), [frame(b"MSH|1\r")]);
+        assert_eq!(decoder.pause(), Pause::Nothing, "a segment has begun");
+        decoder.push(b"H|3\r");
+        assert_eq!(drain(&mut decoder), [frame(b"MSH|2\r\x0BPID\r")]);
+        assert_eq!(decoder.pause(), Pause::MayHaveEnded);
+        decoder.end_by_pause();
+        assert_eq!(drain(&mut decoder), [frame(b"MSH|3\r")]);
+        decoder.push(b"\x0BMSH|4\r\x1C\r");
+        assert_eq!(drain(&mut decoder), [frame(b"MSH|4\r")]);
     }
 
     #[test]
@@ -329,19 +416,19 @@ mod tests {
         let mut decoder = FrameDecoder::new(SMALL);
         decoder.push(b"\x0Babc\x1C");
         assert_eq!(decoder.next_frame(), None);
-        assert!(decoder.may_have_ended());
-        decoder.end_without_return();
+        assert_eq!(decoder.pause(), Pause::Ended);
+        decoder.end_by_pause();
         assert_eq!(decoder.next_frame(), Some(frame(b"abc")));
         // Should the return come late, it is nothing.
         decoder.push(b"\r\x0Bdef\x1C\r");
         assert_eq!(drain(&mut decoder), [frame(b"def")]);
-        decoder.end_without_return();
+        decoder.end_by_pause();
         assert_eq!(decoder.next_frame(), None);
     }
 
     #[test]
     fn a_long_frame_leaves_no_large_buffer_behind() {
-        let limits = FrameLimits { max_frame: 1 << 20, keep_oversize: 4 };
+        let limits = FrameLimits { max_frame: 1 << 20, ..SMALL };
         let mut decoder = FrameDecoder::new(limits);
         decoder.push(&encode_frame(&vec![b'x'; 1 << 20]));
         decoder.push(b"\x0Bshort");
@@ -354,6 +441,7 @@ mod tests {
     fn pieces() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![
             prop::collection::vec(prop::sample::select(b"ab\x0B\x1C\r\n".to_vec()), 0..20),
+            prop::sample::select(vec![b"\r\x0BMSH".to_vec(), b"\x0BMSH".to_vec()]),
             prop::collection::vec(prop::sample::select(b"abc\r".to_vec()), 0..12)
                 .prop_map(|content| encode_frame(&content)),
         ];
@@ -365,8 +453,10 @@ mod tests {
         fn the_same_frames_however_the_bytes_are_cut(
             bytes in pieces(),
             cuts in prop::collection::vec(1_usize..6, 1..40),
+            open_end in any::<bool>(),
         ) {
-            let mut decoder = FrameDecoder::new(SMALL);
+            let limits = FrameLimits { open_end, ..SMALL };
+            let mut decoder = FrameDecoder::new(limits);
             let mut found = Vec::new();
             let mut rest = bytes.as_slice();
             for cut in cuts.iter().cycle() {
@@ -378,7 +468,7 @@ mod tests {
                 found.extend(drain(&mut decoder));
                 rest = behind;
             }
-            let mut whole = FrameDecoder::new(SMALL);
+            let mut whole = FrameDecoder::new(limits);
             whole.push(&bytes);
             prop_assert_eq!(found, drain(&mut whole));
             prop_assert_eq!(decoder.in_frame(), whole.in_frame());

@@ -323,10 +323,14 @@ impl<'m> Part<'m> {
     }
 
     fn decode(&self, bytes: Cow<'m, [u8]>) -> Cow<'m, str> {
-        match bytes {
+        let text = match bytes {
             Cow::Borrowed(bytes) => self.parts.charset.decode(bytes).text,
             Cow::Owned(bytes) => Cow::Owned(self.parts.charset.decode(&bytes).text.into_owned()),
+        };
+        if self.parts.index.tolerated.nul_bytes > 0 && text.contains('\0') {
+            return Cow::Owned(text.replace('\0', ""));
         }
+        text
     }
 
     fn nth(self, delimiter: u8, number: usize) -> Option<Self> {

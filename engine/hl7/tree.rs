@@ -132,9 +132,9 @@ struct Reader {
 impl Reader {
     /// `None` where the parser must not or did not read the segment whole.
     fn through_parser(self, segment: &Segment<'_>) -> Option<Vec<FieldTree>> {
-        // Its reading of MSH is wrong for three or five encoding characters.
+        // It knows no missing delimiter, and its reading of MSH is wrong for three or five encoding characters.
         if matches!(segment.name(), "MSH" | "FHS" | "BHS")
-            || self.delimiters.subcomponent == Delimiters::NONE
+            || self.delimiters.encoding_characters().len() < 4
         {
             return None;
         }

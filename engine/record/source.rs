@@ -2,6 +2,8 @@
 
 use hl7::charset::Charset;
 use hl7::location::Location;
+use hl7::message::Reading;
+use hl7::tolerance::Deviation;
 use jiff::tz::TimeZone;
 
 use crate::nhs_number::Status;
@@ -23,6 +25,10 @@ pub struct Source {
     pub zone: TimeZone,
     /// Character set of messages whose MSH-18 is empty.
     pub charset: Charset,
+    /// What becomes of a message whose bytes cannot be in the character set it declares.
+    pub wrong_charset: WrongCharset,
+    /// What it may send although the standard does not allow it.
+    pub tolerate: Vec<Deviation>,
     /// Where NHS Numbers stand, and which of them may key.
     pub nhs_number: NhsNumberRules,
     /// The source's own identifiers, the most reliable first.
@@ -46,6 +52,8 @@ impl Source {
             // The zone data is compiled in; without it times would be shown in UTC.
             zone: TimeZone::get("Europe/London").unwrap_or(TimeZone::UTC),
             charset: Charset::WINDOWS_1252,
+            wrong_charset: WrongCharset::Fallback,
+            tolerate: Deviation::HARMLESS.to_vec(),
             nhs_number: NhsNumberRules::default(),
             local: Vec::new(),
             point_of_care: PointOfCare::Uk,
@@ -53,10 +61,36 @@ impl Source {
         }
     }
 
+    /// How its messages are read.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            default_charset: self.charset,
+            trust_charset: self.wrong_charset == WrongCharset::Trust,
+            ..Reading::default()
+        }
+    }
+
+    /// Whether it may depart from the standard in this way.
+    pub fn tolerates(&self, deviation: Deviation) -> bool {
+        self.tolerate.contains(&deviation)
+    }
+
     /// The `source` attribute of this source's events, a URI.
     pub fn uri(&self) -> String {
         format!("urn:tieline:source:{}:{}", self.organisation, self.name)
     }
+}
+
+/// What becomes of a message whose bytes contradict the character set that MSH-18, or else the
+/// source's default, names. It is counted in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WrongCharset {
+    /// It is read as declared; what means nothing then shows as U+FFFD.
+    Trust,
+    /// It is read as what its bytes are: UTF-8, else the default, else Windows-1252.
+    Fallback,
+    /// It is not read at all until a person has looked.
+    Park,
 }
 
 /// Where a source writes NHS Numbers, and which of them may key an event.

@@ -63,6 +63,8 @@ pub enum Event<'a> {
     StrayAcknowledgement { listener: &'a str },
     /// Bytes outside any frame.
     Junk { listener: &'a str, bytes: usize },
+    /// A batch says that it has other numbers of messages or batches than it has.
+    BatchCount { listener: &'a str, messages: usize },
     /// Nothing can be stored: intake waits, nothing is answered.
     IntakeClosed,
     /// Intake goes on.
@@ -212,6 +214,15 @@ impl Event<'_> {
                     .increment(bytes as u64);
                 debug!(listener, bytes, "bytes outside any frame");
             }
+            Self::BatchCount { listener, messages } => {
+                counter!("tieline_batch_counts_wrong_total", "listener" => listener.to_owned())
+                    .increment(1);
+                warn!(
+                    listener,
+                    messages,
+                    "a batch has other counts than its BTS or FTS says; what it has was taken: ask the sender what is missing"
+                );
+            }
             Self::IntakeClosed => {
                 counter!("tieline_intake_closed_total").increment(1);
                 error!(
@@ -348,7 +359,7 @@ impl Event<'_> {
 
 /// Describes every metric, so that `/metrics` explains itself.
 pub fn describe() {
-    let counters: [(&'static str, &'static str); 25] = [
+    let counters: [(&'static str, &'static str); 26] = [
         (
             "tieline_duplicates_total",
             "Copies of earlier messages, not processed again, by channel.",
@@ -367,6 +378,7 @@ pub fn describe() {
         ("tieline_connections_refused_total", "Connections turned away, by listener."),
         ("tieline_stray_acknowledgements_total", "Acknowledgements received as messages."),
         ("tieline_junk_bytes_total", "Bytes received outside any frame."),
+        ("tieline_batch_counts_wrong_total", "Batches with other counts than they say."),
         ("tieline_data_quality_total", "Data-quality findings, by channel and code."),
         ("tieline_table_misses_total", "Look-ups that found nothing, by channel and table."),
         (

@@ -13,7 +13,7 @@ use transform::script::Script;
 use crate::alert_plan::AlertsPlan;
 use crate::broker_plan::BrokerPlan;
 use crate::config::assemble;
-use crate::config::channel::{Accept, OnError, Order};
+use crate::config::channel::{Accept, EndBlock, OnError, Order};
 use crate::config::load::Loaded;
 use crate::config::measure::Size;
 use crate::config::model::Broker;
@@ -100,6 +100,8 @@ pub struct ListenerPlan {
     pub address: SocketAddr,
     /// Larger frames are refused.
     pub max_frame: usize,
+    /// Whether FS may be missing at the end of a frame.
+    pub open_end: bool,
     /// Silence after which a connection is closed.
     pub idle: Duration,
     /// Open connections at most.
@@ -218,6 +220,7 @@ fn listeners(loaded: &Loaded, channels: &[Arc<ChannelPlan>]) -> Vec<Arc<Listener
                 name: own.first().map(|channel| channel.name.clone()).unwrap_or_default(),
                 address: listener.settings.listen.0,
                 max_frame: size(listener.settings.max_frame.bytes()),
+                open_end: listener.settings.end_block == EndBlock::Optional,
                 idle: listener.settings.idle.0,
                 connections: listener.settings.connections as usize,
                 write_timeout: listener.settings.write_timeout.0,

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hl7::header::Header;
-use hl7::message::{Message, Reading};
+use hl7::message::Message;
+use hl7::tolerance::Deviation;
 use jiff::Timestamp;
 use record::envelope::{self, Event, EventInput};
 use record::identity::Identity;
+use record::source::{Source, WrongCharset};
 use record::timing::{self, Timing};
 use record::{order, sensitivity, site};
 use transform::fault::{Fault, FaultClass};
@@ -135,8 +137,7 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes) -> Identified {
         about_identity: false,
         parked: Some(reason),
     };
-    let reading = Reading { default_charset: channel.source.charset, ..Reading::default() };
-    let Ok(message) = Message::parse(frame.clone(), &reading) else {
+    let Ok(message) = Message::parse(frame.clone(), &channel.source.reading()) else {
         return parked(frame, None, "structure");
     };
     let Ok(header) = Header::read(&message) else {
@@ -161,7 +162,8 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes) -> Identified {
         Ok(identity) => {
             // A message without PID is left to the script, which may have no use for its kind.
             let nobody = identity.is_nobody() && message.segment("PID", 1).is_some();
-            let reason = site::unknown(&message, &channel.source)
+            let reason = intolerable(&message, &channel.source)
+                .or_else(|| site::unknown(&message, &channel.source))
                 .or_else(|| sensitivity::unsupported(&message))
                 .or(nobody.then_some("identity.none"));
             // Whom nobody could place waits for nobody.
@@ -234,15 +236,27 @@ fn run(script: &Script, input: &Input) -> Result<transform::outcome::Outcome, Fa
     script.run(input.clone())
 }
 
-/// What of the message could be read only with tolerance.
+/// Why a message must not be read as it came, if its source is not known for sending such.
+pub fn intolerable(message: &Message, source: &Source) -> Option<&'static str> {
+    let found = message.tolerated();
+    let unwanted = || found.deviations().find(|deviation| !source.tolerates(*deviation));
+    let wrong = found.wrong_charset && source.wrong_charset == WrongCharset::Park;
+    let structure = found.fragment().or_else(unwanted).map(Deviation::code);
+    structure.or(wrong.then_some("charset.wrong"))
+}
+
+/// What of the message could be read only with tolerance. How lines end says nothing of the data.
 fn legibility(message: &Message) -> impl Iterator<Item = &'static str> {
+    use Deviation::{LineFeed, Mark, NoFinalReturn};
     let tolerated = message.tolerated();
     let found = [
         (message.undecodable() > 0).then_some("charset.undecodable"),
         tolerated.unknown_charset.then_some("charset.unknown"),
-        (tolerated.odd_lines > 0).then_some("structure.odd-line"),
+        tolerated.wrong_charset.then_some("charset.wrong"),
     ];
-    found.into_iter().flatten()
+    let telling = |one: &Deviation| !matches!(one, LineFeed | Mark | NoFinalReturn);
+    let structure = tolerated.deviations().filter(telling).map(Deviation::code);
+    found.into_iter().flatten().chain(structure)
 }
 
 /// Both steps, for one message on its own.

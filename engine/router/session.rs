@@ -15,7 +15,9 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use hl7::acknowledgement::{self, AckError, Outcome, Stamp};
 use hl7::header::{self, Header};
-use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, encode_frame};
+use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, Pause, encode_frame};
+use hl7::several::{Counts, Several, several};
+use hl7::tolerance::Deviation;
 use jiff::Timestamp;
 use tokio::io::{AsyncReadExt, Interest, Ready};
 use tokio::net::TcpStream;
@@ -39,6 +41,8 @@ const ALLOWANCE: usize = 64 * 1024;
 const READ: usize = 16 * 1024;
 /// How long the CR behind FS may be late before FS alone ends the frame.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How long nothing may follow a segment before that ends the frame of a peer that leaves out FS.
+const LONG_PAUSE: Duration = Duration::from_secs(2);
 /// How long a peer may be silent in the middle of a frame.
 const MID_FRAME: Duration = Duration::from_secs(30);
 /// How much of an oversize frame is kept.
@@ -94,7 +98,11 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, port: Arc<Port>, intake:
     let (read, write) = stream.into_split();
     let (answers, queue) = mpsc::channel(ANSWERS);
     let writing = tokio::spawn(answers::write(write, queue, port.clone()));
-    let limits = FrameLimits { max_frame: port.plan().max_frame, keep_oversize: KEEP_OVERSIZE };
+    let limits = FrameLimits {
+        max_frame: port.plan().max_frame,
+        keep_oversize: KEEP_OVERSIZE,
+        open_end: port.plan().open_end,
+    };
     let mut reader = Reader {
         stream: read,
         peer,
@@ -166,8 +174,8 @@ impl Reader {
                 self.while_all_are_paused().await?;
             }
             // A peer that leaves out the CR behind FS now waits: only the pause tells.
-            let may_have_ended = self.decoder.may_have_ended();
-            let limit = self.silence_allowed(may_have_ended);
+            let pause = self.decoder.pause();
+            let limit = self.silence_allowed(pause);
             let ready = tokio::select! {
                 () = self.port.cut.cancelled() => return Err(Ended::Stopping),
                 () = self.port.stop.cancelled(), if !self.last => {
@@ -181,8 +189,8 @@ impl Reader {
                 ready = timeout(limit, self.stream.readable()) => ready,
             };
             match ready {
-                Err(_) if may_have_ended => {
-                    self.decoder.end_without_return();
+                Err(_) if pause != Pause::Nothing => {
+                    self.decoder.end_by_pause();
                     continue;
                 }
                 Err(_) if self.decoder.in_frame() => return Err(Ended::HalfFrame),
@@ -257,9 +265,11 @@ impl Reader {
 
     /// How long the peer may say nothing. Within a frame that is shorter, and a frame as a whole has
     /// the idle time to end: a stalled peer holds memory that others wait for.
-    fn silence_allowed(&mut self, may_have_ended: bool) -> Duration {
-        if may_have_ended {
-            return PAUSE;
+    fn silence_allowed(&mut self, pause: Pause) -> Duration {
+        match pause {
+            Pause::Ended => return PAUSE,
+            Pause::MayHaveEnded => return LONG_PAUSE,
+            Pause::Nothing => {}
         }
         if !self.decoder.in_frame() {
             self.frame_since = None;
@@ -280,7 +290,10 @@ impl Reader {
 
     async fn decoded(&mut self, decoded: Decoded) -> Result<(), Ended> {
         match decoded {
-            Decoded::Frame(frame) => self.frame(frame).await,
+            Decoded::Frame(frame) => match several(&frame) {
+                None => self.frame(frame).await,
+                Some(found) => self.several(frame, found).await,
+            },
             Decoded::Oversize { head, size } => {
                 let refusal = Refusal::OVERSIZE;
                 let answer = match Header::from_frame(&head) {
@@ -294,6 +307,36 @@ impl Reader {
                 Ok(())
             }
         }
+    }
+
+    /// Several messages, or a batch: each is stored, answered and counted on its own. Where their
+    /// source may not send such, they are one frame like any other: a batch is refused, the rest
+    /// is kept as one message and parks.
+    async fn several(&mut self, frame: Bytes, found: Several) -> Result<(), Ended> {
+        if !self.may_come_together(&found) {
+            return self.frame(frame).await;
+        }
+        if found.counts == Counts::Wrong {
+            let (listener, messages) = (&self.port.plan().name, found.messages.len());
+            Event::BatchCount { listener, messages }.emit();
+        }
+        // The frame stays in memory until its last message is on its way.
+        let held = self.charge.take();
+        for message in found.messages {
+            self.frame(message).await?;
+        }
+        drop(held);
+        Ok(())
+    }
+
+    /// Whether the source of the first message may send several. One that is refused has none, and
+    /// each of its messages is told so.
+    fn may_come_together(&mut self, found: &Several) -> bool {
+        let what = if found.batch { Deviation::Batch } else { Deviation::SeveralMessages };
+        let listener = self.plans.borrow_and_update().clone();
+        let first = found.messages.first().and_then(|first| Header::from_frame(first).ok());
+        let decision = first.as_ref().map(|header| accept::decide(header, &listener.channels));
+        !matches!(decision, Some(Decision::Accept(channel)) if !channel.source.tolerates(what))
     }
 
     async fn frame(&mut self, frame: Bytes) -> Result<(), Ended> {

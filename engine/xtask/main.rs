@@ -57,6 +57,7 @@ fn perform(task: &Task) -> anyhow::Result<u8> {
             }
             Ok(if conservation::run(plan)? { WELL } else { FAILED })
         }
+        Task::Fuzz(arguments) => Ok(if steps::fuzz(arguments)? { WELL } else { FAILED }),
         Task::Broker => {
             if !rabbitmq_is_there()? {
                 return Ok(COULD_NOT);

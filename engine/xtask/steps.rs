@@ -136,6 +136,13 @@ pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
 }
 
+/// The fuzz targets, optimised: the figure that counts is how many inputs a second are tried.
+pub(crate) fn fuzz(arguments: &[String]) -> anyhow::Result<bool> {
+    let example =
+        ["run", "--release", "--locked", "--quiet", "-p", "hl7", "--example", "fuzz", "--"];
+    ran(cargo().args(example).args(arguments))
+}
+
 fn ran(command: &mut Command) -> anyhow::Result<bool> {
     let status = command
         .status()

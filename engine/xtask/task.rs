@@ -12,16 +12,24 @@ usage: cargo xtask <task>
   conservation [--seeds N] [--seed FIRST] [--seconds N] [--keep-going] [--kill-broker]
            the conservation test with many seeds or for a long time; logs and a table below
            target/conservation; stops at the first seed that breaks the promise
+  fuzz [TARGET...] [--seconds N] [--seed N]
+           the fuzz targets of engine/hl7/fuzz on stable Rust, each for so many seconds (60)
   broker   a private RabbitMQ node in the foreground, until ctrl-c; its address on standard output
 
 environment: TIELINE_TEST_AMQP_URL  a broker to use instead of a private node
-             TIELINE_TEST_CORPUS    a folder of HL7 v2 messages to read in the tests";
+             TIELINE_TEST_CORPUS    a folder of HL7 v2 messages to read in the tests, instead of
+                                    ../shared/corpus";
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     Help,
-    Test { steps: Vec<Step>, filters: Vec<String> },
+    Test {
+        steps: Vec<Step>,
+        filters: Vec<String>,
+    },
     Conservation(Plan),
+    /// The fuzzer reads its arguments itself: it knows the targets.
+    Fuzz(Vec<String>),
     Broker,
 }
 
@@ -35,6 +43,7 @@ pub(crate) fn read(arguments: &[String]) -> Result<Task, String> {
             Some(extra) => Err(format!("broker takes no argument, found `{extra}`")),
         },
         Some("conservation") => read_conservation(words),
+        Some("fuzz") => Ok(Task::Fuzz(words.map(str::to_owned).collect())),
         Some("test") => read_test(words),
         Some(other) => Err(format!("there is no task `{other}`")),
     }

@@ -164,6 +164,13 @@ impl TestEngine {
         Answer::read(answer, path)
     }
 
+    /// The bytes of a message as they are stored.
+    pub(crate) fn stored(&self, id: u64) -> Vec<u8> {
+        let request = agent().get(format!("{}/api/v1/messages/{id}/raw", self.url()));
+        let answer = request.header("authorization", self.bearer()).call();
+        answer.expect("an answer").body_mut().read_to_vec().expect("its bytes")
+    }
+
     /// Tells the HTTP API what an operator decided.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         self.post_as("an operator", path, body)

@@ -79,24 +79,29 @@ impl TestSender {
     }
 
     pub(crate) fn reply(&mut self, within: Duration) -> Reply {
+        self.frame(within).map_or_else(|none| none, |frame| Reply::Ack(Ack::read(frame)))
+    }
+
+    /// The content of the next frame, or why there is none.
+    pub(crate) fn frame(&mut self, within: Duration) -> Result<Vec<u8>, Reply> {
         let deadline = Instant::now() + within;
         loop {
             if let Some(frame) = self.take_frame() {
-                return Reply::Ack(Ack::read(frame));
+                return Ok(frame);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Reply::Silence;
+                return Err(Reply::Silence);
             }
             self.socket.set_read_timeout(Some(left)).expect("an open socket");
             let mut chunk = [0; 4096];
             match self.socket.read(&mut chunk) {
-                Ok(0) => return Reply::Closed,
+                Ok(0) => return Err(Reply::Closed),
                 Ok(length) => self.received.extend_from_slice(&chunk[..length]),
                 Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return Reply::Silence,
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(Reply::Silence),
                     ErrorKind::Interrupted => {}
-                    _ => return Reply::Closed,
+                    _ => return Err(Reply::Closed),
                 },
             }
         }

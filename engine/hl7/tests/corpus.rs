@@ -1,6 +1,9 @@
 //! Every message of a folder of real ones round-trips byte for byte or is refused with a reason.
 //!
-//! The folder is named in `TIELINE_TEST_CORPUS`; without it there is nothing to do.
+//! The folder is `../shared/corpus` beside the project, or what `TIELINE_TEST_CORPUS` names; where it
+//! is not, there is nothing to do. Its `INDEX.tsv` says how many messages each file holds.
+//!
+//! `tieline check --messages FOLDER` shows the same of any folder, file by file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +14,7 @@ use hl7::acknowledgement::{Outcome, due, read_acknowledgement};
 use hl7::header::Header;
 use hl7::message::{Message, ParseError, Reading};
 use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, encode_frame};
+use hl7::several::several;
 use hl7::tree::tree;
 
 /// What became of the messages below one folder.
@@ -27,8 +31,8 @@ struct Count {
 
 #[test]
 fn every_message_round_trips_or_is_refused_with_a_reason() {
-    let Some(folder) = std::env::var_os("TIELINE_TEST_CORPUS").map(PathBuf::from) else {
-        println!("skipped: TIELINE_TEST_CORPUS names no folder");
+    let Some(folder) = folder() else {
+        println!("skipped: there is no folder of messages");
         return;
     };
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
@@ -63,6 +67,50 @@ fn every_message_round_trips_or_is_refused_with_a_reason() {
         assert_eq!(count.messages, count.whole + refused);
     }
     assert!(counts.values().any(|count| count.whole > 0), "the folder holds no message");
+}
+
+/// The folder of real messages, if it is there.
+fn folder() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
+    let folder = std::env::var_os("TIELINE_TEST_CORPUS").map_or_else(beside, PathBuf::from);
+    folder.is_dir().then_some(folder)
+}
+
+/// Every file holds as many messages as its index says, batches and several in one included.
+#[test]
+fn every_message_of_a_file_is_found() {
+    let Some(folder) = folder() else {
+        println!("skipped: there is no folder of messages");
+        return;
+    };
+    let Ok(index) = fs::read_to_string(folder.join("INDEX.tsv")) else { return };
+    let mut differences = Vec::new();
+    for row in index.lines().skip(1) {
+        let mut columns = row.split('\t');
+        let (Some(file), Some(count)) = (columns.next(), columns.next()) else { continue };
+        let bytes = Bytes::from(fs::read(folder.join(file)).expect("the index names it"));
+        let expected: usize = count.parse().expect("a number");
+        let found = count_in(&bytes);
+        if found != expected {
+            differences.push(format!("{file}: {found}, the index says {expected}"));
+        }
+    }
+    assert!(differences.is_empty(), "{differences:#?}");
+}
+
+/// Messages in a file, whether it is framed or not.
+fn count_in(bytes: &Bytes) -> usize {
+    let mut decoder = FrameDecoder::new(FrameLimits::default());
+    decoder.push(bytes);
+    let frames = std::iter::from_fn(|| decoder.next_frame());
+    let framed: Vec<Bytes> = frames
+        .filter_map(|found| if let Decoded::Frame(frame) = found { Some(frame) } else { None })
+        .collect();
+    let one = |bytes: &Bytes| match several(bytes) {
+        Some(found) => found.messages.len(),
+        None => usize::from(Header::from_frame(bytes).is_ok()),
+    };
+    if framed.is_empty() { one(bytes) } else { framed.iter().map(one).sum() }
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -110,7 +158,8 @@ fn count_message(bytes: &[u8], count: &mut Count) {
     match Message::parse(Bytes::copy_from_slice(bytes), &Reading::default()) {
         Ok(message) => {
             assert!(header.is_ok(), "a message that is read has a header");
-            assert_eq!(rebuilt(&message), bytes, "the same bytes");
+            assert_eq!(**message.bytes(), *bytes, "the same bytes");
+            assert_eq!(message.reassembled(), **message.readable(), "the parts are the whole");
             look_everywhere(&message);
             let tolerated = message.tolerated();
             count.whole += 1;
@@ -131,30 +180,6 @@ fn count_message(bytes: &[u8], count: &mut Count) {
         decoder.push(&encode_frame(bytes));
         assert_eq!(decoder.next_frame(), Some(Decoded::Frame(Bytes::copy_from_slice(bytes))));
     }
-}
-
-/// The message from its fields and what stands between its segments.
-fn rebuilt(message: &Message) -> Vec<u8> {
-    let bytes = message.bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    for segment in message.segments() {
-        out.extend_from_slice(&bytes[at..segment.range().start]);
-        let header = matches!(segment.name(), "MSH" | "FHS" | "BHS");
-        if segment.field_count() == 0 {
-            out.extend_from_slice(segment.raw());
-        } else {
-            out.extend_from_slice(&segment.raw()[..3]);
-            for field in segment.fields().skip(usize::from(header)) {
-                out.push(message.delimiters().field);
-                let parts: Vec<&[u8]> = field.repetitions().map(|part| part.raw()).collect();
-                out.extend_from_slice(&parts.join(&message.delimiters().repetition));
-            }
-        }
-        at = segment.range().end;
-    }
-    out.extend_from_slice(&bytes[at..]);
-    out
 }
 
 /// Reads every value in every way, for the sake of what must not panic.

@@ -1,4 +1,5 @@
-//! On well-formed messages, another parser reads what we read.
+//! On well-formed messages, other parsers read what we read: er7, and hl7-parser by its one sound
+//! entry point.
 
 use std::borrow::Cow;
 
@@ -6,6 +7,8 @@ use hl7::charset::Charset;
 use hl7::location::Location;
 use hl7::message::{Message, Reading};
 use hl7::value::Value;
+use hl7_parser::message::Separators;
+use hl7_parser::parser::parse_segment_with_separators;
 use proptest::prelude::*;
 
 fn reading() -> Reading {
@@ -74,6 +77,48 @@ proptest! {
                     }
                 }
             }
+        }
+    }
+
+    /// In any delimiters, and whatever stands in the fields, the same parts to the byte.
+    #[test]
+    fn hl7_parser_finds_the_same_parts(
+        marks in prop::sample::subsequence("|^~\\\\&#*+!@$%:;".chars().collect::<Vec<_>>(), 5)
+            .prop_shuffle(),
+        line in "[0-4A-Zéß \"'.-]{0,60}",
+    ) {
+        let [field, component, repetition, escape, subcomponent] = marks[..] else { return Ok(()) };
+        // The digits stand for delimiters.
+        let line: String = line
+            .chars()
+            .map(|found| found.to_digit(10).map_or(found, |digit| marks[digit as usize]))
+            .collect();
+        let segment = format!("ZU1{field}{line}");
+        let text = format!("MSH{field}{component}{repetition}{escape}{subcomponent}{field}A\r{segment}\r");
+        let ours = Message::parse(text.into_bytes(), &reading()).expect("readable");
+        let ours = ours.segment("ZU1", 1).expect("there");
+        let separators =
+            Separators { field, component, repetition, escape, subcomponent, lenient_newlines: false };
+        let theirs = parse_segment_with_separators(&segment, separators).expect("readable");
+        prop_assert_eq!(theirs.raw_value(), segment.as_str());
+        prop_assert_eq!(theirs.fields().count(), ours.field_count());
+        for (their, our) in theirs.fields().zip(ours.fields()) {
+            prop_assert_eq!(their.raw_value().as_bytes(), our.raw());
+            let parts = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect::<Vec<_>>();
+            let their: Vec<_> = their
+                .repeats()
+                .flat_map(|repeat| repeat.components())
+                .map(|one| parts(one.subcomponents().map(|part| part.value).collect()))
+                .collect();
+            let our: Vec<_> = our
+                .repetitions()
+                .flat_map(|repetition| repetition.components())
+                .map(|one| {
+                    let raw = one.subcomponents().map(|part| part.raw());
+                    parts(raw.map(|raw| str::from_utf8(raw).expect("UTF-8")).collect())
+                })
+                .collect();
+            prop_assert_eq!(their, our);
         }
     }
 }

@@ -9,7 +9,9 @@ use record::source::{self, LocalAuthority, NhsNumberRules};
 use crate::alert_plan::{AlertsPlan, OnAlertPlan};
 use crate::broker_plan::Address;
 use crate::config::alerts::OnAlert;
-use crate::config::channel::{Channel, Day, IfStatusAbsent, Listener, Mllp, PointOfCare};
+use crate::config::channel::{
+    Channel, Day, IfStatusAbsent, Listener, Mllp, PointOfCare, WrongCharset,
+};
 use crate::config::load::Loaded;
 use crate::config::model::{Amqp, Config, Environment, Subscriber};
 use crate::config::secret::RevealError;
@@ -57,6 +59,12 @@ fn source(config: &Config, name: &str, channel: &Channel) -> source::Source {
         namespace: config.events.namespace.clone(),
         zone: said.zone.0.clone(),
         charset: said.charset.0,
+        wrong_charset: match said.wrong_charset {
+            WrongCharset::Trust => source::WrongCharset::Trust,
+            WrongCharset::Fallback => source::WrongCharset::Fallback,
+            WrongCharset::Park => source::WrongCharset::Park,
+        },
+        tolerate: said.tolerate.iter().map(|name| name.0).collect(),
         nhs_number: nhs_number(config, channel),
         local: local.collect(),
         point_of_care: match said.point_of_care {

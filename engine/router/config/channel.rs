@@ -7,7 +7,9 @@ use jiff::civil::Weekday;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::listed::{CharsetName, HeaderLocation, MessageLocation, StatusCode, Zone};
+use crate::config::listed::{
+    CharsetName, DeviationName, HeaderLocation, MessageLocation, StatusCode, Zone,
+};
 use crate::config::measure::{Address, Hours, Period, Size};
 use crate::config::name::{MessageKind, Ods, Sender};
 use crate::config::setting::Settings;
@@ -61,6 +63,11 @@ pub struct Mllp {
     /// The largest frame; a larger one is refused with AR and the connection stays.
     #[serde(default = "Mllp::max_frame")]
     pub max_frame: Size,
+    /// Whether the end block character (FS, 0x1C) may be missing. `optional` also ends a frame
+    /// where the next one begins, or after two seconds of silence behind a segment; a message that
+    /// was cut off there is then taken for whole.
+    #[serde(default)]
+    pub end_block: EndBlock,
     /// How long a connection may say nothing before it is closed.
     #[serde(default = "Mllp::idle")]
     pub idle: Period,
@@ -70,6 +77,17 @@ pub struct Mllp {
     /// How long a sender may leave its acknowledgements unread before the connection is closed.
     #[serde(default = "Mllp::write_timeout")]
     pub write_timeout: Period,
+}
+
+/// Whether the end block character (FS, 0x1C) of a frame may be missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndBlock {
+    /// A frame without it has not ended.
+    #[default]
+    Required,
+    /// A frame without it ends where the next one begins, or with silence.
+    Optional,
 }
 
 /// Which messages are taken.
@@ -130,6 +148,16 @@ pub struct Source {
     /// The character set of messages that name none in MSH-18.
     #[serde(default = "Source::charset")]
     pub charset: CharsetName,
+    /// What becomes of a message whose bytes cannot be in the character set it declares, or else in
+    /// `charset`. It is counted as `charset.wrong` in any case.
+    #[serde(default)]
+    pub wrong_charset: WrongCharset,
+    /// What the system may send although the standard does not allow it: `line-feed`,
+    /// `no-final-return`, `mark`, `junk`, `nul`, `short-delimiters`, `odd-line`, `continuation`,
+    /// `several-messages`, `batch`. A message that departs otherwise parks as `structure.` and the
+    /// name; a batch is refused. The bytes that are stored are never altered.
+    #[serde(default = "Source::tolerate")]
+    pub tolerate: Vec<DeviationName>,
     /// Whether numbers of the test range, which begin with 9, key events and MSH-11 may be other
     /// than `P`.
     #[serde(default)]
@@ -140,6 +168,19 @@ pub struct Source {
     /// Words in PID-29 that revoke a death.
     #[serde(default = "Source::death_revoked")]
     pub death_revoked: Vec<String>,
+}
+
+/// What becomes of a message whose bytes cannot be in the character set it declares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WrongCharset {
+    /// It is read as declared; what means nothing there shows as U+FFFD.
+    Trust,
+    /// It is read as what its bytes are: UTF-8, else `charset`, else Windows-1252.
+    #[default]
+    Fallback,
+    /// It parks as `charset.wrong`.
+    Park,
 }
 
 /// Where a ward stands in a person location (PL), and where its site.
@@ -379,6 +420,10 @@ impl Source {
 
     fn charset() -> CharsetName {
         CharsetName(defaults().charset)
+    }
+
+    fn tolerate() -> Vec<DeviationName> {
+        defaults().tolerate.into_iter().map(DeviationName).collect()
     }
 
     fn death_revoked() -> Vec<String> {

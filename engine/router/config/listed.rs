@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use hl7::charset::Charset;
 use hl7::location::Location;
+use hl7::tolerance::Deviation;
 use jiff::tz::TimeZone;
 use record::nhs_number::Status;
 
@@ -31,6 +32,10 @@ pub struct MessageLocation(pub Location);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeaderLocation(pub Location);
 
+/// A way in which a source may depart from the standard: `line-feed`, `odd-line`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviationName(pub Deviation);
+
 /// Why a text is in none of the lists. The second line says what to write.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ListError {
@@ -48,6 +53,8 @@ pub enum ListError {
         "`{0}` is not a place in a message\nwrite segment and field, such as PID-19 or PID-3.1"
     )]
     Location(String),
+    #[error("`{0}` is nothing that can be tolerated\nwrite some of {1}")]
+    Deviation(String, String),
     #[error("`{0}` is not a place in MSH\nwrite MSH and a field, such as MSH-7 or MSH-13")]
     HeaderLocation(String),
     #[error(
@@ -93,6 +100,23 @@ impl FromStr for CharsetName {
 impl fmt::Display for CharsetName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.name())
+    }
+}
+
+impl FromStr for DeviationName {
+    type Err = ListError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(DeviationName).map_err(|_| {
+            let all = Deviation::ALL.map(Deviation::as_str).join(", ");
+            ListError::Deviation(text.to_owned(), all)
+        })
+    }
+}
+
+impl fmt::Display for DeviationName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -160,6 +184,12 @@ written!(
     ["windows-1252", "8859/1", "UNICODE UTF-8"]
 );
 written!(
+    DeviationName,
+    "A departure from the standard, by its name.",
+    "^(line-feed|no-final-return|mark|junk|nul|short-delimiters|odd-line|continuation|several-messages|batch)$",
+    ["line-feed", "no-final-return", "odd-line"]
+);
+written!(
     StatusCode,
     "An NHS Number status of the NHS Data Dictionary; 01 is present and verified.",
     "^0[1-8]$",
@@ -193,6 +223,11 @@ mod tests {
         assert_eq!("8859/15".parse::<CharsetName>().expect("charset").to_string(), "ISO-8859-15");
         assert_eq!("NSTS01".parse::<StatusCode>().expect("status").to_string(), "01");
         assert_eq!("PID.3.1".parse::<MessageLocation>().expect("place").to_string(), "PID-3.1");
+        for deviation in Deviation::ALL.map(Deviation::as_str) {
+            let name = deviation.parse::<DeviationName>().expect("in the list");
+            assert_eq!(name.to_string(), deviation);
+        }
+        assert!("tabs".parse::<DeviationName>().is_err());
         assert!("UTF-17".parse::<CharsetName>().is_err());
         assert!("99".parse::<StatusCode>().is_err());
         assert!("PID".parse::<MessageLocation>().is_err());
