@@ -16,9 +16,11 @@
 //! * Neither `Debug` nor an error shows what a message says.
 #![warn(missing_docs)]
 
+pub mod ack_form;
 pub mod acknowledgement;
 pub mod charset;
 pub mod delimiters;
+pub mod due;
 pub mod edit;
 pub mod escape;
 pub mod group;
@@ -29,6 +31,7 @@ mod marks;
 pub mod message;
 pub mod mllp;
 pub mod segment;
+pub mod sequence;
 pub mod tree;
 pub mod value;
 mod writer;

@@ -59,6 +59,8 @@ pub enum Event<'a> {
     ConnectionRefused { listener: &'a str, peer: SocketAddr, maximum: usize },
     /// A frame got a negative answer; its bytes are in the ring of refused frames.
     Refused { listener: &'a str, reason: &'static str, tell: bool },
+    /// AA left although the message was not yet published: its channel's patience was at an end.
+    AnsweredUnpublished { channel: &'a str },
     /// A frame that is itself an acknowledgement; it is not answered.
     StrayAcknowledgement { listener: &'a str },
     /// Bytes outside any frame.
@@ -201,6 +203,11 @@ impl Event<'_> {
                 if tell {
                     warn!(listener, reason, "frames refused; their bytes are kept for a look");
                 }
+            }
+            Self::AnsweredUnpublished { channel } => {
+                counter!("tieline_acknowledgements_unpublished_total", "channel" => channel.to_owned())
+                    .increment(1);
+                debug!(channel, "acknowledged before it was published: acknowledge.within is over");
             }
             Self::StrayAcknowledgement { listener } => {
                 counter!("tieline_stray_acknowledgements_total", "listener" => listener.to_owned())

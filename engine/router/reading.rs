@@ -237,6 +237,8 @@ impl<P: Publisher> Delivery<P> {
                 Event::Duplicate { channel: &change.channel, message: id.0, of }.emit();
             }
             this.flight().leave(id.0);
+            let channel = this.plan.get().channels.get(&change.channel).cloned();
+            this.tell_fate(id, channel.as_deref());
         });
     }
 
@@ -274,7 +276,9 @@ impl<P: Publisher> Delivery<P> {
         let identified = match &channel {
             Some(channel) => {
                 let identify = AssertUnwindSafe(|| process::identify(channel, frame.clone()));
-                catch_unwind(identify).unwrap_or_else(|_| Identified::parked(frame, "internal"))
+                let identified = catch_unwind(identify)
+                    .unwrap_or_else(|_| Identified::parked(frame, "internal"));
+                if head.refused { process::unless_refused(channel, identified) } else { identified }
             }
             None => Identified::parked(frame, "channel.unknown"),
         };

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use hl7::acknowledgement::{self, AckError, Outcome, Stamp};
+use hl7::acknowledgement::Stamp;
 use hl7::header::{self, Header};
-use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, encode_frame};
+use hl7::mllp::{Decoded, FrameDecoder, FrameLimits};
 use jiff::Timestamp;
 use tokio::io::{AsyncReadExt, Interest, Ready};
 use tokio::net::TcpStream;
@@ -24,7 +24,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::accept::{self, Decision, Refusal};
-use crate::answers::{self, ANSWERS, Answer, Failed};
+use crate::answering::Answering;
+use crate::answers::{self, ANSWERS, Answer, Failed, Fate, Storing, Told};
 use crate::budget::Charge;
 use crate::entry::{self, Accepted};
 use crate::event::Event;
@@ -284,8 +285,8 @@ impl Reader {
             Decoded::Oversize { head, size } => {
                 let refusal = Refusal::OVERSIZE;
                 let answer = match Header::from_frame(&head) {
-                    Ok(header) => self.refusal(&header, &refusal),
-                    Err(_) => Some(self.unreadable(&head, refusal.text)),
+                    Ok(header) => self.refusal(&header, &refusal, None, None),
+                    Err(_) => self.unreadable(&head, &refusal),
                 };
                 self.refuse(head, size, &refusal, answer).await
             }
@@ -305,29 +306,41 @@ impl Reader {
         }
         let Ok(header) = Header::from_frame(&frame) else {
             let refusal = Refusal::UNREADABLE;
-            let answer = self.unreadable(&frame, refusal.text);
+            let answer = self.unreadable(&frame, &refusal);
             let size = frame.len() as u64;
-            return self.refuse(frame, size, &refusal, Some(answer)).await;
+            return self.refuse(frame, size, &refusal, answer).await;
         };
         loop {
             // The rules of this moment, which a reload may change while the frame waits.
             let listener = self.plans.borrow_and_update().clone();
-            match accept::decide(&header, &listener.channels) {
-                Decision::Accept(channel) => {
-                    if self.paused.borrow_and_update().contains(&channel.name) {
-                        self.until_told().await?;
-                        continue;
+            let (channel, refused) = match accept::decide(&header, &listener.channels) {
+                Decision::Accept(channel) => (channel, false),
+                Decision::Refuse(refusal, nearest) => {
+                    match nearest.filter(|nearest| self.wears_out(nearest, &refusal, &frame)) {
+                        Some(nearest) => (nearest, true),
+                        None => {
+                            let nearest = nearest.map(|channel| &**channel);
+                            let answer = self.refusal(&header, &refusal, nearest, None);
+                            let size = frame.len() as u64;
+                            return self.refuse(frame, size, &refusal, answer).await;
+                        }
                     }
-                    let channel = channel.clone();
-                    return self.accept(frame, &header, channel, since).await;
                 }
-                Decision::Refuse(refusal) => {
-                    let answer = self.refusal(&header, &refusal);
-                    let size = frame.len() as u64;
-                    return self.refuse(frame, size, &refusal, answer).await;
-                }
+            };
+            if self.paused.borrow_and_update().contains(&channel.name) {
+                self.until_told().await?;
+                continue;
             }
+            let channel = channel.clone();
+            return self.accept(frame, &header, channel, refused, since).await;
         }
+    }
+
+    /// Whether these bytes were refused so often that the channel keeps them instead.
+    fn wears_out(&self, channel: &ChannelPlan, refusal: &Refusal, frame: &Bytes) -> bool {
+        channel.accept.repeated_reject.is_some_and(|rule| {
+            refusal.parked().is_some() && self.port.repeats.before(frame) >= rule.park_after.get()
+        })
     }
 
     /// From here on the only answers are positive or none.
@@ -336,6 +349,7 @@ impl Reader {
         frame: Bytes,
         header: &Header,
         channel: Arc<ChannelPlan>,
+        refused: bool,
         since: Instant,
     ) -> Result<(), Ended> {
         self.room().await?;
@@ -345,7 +359,7 @@ impl Reader {
             self.raise(frame.len()).await?;
         }
         let received = Timestamp::now();
-        let head = Accepted {
+        let mut head = Accepted {
             channel: channel.name.clone(),
             peer: self.peer.to_string(),
             received: received.as_millisecond(),
@@ -354,19 +368,42 @@ impl Reader {
             sender: header.sender(),
             application_ack: header.application_ack.map(|condition| condition.as_str().to_owned()),
             edit: None,
+            sequence: None,
+            refused,
         };
-        let frame_out = acknowledgement::due(header, Outcome::Accept).map(|code| {
-            encode_frame(&acknowledgement::acknowledge(
-                header,
-                code,
-                None,
-                None,
-                &self.stamp(&channel, received),
-            ))
-        });
-        let ticket = self.intake.journal.append(entry::encode(&head, &[&frame]));
+        let (journal, plan) = (&self.intake.journal, &channel.acknowledge);
+        // Before it is handed over: its fate may be told before its id is known here.
+        let coming = plan.published_within.map(|_| self.intake.fates.expect(journal.next_id()));
+        let (ticket, expected) = if plan.sequence_numbers && !refused {
+            let number = header.sequence_number.as_deref().unwrap_or_default();
+            let sender = head.sender.clone();
+            let taken = self.intake.sequences.take(&channel.name, &sender, number, |numbered| {
+                head.sequence = numbered.last();
+                (journal.append(entry::encode(&head, &[&frame])), numbered.expected())
+            });
+            match taken {
+                Ok(taken) => taken,
+                Err(expected) => {
+                    let refusal = Refusal::sequence_number();
+                    let answer = self.refusal(header, &refusal, Some(&channel), Some(expected));
+                    let size = frame.len() as u64;
+                    return self.refuse(frame, size, &refusal, answer).await;
+                }
+            }
+        } else {
+            (journal.append(entry::encode(&head, &[&frame])), None)
+        };
+        let commit_byte = self.port.plan().commit_byte;
+        let answering = Answering { plan, commit_byte, expected };
+        let positive = answering.accepted(header, &|| self.stamp(&channel, received));
         let charge = self.charge.take();
-        let answer = Answer::Durable { ticket, frame: frame_out, channel, received, since, charge };
+        let told = Told { channel: channel.clone(), received, since };
+        let (storing, fate) = match coming.filter(|_| positive.later.is_some()) {
+            Some(coming) => answers::watch(ticket, charge, coming, told.clone(), &self.port),
+            None => (Storing::Ticket(ticket, charge), Fate::Stored),
+        };
+        let later = positive.later.map(|frame| (fate, frame));
+        let answer = Answer::Accepted { storing, stored: positive.stored, later, told };
         self.answers.send(answer).await.map_err(|_| Ended::Write)
     }
 
@@ -390,17 +427,29 @@ impl Reader {
         self.intake.stamps.next(now, &channel.source.zone)
     }
 
-    fn refusal(&self, header: &Header, refusal: &Refusal) -> Option<Vec<u8>> {
-        let code = acknowledgement::due(header, Outcome::Reject)?;
-        let error =
-            AckError { location: refusal.location, code: refusal.code, message: refusal.text };
-        let stamp = self.intake.stamps.next(Timestamp::now(), self.port.plan().zone());
-        Some(acknowledgement::acknowledge(header, code, Some(refusal.text), Some(&error), &stamp))
+    /// What belongs to no channel is answered as the first one says.
+    fn refusal(
+        &self,
+        header: &Header,
+        refusal: &Refusal,
+        channel: Option<&ChannelPlan>,
+        expected: Option<i64>,
+    ) -> Option<Vec<u8>> {
+        let port = self.port.plan();
+        let plan = channel.map_or_else(|| port.acknowledge(), |channel| &channel.acknowledge);
+        let answering = Answering { plan, commit_byte: port.commit_byte, expected };
+        answering.refused(header, refusal, &|| self.port_stamp())
     }
 
-    fn unreadable(&self, frame: &[u8], text: &str) -> Vec<u8> {
-        let stamp = self.intake.stamps.next(Timestamp::now(), self.port.plan().zone());
-        acknowledgement::refuse_unreadable(frame, text, &stamp)
+    fn unreadable(&self, frame: &[u8], refusal: &Refusal) -> Option<Vec<u8>> {
+        let port = self.port.plan();
+        let (plan, commit_byte) = (port.acknowledge(), port.commit_byte);
+        let answering = Answering { plan, commit_byte, expected: None };
+        answering.unreadable(frame, refusal, &|| self.port_stamp())
+    }
+
+    fn port_stamp(&self) -> Stamp {
+        self.intake.stamps.next(Timestamp::now(), self.port.plan().zone())
     }
 
     async fn refuse(
@@ -421,6 +470,6 @@ impl Reader {
         Event::Refused { listener: &plan.name, reason: refusal.reason, tell }.emit();
         drop(self.charge.take());
         let Some(answer) = answer else { return Ok(()) };
-        self.answers.send(Answer::Now(encode_frame(&answer))).await.map_err(|_| Ended::Write)
+        self.answers.send(Answer::Now(answer)).await.map_err(|_| Ended::Write)
     }
 }

@@ -115,6 +115,8 @@ pub(crate) fn message(patient: usize, number: usize, class: &str) -> Bytes {
         sender: "PAS/RXX01".into(),
         application_ack: None,
         edit: None,
+        sequence: None,
+        refused: false,
     };
     entry::encode(&head, &[text(patient, number, class).as_bytes()])
 }
