@@ -355,7 +355,7 @@ impl Event<'_> {
 
 /// Describes every metric, so that `/metrics` explains itself.
 pub fn describe() {
-    let counters: [(&'static str, &'static str); 25] = [
+    let counters: [(&'static str, &'static str); 26] = [
         (
             "tieline_duplicates_total",
             "Copies of earlier messages, not processed again, by channel.",
@@ -372,6 +372,10 @@ pub fn describe() {
         ("tieline_connections_total", "Connections accepted, by listener."),
         ("tieline_disconnections_total", "Connections ended, by listener and cause."),
         ("tieline_connections_refused_total", "Connections turned away, by listener."),
+        (
+            "tieline_acknowledgements_unpublished_total",
+            "Answers that waited for a message to be published, in vain, by channel.",
+        ),
         ("tieline_stray_acknowledgements_total", "Acknowledgements received as messages."),
         ("tieline_junk_bytes_total", "Bytes received outside any frame."),
         ("tieline_data_quality_total", "Data-quality findings, by channel and code."),

@@ -23,14 +23,14 @@ struct Inner {
 
 /// Somebody whose message is on its way to the disk.
 #[derive(Debug)]
-pub(crate) struct Coming {
+pub struct Coming {
     fates: Fates,
     from: u64,
 }
 
 /// Somebody who waits.
 #[derive(Debug)]
-pub(crate) struct Awaited {
+pub struct Awaited {
     fates: Fates,
     id: u64,
     told: oneshot::Receiver<()>,
@@ -38,13 +38,13 @@ pub(crate) struct Awaited {
 
 impl Fates {
     /// To be called before the message is handed to the journal, whose next id is `from`.
-    pub(crate) fn expect(&self, from: MessageId) -> Coming {
+    pub fn expect(&self, from: MessageId) -> Coming {
         *self.inner().coming.entry(from.0).or_default() += 1;
         Coming { fates: self.clone(), from: from.0 }
     }
 
     /// Tells whoever waits for the message, now or in a moment.
-    pub(crate) fn tell(&self, id: MessageId) {
+    pub fn tell(&self, id: MessageId) {
         let mut inner = self.inner();
         if let Some(waiting) = inner.waiting.remove(&id.0) {
             // Who no longer listens has answered already.
@@ -61,7 +61,7 @@ impl Fates {
 
 impl Coming {
     /// The message is durable and has this id.
-    pub(crate) fn of(self, id: MessageId) -> Awaited {
+    pub fn of(self, id: MessageId) -> Awaited {
         let (tell, told) = oneshot::channel();
         let mut inner = self.fates.inner();
         if inner.told.remove(&id.0) {
@@ -91,7 +91,7 @@ impl Drop for Coming {
 
 impl Awaited {
     /// Until it is told.
-    pub(crate) async fn told(&mut self) {
+    pub async fn told(&mut self) {
         // Only this drops the other end unsaid, which it cannot while it waits.
         drop((&mut self.told).await);
     }

@@ -27,6 +27,7 @@ use crate::accept::{self, Decision, Refusal};
 use crate::answering::Answering;
 use crate::answers::{self, ANSWERS, Answer, Failed, Fate, Storing, Told};
 use crate::budget::Charge;
+use crate::config::channel::CommitByte;
 use crate::entry::{self, Accepted};
 use crate::event::Event;
 use crate::intake::Intake;
@@ -300,6 +301,11 @@ impl Reader {
     async fn frame(&mut self, frame: Bytes) -> Result<(), Ended> {
         let since = Instant::now();
         if header::is_acknowledgement(&frame) {
+            // Release 2 of MLLP acknowledges our acknowledgements by a byte, too.
+            let byte = frame.len() == 1 && self.port.plan().commit_byte != CommitByte::Never;
+            if byte {
+                return Ok(());
+            }
             Event::StrayAcknowledgement { listener: &self.port.plan().name }.emit();
             drop(self.charge.take());
             return Ok(());
