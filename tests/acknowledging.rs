@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::command_line::ask;
 use crate::harness::engine::TestEngine;
 use crate::harness::sender::Reply;
 use crate::harness::setup::Setup;
@@ -77,7 +78,7 @@ fn without_a_broker_aa_leaves_after_a_while_because_the_message_is_stored() {
     let metrics = engine.get("/metrics").body;
     let counted = "tieline_acknowledgements_unpublished_total{channel=\"pas-adt\"} 2";
     assert!(metrics.contains(counted), "{metrics}");
-    assert_eq!(engine.get("/api/v1/status").json()["total"]["pending"], 3);
+    assert_eq!(row(&engine, "C1")["state"], "pending");
     assert_eq!(engine.terminate(), Some(0));
 }
 
@@ -141,26 +142,16 @@ fn what_is_refused_for_ever_can_be_parked_and_is_delivered_once_it_is_accepted()
     let status = settled(&engine);
     let total = &status["total"];
     assert_eq!((&total["parked"], &total["duplicate"]), (&json!(1), &json!(1)), "{status}");
-    let parked = row(&engine, "C1");
-    let id = messages(&engine)
-        .iter()
-        .find(|row| row["state"] == "parked")
-        .map(|row| row["id"].clone())
-        .expect("a parked one");
-    drop(parked);
+    let parked = engine.get("/api/v1/parked").json()["parked"][0].clone();
+    assert_eq!(parked["reason"], "refused.sender", "{parked}");
     let release = || {
-        let path = format!("/api/v1/messages/{id}/release");
-        let answer = engine.post(&path, &json!({ "reason": "looked at" }));
-        assert_eq!(answer.status, 200, "{answer:?}");
+        let id = parked["id"].to_string();
+        let ran = ask(&engine, &["parked", "release", &id, "--reason", "the sender is known"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
         settled(&engine)
     };
     let status = release();
     assert_eq!(status["total"]["parked"], 1, "the rules still refuse it: {status}");
-    let pas = |status: &Value| {
-        let channels = status["channels"].as_array().expect("channels").clone();
-        channels.into_iter().find(|channel| channel["name"] == "pas-adt").expect("pas-adt")
-    };
-    assert_eq!(pas(&status)["reasons"]["refused.sender"], 1, "{status}");
     let yaml = std::fs::read_to_string(repository("channels.yaml")).expect("the sample");
     let accepting = yaml.replacen("senders: [PAS/RXX01]", "senders: [PAS/RXX01, NEWPAS/RXX01]", 1);
     engine.setup.write("channels.yaml", &accepting);

@@ -77,8 +77,11 @@ const TRAINING: Case = Case { what: "of processing id T", processing: "T", ..ORD
 const UNEXPECTED: Case =
     Case { what: "of a type that is refused", kind: "ORU^R01^ORU_R01", ..ORDINARY };
 const LARGE: Case = Case { what: "larger than `max_frame`", padding: 4096, ..ORDINARY };
-const UNREADABLE: Case =
-    Case { what: "whose MSH cannot be read", frame: Some("MSH|^|PAS|RXX01|||||ADT|77|P"), ..ORDINARY };
+const UNREADABLE: Case = Case {
+    what: "whose MSH cannot be read",
+    frame: Some("MSH|^|PAS|RXX01|||||ADT|77|P"),
+    ..ORDINARY
+};
 const FAULTY: Case = Case { what: "that parks", kind: "ADT^A60^ADT_A60", ..ORDINARY };
 
 const PARTS: &[Part] = &[
@@ -111,11 +114,7 @@ const PARTS: &[Part] = &[
                 frame: Some("MSH|^~\\&|PAS|RXX01|||||ACK|77|P|2.4\rMSA|AA|1\r"),
                 ..ORDINARY
             },
-            Case {
-                what: "an acknowledgement of MLLP release 2",
-                frame: Some("\u{6}"),
-                ..ORDINARY
-            },
+            Case { what: "an acknowledgement of MLLP release 2", frame: Some("\u{6}"), ..ORDINARY },
         ],
     },
     Part {
@@ -137,7 +136,12 @@ const PARTS: &[Part] = &[
         name: "original",
         keys: "acknowledge: { mode: original }",
         listener: "",
-        cases: &[ORDINARY, asking("AL", "NE"), asking("NE", "NE"), Case { asks: ["AL", "AL"], ..STRANGER }],
+        cases: &[
+            ORDINARY,
+            asking("AL", "NE"),
+            asking("NE", "NE"),
+            Case { asks: ["AL", "AL"], ..STRANGER },
+        ],
     },
     Part {
         title: "Enhanced mode, also where nothing is asked for",
@@ -234,7 +238,8 @@ fn channels() -> String {
     for part in PARTS {
         let accept = "accept: { senders: [PAS/RXX01], types: [ADT], unknown_type: reject }";
         let accept = if part.keys.contains("accept:") { "" } else { accept };
-        let keys: Vec<_> = [accept, part.keys].into_iter().filter(|keys| !keys.is_empty()).collect();
+        let keys: Vec<_> =
+            [accept, part.keys].into_iter().filter(|keys| !keys.is_empty()).collect();
         writeln!(
             text,
             "  {}: {{ listener: {{ mllp: {{ listen: \"127.0.0.1:0\"{} }} }}, {}, source: {{ preset: \
@@ -256,7 +261,8 @@ impl Case {
         if let Some(frame) = self.frame {
             return frame.to_owned();
         }
-        let Self { sender, kind, processing, version, number, asks: [accept, application], .. } = self;
+        let Self { sender, kind, processing, version, number, asks: [accept, application], .. } =
+            self;
         let header = format!(
             "MSH|^~\\&|{sender}|RXX01|TIE|RXX|20260115101500||{kind}|77{number}|{processing}|{version}|\
              {number}||{accept}|{application}"
@@ -264,7 +270,10 @@ impl Case {
         let header = header.trim_end_matches('|');
         let body = "PID|1||1000001^^^RXX01^MR||EXAMPLE^ALEX||19800229|1\r\
                     PV1|1|I|^WARD1^BED2^RXX01||||||||||||||||V1\r";
-        format!("{header}\rEVN||20260115101500||||20260115101000\r{body}{}", "x".repeat(self.padding))
+        format!(
+            "{header}\rEVN||20260115101500||||20260115101000\r{body}{}",
+            "x".repeat(self.padding)
+        )
     }
 
     fn line(&self, engine: &TestEngine, channel: &str) -> String {

@@ -21,6 +21,7 @@ pub mod listeners;
 pub mod listener;
 pub mod port;
 pub mod session;
+mod taking;
 mod answering;
 mod answers;
 pub mod fates;

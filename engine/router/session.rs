@@ -25,15 +25,15 @@ use tokio::time::{Instant, timeout};
 
 use crate::accept::{self, Decision, Refusal};
 use crate::answering::Answering;
-use crate::answers::{self, ANSWERS, Answer, Failed, Fate, Storing, Told};
+use crate::answers::{self, ANSWERS, Answer, Failed};
 use crate::budget::Charge;
 use crate::config::channel::CommitByte;
-use crate::entry::{self, Accepted};
 use crate::event::Event;
 use crate::intake::Intake;
 use crate::plan::{ChannelPlan, ListenerPlan};
 use crate::port::Port;
 use crate::refused::RefusedFrame;
+use crate::taking::Incoming;
 
 /// What a connection may buffer without a charge on the budget.
 const ALLOWANCE: usize = 64 * 1024;
@@ -337,7 +337,6 @@ impl Reader {
                 self.until_told().await?;
                 continue;
             }
-            let channel = channel.clone();
             return self.accept(frame, &header, channel, refused, since).await;
         }
     }
@@ -349,12 +348,11 @@ impl Reader {
         })
     }
 
-    /// From here on the only answers are positive or none.
     async fn accept(
         &mut self,
         frame: Bytes,
         header: &Header,
-        channel: Arc<ChannelPlan>,
+        channel: &Arc<ChannelPlan>,
         refused: bool,
         since: Instant,
     ) -> Result<(), Ended> {
@@ -364,53 +362,17 @@ impl Reader {
         if frame.len() > ALLOWANCE || !alone {
             self.raise(frame.len()).await?;
         }
-        let received = Timestamp::now();
-        let mut head = Accepted {
-            channel: channel.name.clone(),
-            peer: self.peer.to_string(),
-            received: received.as_millisecond(),
-            control_id: header.control_id_text(),
-            message_type: header.message_type(),
-            sender: header.sender(),
-            application_ack: header.application_ack.map(|condition| condition.as_str().to_owned()),
-            edit: None,
-            sequence: None,
-            refused,
-        };
-        let (journal, plan) = (&self.intake.journal, &channel.acknowledge);
-        // Before it is handed over: its fate may be told before its id is known here.
-        let coming = plan.published_within.map(|_| self.intake.fates.expect(journal.next_id()));
-        let (ticket, expected) = if plan.sequence_numbers && !refused {
-            let number = header.sequence_number.as_deref().unwrap_or_default();
-            let sender = head.sender.clone();
-            let taken = self.intake.sequences.take(&channel.name, &sender, number, |numbered| {
-                head.sequence = numbered.last();
-                (journal.append(entry::encode(&head, &[&frame])), numbered.expected())
-            });
-            match taken {
-                Ok(taken) => taken,
-                Err(expected) => {
-                    let refusal = Refusal::sequence_number();
-                    let answer = self.refusal(header, &refusal, Some(&channel), Some(expected));
-                    let size = frame.len() as u64;
-                    return self.refuse(frame, size, &refusal, answer).await;
-                }
+        let peer = self.peer;
+        let message = Incoming { peer, frame: &frame, header, channel, refused, since };
+        match message.take(&self.intake, &self.port, &mut self.charge) {
+            Ok(answer) => self.answers.send(answer).await.map_err(|_| Ended::Write),
+            Err(expected) => {
+                let refusal = Refusal::sequence_number();
+                let answer = self.refusal(header, &refusal, Some(channel), Some(expected));
+                let size = frame.len() as u64;
+                self.refuse(frame, size, &refusal, answer).await
             }
-        } else {
-            (journal.append(entry::encode(&head, &[&frame])), None)
-        };
-        let commit_byte = self.port.plan().commit_byte;
-        let answering = Answering { plan, commit_byte, expected };
-        let positive = answering.accepted(header, &|| self.stamp(&channel, received));
-        let charge = self.charge.take();
-        let told = Told { channel: channel.clone(), received, since };
-        let (storing, fate) = match coming.filter(|_| positive.later.is_some()) {
-            Some(coming) => answers::watch(ticket, charge, coming, told.clone(), &self.port),
-            None => (Storing::Ticket(ticket, charge), Fate::Stored),
-        };
-        let later = positive.later.map(|frame| (fate, frame));
-        let answer = Answer::Accepted { storing, stored: positive.stored, later, told };
-        self.answers.send(answer).await.map_err(|_| Ended::Write)
+        }
     }
 
     /// Waits while nothing can be stored; answers nothing and closes when that lasts.
@@ -429,10 +391,6 @@ impl Reader {
         }
     }
 
-    fn stamp(&self, channel: &ChannelPlan, now: Timestamp) -> Stamp {
-        self.intake.stamps.next(now, &channel.source.zone)
-    }
-
     /// What belongs to no channel is answered as the first one says.
     fn refusal(
         &self,
@@ -444,17 +402,17 @@ impl Reader {
         let port = self.port.plan();
         let plan = channel.map_or_else(|| port.acknowledge(), |channel| &channel.acknowledge);
         let answering = Answering { plan, commit_byte: port.commit_byte, expected };
-        answering.refused(header, refusal, &|| self.port_stamp())
+        answering.refused(header, refusal, &|| self.stamp())
     }
 
     fn unreadable(&self, frame: &[u8], refusal: &Refusal) -> Option<Vec<u8>> {
         let port = self.port.plan();
         let (plan, commit_byte) = (port.acknowledge(), port.commit_byte);
         let answering = Answering { plan, commit_byte, expected: None };
-        answering.unreadable(frame, refusal, &|| self.port_stamp())
+        answering.unreadable(frame, refusal, &|| self.stamp())
     }
 
-    fn port_stamp(&self) -> Stamp {
+    fn stamp(&self) -> Stamp {
         self.intake.stamps.next(Timestamp::now(), self.port.plan().zone())
     }
 
