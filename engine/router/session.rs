@@ -322,15 +322,14 @@ impl Reader {
             let (channel, refused) = match accept::decide(&header, &listener.channels) {
                 Decision::Accept(channel) => (channel, false),
                 Decision::Refuse(refusal, nearest) => {
-                    match nearest.filter(|nearest| self.wears_out(nearest, &refusal, &frame)) {
-                        Some(nearest) => (nearest, true),
-                        None => {
-                            let nearest = nearest.map(|channel| &**channel);
-                            let answer = self.refusal(&header, &refusal, nearest, None);
-                            let size = frame.len() as u64;
-                            return self.refuse(frame, size, &refusal, answer).await;
-                        }
-                    }
+                    let kept = nearest.filter(|kept| self.wears_out(kept, &refusal, &frame));
+                    let Some(kept) = kept else {
+                        let nearest = nearest.map(Arc::as_ref);
+                        let answer = self.refusal(&header, &refusal, nearest, None);
+                        let size = frame.len() as u64;
+                        return self.refuse(frame, size, &refusal, answer).await;
+                    };
+                    (kept, true)
                 }
             };
             if self.paused.borrow_and_update().contains(&channel.name) {
