@@ -39,6 +39,10 @@ mod finding;
 #[cfg(test)]
 mod pause;
 #[cfg(test)]
+mod acknowledging;
+#[cfg(test)]
+mod answer_table;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod duplicates;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use hl7::acknowledgement::{Outcome, due};
+use hl7::acknowledgement::Outcome;
+use hl7::due::due;
 use hl7::header::Header;
 use hl7::message::Message;
 use hl7::tolerance::Deviation;
@@ -147,7 +148,7 @@ impl Found {
         };
         let decision = channel.map(|channel| accept::decide(&header, slice::from_ref(channel)));
         let refused = match decision {
-            Some(Decision::Refuse(refusal)) if !header.is_acknowledgement() => Some(refusal.reason),
+            Some(Decision::Refuse(refusal, _)) if !header.is_acknowledgement() => Some(refusal.reason),
             _ => None,
         };
         if let Some(reason) = refused {

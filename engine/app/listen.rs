@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bytes::{Bytes, BytesMut};
 use hl7::acknowledgement::{self, AckCode, Outcome, Stamp};
+use hl7::due::due;
 use hl7::header::Header;
 use hl7::message::{Message, Reading};
 use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, encode_frame};
@@ -152,7 +153,7 @@ fn respond(
     }
     let code = match wanted {
         Some(code) => Some(code.into()),
-        None => acknowledgement::due(&header, Outcome::Accept),
+        None => due(&header, Outcome::Accept),
     };
     let bytes = code.map(|code| acknowledgement::acknowledge(&header, code, None, None, &stamp));
     (Some(header), code, bytes)

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use hl7::acknowledgement::{self, Outcome, ReadAck};
+use hl7::due::due;
 use hl7::header::Header;
 use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, encode_frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -83,7 +84,7 @@ impl Expected {
         match Header::from_frame(message) {
             Ok(header) => Self {
                 control_id: Some(header.control_id.clone().into()),
-                answered: acknowledgement::due(&header, Outcome::Accept).is_some(),
+                answered: due(&header, Outcome::Accept).is_some(),
             },
             Err(_) => Self { control_id: None, answered: true },
         }

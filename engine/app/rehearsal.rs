@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
-use hl7::acknowledgement::{self, AckCode, Outcome};
+use hl7::acknowledgement::{AckCode, Outcome};
+use hl7::due::all_due;
 use hl7::header::Header;
 use jiff::Timestamp;
 use record::identity::Identity;
@@ -101,8 +102,8 @@ pub(crate) fn play(channel: &Arc<ChannelPlan>, frame: Bytes, given: &Given) -> R
     if header.is_acknowledgement() {
         bail!("the message is an acknowledgement, which the engine neither stores nor answers");
     }
-    if let Decision::Refuse(refusal) = accept::decide(&header, slice::from_ref(channel)) {
-        return Ok(refused(acknowledgement::due(&header, Outcome::Reject), &refusal));
+    if let Decision::Refuse(refusal, _) = accept::decide(&header, slice::from_ref(channel)) {
+        return Ok(refused(refusal.answer(&header, &channel.acknowledge), &refusal));
     }
 
     let mut identified = process::identify(channel, frame);
@@ -114,7 +115,7 @@ pub(crate) fn play(channel: &Arc<ChannelPlan>, frame: Bytes, given: &Given) -> R
     let processed = process::transform(channel, &identified, &facts);
     let events = processed.events.iter().map(|event| serde_json::from_slice(&event.body));
     Ok(Played {
-        ack: acknowledgement::due(&header, Outcome::Accept),
+        ack: all_due(&header, channel.acknowledge.mode, Outcome::Accept).first,
         state: processed.state.as_str(),
         reason: processed.reason.clone(),
         detail: processed.detail.clone(),

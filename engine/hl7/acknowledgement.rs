@@ -1,13 +1,14 @@
-//! Acknowledgements: which one is due, writing it, reading one.
+//! Acknowledgements: writing one, reading one.
 //!
 //! HL7 v2 chapter 2, "message acknowledgment", original and enhanced mode.
 
 use std::fmt;
 
+use crate::ack_form::Form;
 use crate::charset::Charset;
 use crate::delimiters::Delimiters;
 use crate::escape::unescape;
-use crate::header::{AckCondition, Header};
+use crate::header::Header;
 use crate::location::Location;
 use crate::writer::Writer;
 
@@ -63,6 +64,21 @@ pub struct AckError<'a> {
     pub message: &'a str,
 }
 
+/// What an acknowledgement says of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply<'a> {
+    /// MSA-1.
+    pub code: AckCode,
+    /// MSA-3.
+    pub text: Option<&'a str>,
+    /// ERR, of negative answers only.
+    pub error: Option<&'a AckError<'a>>,
+    /// MSA-4, where the sequence number protocol is in use.
+    pub expected: Option<i64>,
+    /// Whether it is a second answer, a message of its own that asks for none (MSH-15, MSH-16).
+    pub second: bool,
+}
+
 /// An acknowledgement that was received. `Debug` shows its code only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReadAck {
@@ -85,6 +101,29 @@ impl AckCode {
             Self::CE => "CE",
             Self::CR => "CR",
         }
+    }
+
+    /// The accept acknowledgement of an outcome.
+    pub fn commit(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Accept => Self::CA,
+            Outcome::Error => Self::CE,
+            Outcome::Reject => Self::CR,
+        }
+    }
+
+    /// The application acknowledgement of an outcome.
+    pub fn application(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Accept => Self::AA,
+            Outcome::Error => Self::AE,
+            Outcome::Reject => Self::AR,
+        }
+    }
+
+    /// Whether it speaks for the application: AA, AE or AR.
+    pub fn is_application(self) -> bool {
+        matches!(self, Self::AA | Self::AE | Self::AR)
     }
 
     /// Whether it says that the message was accepted.
@@ -112,40 +151,19 @@ impl fmt::Debug for ReadAck {
     }
 }
 
-/// The acknowledgement that a message's header asks for; `None` is silence.
-///
-/// Without MSH-15 and MSH-16 the original mode holds: always an answer. A valued MSH-15 asks for an
-/// accept acknowledgement (CA, CE, CR) under its condition. Where only MSH-16 is valued its sender
-/// waits for an application acknowledgement alone, and gets it at once. An acknowledgement is never
-/// acknowledged.
-pub fn due(header: &Header, outcome: Outcome) -> Option<AckCode> {
-    if header.is_acknowledgement() {
-        return None;
+impl<'a> Reply<'a> {
+    /// One that says no more than its code.
+    pub fn new(code: AckCode) -> Self {
+        Self { code, text: None, error: None, expected: None, second: false }
     }
-    let condition = header.accept_ack.or(header.application_ack).unwrap_or(AckCondition::Always);
-    let wanted = match condition {
-        AckCondition::Always => true,
-        AckCondition::Never => false,
-        AckCondition::OnError => outcome != Outcome::Accept,
-        AckCondition::OnSuccess => outcome == Outcome::Accept,
-    };
-    let code = match (outcome, header.accept_ack.is_some()) {
-        (Outcome::Accept, false) => AckCode::AA,
-        (Outcome::Error, false) => AckCode::AE,
-        (Outcome::Reject, false) => AckCode::AR,
-        (Outcome::Accept, true) => AckCode::CA,
-        (Outcome::Error, true) => AckCode::CE,
-        (Outcome::Reject, true) => AckCode::CR,
-    };
-    wanted.then_some(code)
+
+    /// One that says what is wrong.
+    pub fn refusal(code: AckCode, error: &'a AckError<'a>) -> Self {
+        Self { text: Some(error.message), error: Some(error), ..Self::new(code) }
+    }
 }
 
-/// Writes the acknowledgement of a message, in the message's own delimiters and version.
-///
-/// MSH-3 to MSH-6 are swapped, MSH-11, MSH-12 and MSH-18 echoed, MSA-2 is MSH-10 to the byte (bytes
-/// that would end a frame are left out). The trigger stands in MSH-9 from version 2.3.1 on. An error
-/// is written as ERR-1 (ELD) up to 2.4, as ERR-2, 3, 4 and 8 from 2.5 on, and never with a positive
-/// code. Every segment ends with CR.
+/// Writes the acknowledgement of a message in the standard's own form, see [`acknowledge_as`].
 pub fn acknowledge(
     header: &Header,
     code: AckCode,
@@ -153,52 +171,86 @@ pub fn acknowledge(
     error: Option<&AckError<'_>>,
     ours: &Stamp,
 ) -> Vec<u8> {
+    let reply = Reply { text, error, ..Reply::new(code) };
+    acknowledge_as(header, &reply, &Form::STANDARD, ours)
+}
+
+/// Writes the acknowledgement of a message, in the message's own delimiters and version.
+///
+/// MSH-3 to MSH-6 are swapped, MSH-11, MSH-12 and MSH-18 echoed, MSA-2 is MSH-10 to the byte (bytes
+/// that would end a frame are left out). The trigger stands in MSH-9 from version 2.3.1 on. An error
+/// is written as ERR-1 (ELD) up to 2.4, as ERR-2, 3, 4 and 8 from 2.5 on, and never with a positive
+/// code. What `form` says of a field goes before all that. Every segment ends with CR.
+pub fn acknowledge_as(header: &Header, reply: &Reply<'_>, form: &Form, ours: &Stamp) -> Vec<u8> {
     let mut out = Writer::new(header.delimiters(), header.charset());
-    let (component, trigger) = (header.delimiters().component, component(header.raw(9), header, 2));
+    let code = reply.code;
     out.segment("MSH");
     out.field(header.raw(2));
-    out.own_or(ours.application.as_deref(), header.raw(5));
-    out.own_or(ours.facility.as_deref(), header.raw(6));
-    out.field(header.raw(3));
-    out.field(header.raw(4));
-    out.text(&ours.time);
-    out.field(b"");
-    if header.is_at_least([2, 3, 1]) && !trigger.is_empty() {
-        out.field(&[b"ACK", &[component][..], trigger, &[component], b"ACK"].concat());
-    } else {
-        out.field(b"ACK");
-    }
-    out.text(&ours.control_id);
-    out.field(header.raw(11));
-    out.field(header.raw(12));
-    if !header.raw(18).is_empty() {
-        (13..18).for_each(|_| out.field(b""));
-        out.field(header.raw(18));
+    let charset = if header.raw(18).is_empty() { 12 } else { 18 };
+    let asks_for_none = if reply.second { 16 } else { 12 };
+    for number in 3..=form.msh.keys().copied().fold(charset.max(asks_for_none), usize::max) {
+        match (form.msh.get(&number), number) {
+            (Some(template), _) => out.template(template, header),
+            (None, 3) => out.own_or(ours.application.as_deref(), header.raw(5)),
+            (None, 4) => out.own_or(ours.facility.as_deref(), header.raw(6)),
+            (None, 5) => out.field(header.raw(3)),
+            (None, 6) => out.field(header.raw(4)),
+            (None, 7) => out.text(&ours.time),
+            (None, 9) => out.field(&message_type(header)),
+            (None, 10) => out.text(&ours.control_id),
+            (None, 15 | 16) if reply.second => out.field(b"NE"),
+            (None, 11 | 12 | 18) => out.field(header.raw(number)),
+            (None, _) => out.field(b""),
+        }
     }
     out.segment("MSA");
     out.field(code.as_str().as_bytes());
     out.field(&header.control_id);
-    if let Some(text) = text {
-        out.text(text);
+    let said = |number: usize| form.msa.get(&number).filter(|_| number != 3 || code.is_positive());
+    let text = if reply.text.is_some() { 3 } else { 2 };
+    let expected = if reply.expected.is_some() { 4 } else { 2 };
+    let last = form.msa.keys().copied().filter(|number| said(*number).is_some());
+    for number in 3..=last.fold(text.max(expected), usize::max) {
+        match (said(number), number) {
+            (Some(template), _) => out.template(template, header),
+            (None, 3) => out.text(reply.text.unwrap_or_default()),
+            (None, 4) => out.text(&reply.expected.map(|n| n.to_string()).unwrap_or_default()),
+            (None, _) => out.field(b""),
+        }
     }
-    if let Some(error) = error.filter(|_| !code.is_positive()) {
+    if let Some(error) = reply.error.filter(|_| form.err && !code.is_positive()) {
         let coded = header.is_at_least([2, 5, 0]);
         out.error_segment(error.location, error.code, error.message, coded);
     }
     header.as_received(out.finish())
 }
 
-/// The best answer to a frame whose MSH cannot be read: AR, with MSA-2 if a control id can be found.
+/// MSH-9 of the acknowledgement of a message.
+fn message_type(header: &Header) -> Vec<u8> {
+    let (joint, trigger) = (header.delimiters().component, component(header.raw(9), header, 2));
+    if header.is_at_least([2, 3, 1]) && !trigger.is_empty() {
+        [b"ACK", &[joint][..], trigger, &[joint], b"ACK"].concat()
+    } else {
+        b"ACK".to_vec()
+    }
+}
+
+/// The best refusal of a frame whose MSH cannot be read: AR, see [`answer_unreadable`].
+pub fn refuse_unreadable(frame: &[u8], text: &str, ours: &Stamp) -> Vec<u8> {
+    answer_unreadable(frame, AckCode::AR, text, ours)
+}
+
+/// The best answer to a frame whose MSH cannot be read, with MSA-2 if a control id can be found.
 ///
 /// The caller first makes sure that the frame is not itself an acknowledgement
 /// ([`crate::header::is_acknowledgement`]).
-pub fn refuse_unreadable(frame: &[u8], text: &str, ours: &Stamp) -> Vec<u8> {
+pub fn answer_unreadable(frame: &[u8], code: AckCode, text: &str, ours: &Stamp) -> Vec<u8> {
     let window = &frame[..frame.len().min(Header::MAX_BYTES)];
     let found = memchr::memmem::find_iter(window, b"MSH").map(|at| &window[at..]);
     let mut control_id: &[u8] = b"";
     for msh in found {
         if let Ok(header) = Header::from_frame(msh) {
-            return acknowledge(&header, AckCode::AR, Some(text), None, ours);
+            return acknowledge(&header, code, Some(text), None, ours);
         }
         if control_id.is_empty() {
             control_id = guessed_control_id(msh);
@@ -218,7 +270,7 @@ pub fn refuse_unreadable(frame: &[u8], text: &str, ours: &Stamp) -> Vec<u8> {
     out.field(b"P");
     out.field(b"2.3");
     out.segment("MSA");
-    out.field(b"AR");
+    out.field(code.as_str().as_bytes());
     out.field(control_id);
     out.text(text);
     out.finish()
@@ -265,7 +317,7 @@ fn component<'h>(field: &'h [u8], header: &Header, number: usize) -> &'h [u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{AckCode, AckError, Outcome, Stamp, acknowledge, due, refuse_unreadable};
+    use super::{AckCode, AckError, Stamp, acknowledge, refuse_unreadable};
     use crate::header::Header;
 
     fn header(version: &str, tail: &str) -> Header {
@@ -343,40 +395,6 @@ mod tests {
         let new = written(&header("2.5", ""), AckCode::AE, None, Some(&nowhere));
         assert!(new.contains("\rERR|||202^"), "{new}");
         assert!(!written(&header("2.5", ""), AckCode::AA, None, Some(&error)).contains("ERR"));
-    }
-
-    #[test]
-    fn the_code_is_the_one_the_header_asks_for() {
-        use AckCode::{AA, AE, AR, CA, CE, CR};
-        use Outcome::{Accept, Error, Reject};
-        let cases = [
-            ("", [Some(AA), Some(AE), Some(AR)]),
-            ("|||AL|NE", [Some(CA), Some(CE), Some(CR)]),
-            ("|||AL|AL", [Some(CA), Some(CE), Some(CR)]),
-            ("|||NE|NE", [None, None, None]),
-            ("|||NE|AL", [None, None, None]),
-            ("|||ER|", [None, Some(CE), Some(CR)]),
-            ("|||SU|", [Some(CA), None, None]),
-            ("||||AL", [Some(AA), Some(AE), Some(AR)]),
-            ("||||NE", [None, None, None]),
-            ("|||\"\"|\"\"", [Some(AA), Some(AE), Some(AR)]),
-        ];
-        for (tail, codes) in cases {
-            let header = header("2.4", tail);
-            assert_eq!(
-                [Accept, Error, Reject].map(|outcome| due(&header, outcome)),
-                codes,
-                "{tail}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_acknowledgement_is_never_acknowledged() {
-        let answer = acknowledge(&header("2.4", ""), AckCode::AA, None, None, &stamp());
-        let header = Header::from_frame(&answer).expect("readable");
-        assert_eq!(due(&header, Outcome::Accept), None);
-        assert_eq!(due(&header, Outcome::Reject), None);
     }
 
     #[test]

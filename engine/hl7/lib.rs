@@ -16,9 +16,11 @@
 //! * Neither `Debug` nor an error shows what a message says.
 #![warn(missing_docs)]
 
+pub mod ack_form;
 pub mod acknowledgement;
 pub mod charset;
 pub mod delimiters;
+pub mod due;
 pub mod edit;
 pub mod escape;
 pub mod group;
@@ -31,6 +33,7 @@ pub mod mllp;
 mod reading;
 mod reassemble;
 pub mod segment;
+pub mod sequence;
 pub mod several;
 pub mod tolerance;
 mod transcription;

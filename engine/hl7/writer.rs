@@ -1,8 +1,10 @@
 //! Writes segments field by field, in a sender's own delimiters and character set.
 
+use crate::ack_form::{Part, Template};
 use crate::charset::Charset;
 use crate::delimiters::Delimiters;
 use crate::escape::escape;
+use crate::header::Header;
 use crate::location::Location;
 
 /// Bytes of segments that are being written.
@@ -28,6 +30,10 @@ impl Writer {
     /// echoed.
     pub(crate) fn field(&mut self, raw: &[u8]) {
         self.out.push(self.delimiters.field);
+        self.raw(raw);
+    }
+
+    fn raw(&mut self, raw: &[u8]) {
         let kept = |byte: &&u8| !matches!(byte, b'\r' | b'\n' | 0x0B | 0x1C);
         self.out.extend(raw.iter().filter(kept));
     }
@@ -42,6 +48,38 @@ impl Writer {
             Some(own) => self.text(own),
             None => self.field(raw),
         }
+    }
+
+    /// A field as its receiver wants it.
+    pub(crate) fn template(&mut self, template: &Template, message: &Header) {
+        self.out.push(self.delimiters.field);
+        for part in template.parts() {
+            match part {
+                Part::Field(number) => self.raw(message.raw(*number)),
+                Part::Text(text) => self.structured(text),
+            }
+        }
+    }
+
+    /// Text in which the usual delimiters stand for the sender's own.
+    fn structured(&mut self, text: &str) {
+        let mut rest = text;
+        while let Some(at) = rest.find(['^', '~', '&']) {
+            let (plain, joint) = rest.split_at(at);
+            let bytes = self.encoded(plain);
+            self.out.extend_from_slice(&bytes);
+            let joint_here = match joint.as_bytes().first() {
+                Some(b'^') => self.delimiters.component,
+                Some(b'~') => self.delimiters.repetition,
+                _ => self.delimiters.subcomponent,
+            };
+            if joint_here != Delimiters::NONE {
+                self.out.push(joint_here);
+            }
+            rest = joint.get(1..).unwrap_or_default();
+        }
+        let bytes = self.encoded(rest);
+        self.out.extend_from_slice(&bytes);
     }
 
     /// What the sender's character set lacks becomes a question mark: an answer must go out.
@@ -129,6 +167,9 @@ fn describe(code: u16) -> &'static str {
         101 => "Required field missing",
         102 => "Data type error",
         103 => "Table value not found",
+        104 => "Value too long",
+        198 => "Non-conformant cardinality",
+        199 => "Other HL7 error",
         200 => "Unsupported message type",
         201 => "Unsupported event code",
         202 => "Unsupported processing id",

@@ -27,11 +27,12 @@ use crate::desk::{Command, Desk};
 use crate::duplicates;
 use crate::entry::{self, StateChange};
 use crate::event::Event;
+use crate::fates::Fates;
 use crate::flight::Flight;
 use crate::held::Held;
 use crate::lifeline::{Ended, Lifeline};
 use crate::order::Order;
-use crate::plan::Current;
+use crate::plan::{ChannelPlan, Current};
 use crate::priority;
 use crate::publish::{Publisher, Trouble, Unroutable};
 use crate::retries::{RETRIES, Retries};
@@ -64,14 +65,16 @@ pub struct Beginning {
     pub(crate) ended: Ended,
     /// Channels whose messages wait from the first one on.
     pub paused: BTreeSet<String>,
+    /// Who waits to hear what became of a message.
+    pub fates: Fates,
 }
 
 impl Beginning {
     /// With the usual window.
     pub fn new(folder: &Path, seen: Option<Mark>, judged: Position) -> Self {
         let (folder, paused) = (folder.to_owned(), BTreeSet::new());
-        let ended = Ended::new(None);
-        Self { window: WINDOW, folder, seen, judged, ended, paused }
+        let (ended, fates) = (Ended::new(None), Fates::default());
+        Self { window: WINDOW, folder, seen, judged, ended, paused, fates }
     }
 }
 
@@ -375,6 +378,13 @@ impl<P: Publisher> Delivery<P> {
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn_on(task, &self.runtime);
+    }
+
+    /// Tells who waits for the message, on a channel whose senders do.
+    pub(crate) fn tell_fate(&self, id: MessageId, channel: Option<&ChannelPlan>) {
+        if channel.is_some_and(|channel| channel.acknowledge.published_within.is_some()) {
+            self.beginning.fates.tell(id);
+        }
     }
 
     /// A message leaves memory and its keys: what waited behind it in memory may run.

@@ -246,6 +246,8 @@ mod tests {
                 sender: "PAS/RXX01".into(),
                 application_ack: None,
                 edit: None,
+                sequence: None,
+                refused: false,
             };
             let frame = Bytes::from(text.to_owned());
             judge(&mut self.seen, &self.journal, &self.plan, id, &head, &frame)

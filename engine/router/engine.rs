@@ -157,7 +157,7 @@ impl Engine {
         let Taken { books, seen, judged, entries } = taken;
         let books = Arc::new(books);
         let ledger = books.ask(Clone::clone);
-        let paused = ledger.paused.clone();
+        let (paused, last_numbers) = (ledger.paused.clone(), ledger.last_numbers.clone());
         let waiting = paused.iter().filter(|(_, paused)| paused.delivery);
         let waiting = waiting.map(|(channel, _)| channel.clone()).collect();
         tell_recovery(&recovered, entries, ledger.total().counts.pending, began);
@@ -173,6 +173,7 @@ impl Engine {
             Beginning {
                 ended: ended.clone(),
                 paused: waiting,
+                fates: configured.listeners.intake().fates.clone(),
                 ..Beginning::new(&data, seen, judged)
             },
         )
@@ -206,6 +207,7 @@ impl Engine {
             })?
         };
         let listeners = configured.listeners.clone();
+        listeners.intake().sequences.take_up(last_numbers);
         for (channel, paused) in &paused {
             if paused.intake {
                 listeners.intake().pause(channel);

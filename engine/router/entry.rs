@@ -89,12 +89,20 @@ pub struct Accepted {
     /// Who sent it: MSH-3 and MSH-4 as `PAS/RXX01`. A resend comes from the same sender.
     #[serde(default)]
     pub sender: String,
-    /// MSH-16, recorded and not yet answered.
+    /// MSH-16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub application_ack: Option<String>,
     /// Set when an operator made it out of a parked message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit: Option<EditOf>,
+    /// Where its sender's sequence numbers stand from now on, on a channel that keeps them: the last
+    /// one accepted; -1 when they begin anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<i64>,
+    /// Set when it was refused before, again and again: it is not delivered unless its channel has
+    /// come to accept it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }
 
 /// Some senders make MSH-10 of the patient's number.

@@ -59,6 +59,8 @@ pub enum Event<'a> {
     ConnectionRefused { listener: &'a str, peer: SocketAddr, maximum: usize },
     /// A frame got a negative answer; its bytes are in the ring of refused frames.
     Refused { listener: &'a str, reason: &'static str, tell: bool },
+    /// AA left although the message was not yet published: its channel's patience was at an end.
+    AnsweredUnpublished { channel: &'a str },
     /// A frame that is itself an acknowledgement; it is not answered.
     StrayAcknowledgement { listener: &'a str },
     /// Bytes outside any frame.
@@ -203,6 +205,11 @@ impl Event<'_> {
                 if tell {
                     warn!(listener, reason, "frames refused; their bytes are kept for a look");
                 }
+            }
+            Self::AnsweredUnpublished { channel } => {
+                counter!("tieline_acknowledgements_unpublished_total", "channel" => channel.to_owned())
+                    .increment(1);
+                debug!(channel, "acknowledged before it was published: acknowledge.within is over");
             }
             Self::StrayAcknowledgement { listener } => {
                 counter!("tieline_stray_acknowledgements_total", "listener" => listener.to_owned())
@@ -359,7 +366,7 @@ impl Event<'_> {
 
 /// Describes every metric, so that `/metrics` explains itself.
 pub fn describe() {
-    let counters: [(&'static str, &'static str); 26] = [
+    let counters: [(&'static str, &'static str); 27] = [
         (
             "tieline_duplicates_total",
             "Copies of earlier messages, not processed again, by channel.",
@@ -376,6 +383,10 @@ pub fn describe() {
         ("tieline_connections_total", "Connections accepted, by listener."),
         ("tieline_disconnections_total", "Connections ended, by listener and cause."),
         ("tieline_connections_refused_total", "Connections turned away, by listener."),
+        (
+            "tieline_acknowledgements_unpublished_total",
+            "Answers that waited for a message to be published, in vain, by channel.",
+        ),
         ("tieline_stray_acknowledgements_total", "Acknowledgements received as messages."),
         ("tieline_junk_bytes_total", "Bytes received outside any frame."),
         ("tieline_batch_counts_wrong_total", "Batches with other counts than they say."),

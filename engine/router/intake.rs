@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
 use crate::event::Event;
+use crate::fates::Fates;
+use crate::sequences::Sequences;
 
 /// The near side of the journal.
 #[derive(Debug)]
@@ -26,6 +28,10 @@ pub struct Intake {
     pub cut: CancellationToken,
     /// MSH-7 and MSH-10 of our answers.
     pub stamps: Stamps,
+    /// Who waits to hear what became of a message.
+    pub fates: Fates,
+    /// Where the sequence numbers of senders stand.
+    pub sequences: Sequences,
     paused: watch::Sender<BTreeSet<String>>,
 }
 
@@ -38,6 +44,8 @@ impl Intake {
             stop: CancellationToken::new(),
             cut: CancellationToken::new(),
             stamps: Stamps::new(Timestamp::now()),
+            fates: Fates::default(),
+            sequences: Sequences::default(),
             paused: watch::Sender::default(),
         }
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::entry::{self, Accepted, Action, Decision, EntryError, Outcome, State, StateChange};
 use crate::hold::HoldKey;
 use crate::ids::Ids;
+use crate::sequences::{self, LastNumbers};
 use crate::sums::{Book, Sums};
 
 /// A message whose outcome is known and which is not settled.
@@ -106,6 +107,9 @@ pub struct Ledger {
     /// Accepted and without an outcome.
     #[serde(default)]
     pub waiting: Ids,
+    /// Where the sequence numbers of senders stand.
+    #[serde(default)]
+    pub last_numbers: LastNumbers,
     /// Newest message seen.
     pub newest: u64,
 }
@@ -136,6 +140,10 @@ impl Ledger {
         self.waiting.insert(entry.id.0);
         if let Some(edit) = &head.edit {
             self.edits.insert(entry.id.0, Edit { of: edit.of, place: edit.place });
+        }
+        if let Some(last) = head.sequence {
+            let last = u64::try_from(last).ok();
+            sequences::note(&mut self.last_numbers, &head.channel, &head.sender, last);
         }
         self.book(&head.channel).receive(head.received);
         Ok(Some(head))
@@ -310,6 +318,8 @@ mod tests {
             sender: String::new(),
             application_ack: None,
             edit: None,
+            sequence: None,
+            refused: false,
         };
         entry(Kind::Accepted, id, &head)
     }

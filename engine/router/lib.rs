@@ -21,11 +21,16 @@ pub mod listeners;
 pub mod listener;
 pub mod port;
 pub mod session;
+mod taking;
+mod answering;
 mod answers;
+pub mod fates;
+pub mod sequences;
 pub mod accept;
 pub mod budget;
 pub mod intake;
 pub mod refused;
+pub mod repeats;
 
 pub mod entry;
 pub mod delivery;

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use hl7::ack_form::Form;
+use hl7::due::AckMode;
 use hl7::location::Location;
 use jiff::tz::TimeZone;
 use record::source::Source;
@@ -12,8 +14,9 @@ use transform::script::Script;
 
 use crate::alert_plan::AlertsPlan;
 use crate::broker_plan::BrokerPlan;
+use crate::config::acknowledge::{Acknowledge, Refusals, When};
 use crate::config::assemble;
-use crate::config::channel::{Accept, EndBlock, OnError, Order};
+use crate::config::channel::{Accept, CommitByte, EndBlock, OnError, Order};
 use crate::config::load::Loaded;
 use crate::config::measure::Size;
 use crate::config::model::Broker;
@@ -64,6 +67,46 @@ pub struct DuplicatesPlan {
     pub ignore: Vec<Location>,
 }
 
+/// What a channel's senders are answered, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcknowledgePlan {
+    /// How long AA waits for the message to be published; not at all if absent.
+    pub published_within: Option<Duration>,
+    /// Which codes are used.
+    pub mode: AckMode,
+    /// Whether both acknowledgements leave that the sender asks for.
+    pub both: bool,
+    /// What is answered to what is refused.
+    pub refusals: Refusals,
+    /// Whether the sequence number protocol is kept.
+    pub sequence_numbers: bool,
+    /// How the answers are written.
+    pub form: Form,
+}
+
+impl AcknowledgePlan {
+    /// As the standard has it.
+    pub const STANDARD: Self = Self {
+        published_within: None,
+        mode: AckMode::Asked,
+        both: false,
+        refusals: Refusals::STANDARD,
+        sequence_numbers: false,
+        form: Form::STANDARD,
+    };
+
+    fn new(said: &Acknowledge) -> Self {
+        Self {
+            published_within: (said.when == When::Published).then_some(said.within.0),
+            mode: said.mode.ack_mode(),
+            both: said.both,
+            refusals: said.refusals,
+            sequence_numbers: said.sequence_numbers,
+            form: said.form(),
+        }
+    }
+}
+
 /// One channel.
 #[derive(Debug)]
 pub struct ChannelPlan {
@@ -71,6 +114,8 @@ pub struct ChannelPlan {
     pub name: String,
     /// Which messages it takes.
     pub accept: Accept,
+    /// What its senders are answered, and when.
+    pub acknowledge: AcknowledgePlan,
     /// How to read them.
     pub source: Arc<Source>,
     /// What turns them into events.
@@ -108,6 +153,8 @@ pub struct ListenerPlan {
     pub connections: usize,
     /// How long a peer may leave an answer unread.
     pub write_timeout: Duration,
+    /// Whether frames are answered by the commit byte of MLLP release 2.
+    pub commit_byte: CommitByte,
     /// In the order of channels.yaml.
     pub channels: Vec<Arc<ChannelPlan>>,
 }
@@ -117,6 +164,12 @@ impl ListenerPlan {
     pub fn zone(&self) -> &TimeZone {
         const UTC: &TimeZone = &TimeZone::UTC;
         self.channels.first().map_or(UTC, |channel| &channel.source.zone)
+    }
+
+    /// What is answered to a frame that belongs to no channel: what its first channel says.
+    pub fn acknowledge(&self) -> &AcknowledgePlan {
+        const STANDARD: &AcknowledgePlan = &AcknowledgePlan::STANDARD;
+        self.channels.first().map_or(STANDARD, |channel| &channel.acknowledge)
     }
 
     /// Whether both are about one socket: the same address, and where the system chooses the port,
@@ -193,6 +246,7 @@ fn channels(loaded: &Loaded) -> Vec<Arc<ChannelPlan>> {
             Arc::new(ChannelPlan {
                 name: name.to_owned(),
                 accept: channel.accept.clone(),
+                acknowledge: AcknowledgePlan::new(&channel.acknowledge),
                 source,
                 script: script.clone(),
                 version: loaded.version.clone(),
@@ -224,6 +278,7 @@ fn listeners(loaded: &Loaded, channels: &[Arc<ChannelPlan>]) -> Vec<Arc<Listener
                 idle: listener.settings.idle.0,
                 connections: listener.settings.connections as usize,
                 write_timeout: listener.settings.write_timeout.0,
+                commit_byte: listener.settings.commit_byte,
                 channels: own,
             })
         })

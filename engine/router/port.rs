@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::intake::Intake;
 use crate::plan::ListenerPlan;
 use crate::refused::RefusedRing;
+use crate::repeats::Repeats;
 
 /// A bound address.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Port {
     pub address: SocketAddr,
     /// Negative answers and their frames.
     pub refused: RefusedRing,
+    /// What is refused again and again.
+    pub repeats: Repeats,
     /// Cancelled when no frame may be begun any more; one in hand may end.
     pub stop: CancellationToken,
     /// Cancelled when what is not finished will not be.
@@ -34,6 +37,7 @@ impl Port {
         Self {
             address,
             refused: RefusedRing::default(),
+            repeats: Repeats::default(),
             stop: intake.stop.child_token(),
             cut: intake.cut.child_token(),
             plan: watch::Sender::new(plan),

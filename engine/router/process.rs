@@ -2,6 +2,7 @@
 //! `tieline transform` and for `tieline test`: the same bytes give the same events everywhere.
 
 use std::collections::BTreeMap;
+use std::slice;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use transform::outcome::{Decision, Emitted, Input};
 use transform::script::Script;
 use uuid::Uuid;
 
+use crate::accept::{self, Decision as Rules};
 use crate::entry::State;
 use crate::order::OrderKey;
 use crate::plan::ChannelPlan;
@@ -174,6 +176,19 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes) -> Identified {
             let identity = Some(Arc::new(identity));
             Identified { frame, message, identity, keys, about_identity, parked: reason }
         }
+    }
+}
+
+/// The same of a message that was refused before it was kept: no script sees it unless its channel
+/// has come to accept it.
+pub(crate) fn unless_refused(channel: &Arc<ChannelPlan>, identified: Identified) -> Identified {
+    let header = identified.message.as_ref().map(|(_, header)| header);
+    match header.map(|header| accept::decide(header, slice::from_ref(channel))) {
+        Some(Rules::Refuse(refusal, _)) => {
+            let parked = refusal.parked().or(identified.parked);
+            Identified { parked, keys: Vec::new(), ..identified }
+        }
+        _ => identified,
     }
 }
 

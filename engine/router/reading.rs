@@ -263,6 +263,8 @@ impl<P: Publisher> Delivery<P> {
             }
             this.flight().leave(id.0);
             drop(room);
+            let channel = this.plan.get().channels.get(&change.channel).cloned();
+            this.tell_fate(id, channel.as_deref());
         });
         true
     }
@@ -301,7 +303,9 @@ impl<P: Publisher> Delivery<P> {
         let identified = match &channel {
             Some(channel) => {
                 let identify = AssertUnwindSafe(|| process::identify(channel, frame.clone()));
-                catch_unwind(identify).unwrap_or_else(|_| Identified::parked(frame, "internal"))
+                let identified = catch_unwind(identify)
+                    .unwrap_or_else(|_| Identified::parked(frame, "internal"));
+                if head.refused { process::unless_refused(channel, identified) } else { identified }
             }
             None => Identified::parked(frame, "channel.unknown"),
         };

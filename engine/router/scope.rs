@@ -15,7 +15,7 @@ use crate::plan::ChannelPlan;
 /// Who waits behind a parked message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Nobody: unknown trigger, no identifier, too large.
+    /// Nobody: unknown trigger, no identifier, too large, refused again and again.
     Nobody,
     /// Later messages of the same channel for the same patient: script, limit, table, structure,
     /// publish, and whatever a script names itself.
@@ -28,7 +28,7 @@ pub enum Scope {
 pub fn scope(reason: &str) -> Scope {
     match reason.split('.').next().unwrap_or_default() {
         _ if reason == "identity.none" => Scope::Nobody,
-        "trigger" | "too-large" => Scope::Nobody,
+        "trigger" | "too-large" | "refused" => Scope::Nobody,
         "identity" | "merge" | "sensitive" | "sensitivity" => Scope::Everywhere,
         _ => Scope::Channel,
     }
@@ -136,6 +136,7 @@ mod tests {
             ("identity.none", Scope::Nobody),
             ("trigger.unknown", Scope::Nobody),
             ("too-large", Scope::Nobody),
+            ("refused.sender", Scope::Nobody),
         ] {
             assert_eq!(scope(reason), expected, "{reason}");
         }

@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use hl7::acknowledgement::{self, AckError, Outcome, Stamp};
+use hl7::acknowledgement::Stamp;
 use hl7::header::{self, Header};
-use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, Pause, encode_frame};
+use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, Pause};
 use hl7::several::{Counts, Several, several};
 use hl7::tolerance::Deviation;
 use jiff::Timestamp;
@@ -26,14 +26,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::accept::{self, Decision, Refusal};
+use crate::answering::Answering;
 use crate::answers::{self, ANSWERS, Answer, Failed};
 use crate::budget::Charge;
-use crate::entry::{self, Accepted};
+use crate::config::channel::CommitByte;
 use crate::event::Event;
 use crate::intake::Intake;
 use crate::plan::{ChannelPlan, ListenerPlan};
 use crate::port::Port;
 use crate::refused::RefusedFrame;
+use crate::taking::Incoming;
 
 /// What a connection may buffer without a charge on the budget.
 const ALLOWANCE: usize = 64 * 1024;
@@ -297,8 +299,8 @@ impl Reader {
             Decoded::Oversize { head, size } => {
                 let refusal = Refusal::OVERSIZE;
                 let answer = match Header::from_frame(&head) {
-                    Ok(header) => self.refusal(&header, &refusal),
-                    Err(_) => Some(self.unreadable(&head, refusal.text)),
+                    Ok(header) => self.refusal(&header, &refusal, None, None),
+                    Err(_) => self.unreadable(&head, &refusal),
                 };
                 self.refuse(head, size, &refusal, answer).await
             }
@@ -342,43 +344,58 @@ impl Reader {
     async fn frame(&mut self, frame: Bytes) -> Result<(), Ended> {
         let since = Instant::now();
         if header::is_acknowledgement(&frame) {
+            // Release 2 of MLLP acknowledges our acknowledgements by a byte, too.
+            let byte = frame.len() == 1 && self.port.plan().commit_byte != CommitByte::Never;
+            if byte {
+                return Ok(());
+            }
             Event::StrayAcknowledgement { listener: &self.port.plan().name }.emit();
             drop(self.charge.take());
             return Ok(());
         }
         let Ok(header) = Header::from_frame(&frame) else {
             let refusal = Refusal::UNREADABLE;
-            let answer = self.unreadable(&frame, refusal.text);
+            let answer = self.unreadable(&frame, &refusal);
             let size = frame.len() as u64;
-            return self.refuse(frame, size, &refusal, Some(answer)).await;
+            return self.refuse(frame, size, &refusal, answer).await;
         };
         loop {
             // The rules of this moment, which a reload may change while the frame waits.
             let listener = self.plans.borrow_and_update().clone();
-            match accept::decide(&header, &listener.channels) {
-                Decision::Accept(channel) => {
-                    if self.paused.borrow_and_update().contains(&channel.name) {
-                        self.until_told().await?;
-                        continue;
-                    }
-                    let channel = channel.clone();
-                    return self.accept(frame, &header, channel, since).await;
+            let (channel, refused) = match accept::decide(&header, &listener.channels) {
+                Decision::Accept(channel) => (channel, false),
+                Decision::Refuse(refusal, nearest) => {
+                    let kept = nearest.filter(|kept| self.wears_out(kept, &refusal, &frame));
+                    let Some(kept) = kept else {
+                        let nearest = nearest.map(Arc::as_ref);
+                        let answer = self.refusal(&header, &refusal, nearest, None);
+                        let size = frame.len() as u64;
+                        return self.refuse(frame, size, &refusal, answer).await;
+                    };
+                    (kept, true)
                 }
-                Decision::Refuse(refusal) => {
-                    let answer = self.refusal(&header, &refusal);
-                    let size = frame.len() as u64;
-                    return self.refuse(frame, size, &refusal, answer).await;
-                }
+            };
+            if self.paused.borrow_and_update().contains(&channel.name) {
+                self.until_told().await?;
+                continue;
             }
+            return self.accept(frame, &header, channel, refused, since).await;
         }
     }
 
-    /// From here on the only answers are positive or none.
+    /// Whether these bytes were refused so often that the channel keeps them instead.
+    fn wears_out(&self, channel: &ChannelPlan, refusal: &Refusal, frame: &Bytes) -> bool {
+        channel.accept.repeated_reject.is_some_and(|rule| {
+            refusal.parked().is_some() && self.port.repeats.before(frame) >= rule.park_after.get()
+        })
+    }
+
     async fn accept(
         &mut self,
         frame: Bytes,
         header: &Header,
-        channel: Arc<ChannelPlan>,
+        channel: &Arc<ChannelPlan>,
+        refused: bool,
         since: Instant,
     ) -> Result<(), Ended> {
         self.room().await?;
@@ -387,30 +404,17 @@ impl Reader {
         if frame.len() > ALLOWANCE || !alone {
             self.raise(frame.len()).await?;
         }
-        let received = Timestamp::now();
-        let head = Accepted {
-            channel: channel.name.clone(),
-            peer: self.peer.to_string(),
-            received: received.as_millisecond(),
-            control_id: header.control_id_text(),
-            message_type: header.message_type(),
-            sender: header.sender(),
-            application_ack: header.application_ack.map(|condition| condition.as_str().to_owned()),
-            edit: None,
-        };
-        let frame_out = acknowledgement::due(header, Outcome::Accept).map(|code| {
-            encode_frame(&acknowledgement::acknowledge(
-                header,
-                code,
-                None,
-                None,
-                &self.stamp(&channel, received),
-            ))
-        });
-        let ticket = self.intake.journal.append(entry::encode(&head, &[&frame]));
-        let charge = self.charge.take();
-        let answer = Answer::Durable { ticket, frame: frame_out, channel, received, since, charge };
-        self.answers.send(answer).await.map_err(|_| Ended::Write)
+        let peer = self.peer;
+        let message = Incoming { peer, frame: &frame, header, channel, refused, since };
+        match message.take(&self.intake, &self.port, &mut self.charge) {
+            Ok(answer) => self.answers.send(answer).await.map_err(|_| Ended::Write),
+            Err(expected) => {
+                let refusal = Refusal::sequence_number();
+                let answer = self.refusal(header, &refusal, Some(channel), Some(expected));
+                let size = frame.len() as u64;
+                self.refuse(frame, size, &refusal, answer).await
+            }
+        }
     }
 
     /// Waits while nothing can be stored; answers nothing and closes when that lasts.
@@ -429,21 +433,29 @@ impl Reader {
         }
     }
 
-    fn stamp(&self, channel: &ChannelPlan, now: Timestamp) -> Stamp {
-        self.intake.stamps.next(now, &channel.source.zone)
+    /// What belongs to no channel is answered as the first one says.
+    fn refusal(
+        &self,
+        header: &Header,
+        refusal: &Refusal,
+        channel: Option<&ChannelPlan>,
+        expected: Option<i64>,
+    ) -> Option<Vec<u8>> {
+        let port = self.port.plan();
+        let plan = channel.map_or_else(|| port.acknowledge(), |channel| &channel.acknowledge);
+        let answering = Answering { plan, commit_byte: port.commit_byte, expected };
+        answering.refused(header, refusal, &|| self.stamp())
     }
 
-    fn refusal(&self, header: &Header, refusal: &Refusal) -> Option<Vec<u8>> {
-        let code = acknowledgement::due(header, Outcome::Reject)?;
-        let error =
-            AckError { location: refusal.location, code: refusal.code, message: refusal.text };
-        let stamp = self.intake.stamps.next(Timestamp::now(), self.port.plan().zone());
-        Some(acknowledgement::acknowledge(header, code, Some(refusal.text), Some(&error), &stamp))
+    fn unreadable(&self, frame: &[u8], refusal: &Refusal) -> Option<Vec<u8>> {
+        let port = self.port.plan();
+        let (plan, commit_byte) = (port.acknowledge(), port.commit_byte);
+        let answering = Answering { plan, commit_byte, expected: None };
+        answering.unreadable(frame, refusal, &|| self.stamp())
     }
 
-    fn unreadable(&self, frame: &[u8], text: &str) -> Vec<u8> {
-        let stamp = self.intake.stamps.next(Timestamp::now(), self.port.plan().zone());
-        acknowledgement::refuse_unreadable(frame, text, &stamp)
+    fn stamp(&self) -> Stamp {
+        self.intake.stamps.next(Timestamp::now(), self.port.plan().zone())
     }
 
     async fn refuse(
@@ -464,6 +476,6 @@ impl Reader {
         Event::Refused { listener: &plan.name, reason: refusal.reason, tell }.emit();
         drop(self.charge.take());
         let Some(answer) = answer else { return Ok(()) };
-        self.answers.send(Answer::Now(encode_frame(&answer))).await.map_err(|_| Ended::Write)
+        self.answers.send(Answer::Now(answer)).await.map_err(|_| Ended::Write)
     }
 }

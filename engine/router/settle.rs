@@ -148,6 +148,7 @@ impl<P: Publisher> Delivery<P> {
         let id = leaving.id;
         if outcome.state == State::Parked {
             self.keep_parked(&leaving, &outcome.holds).await;
+            self.tell_fate(id, leaving.channel.as_deref());
             return;
         }
         self.leave(id);
@@ -158,6 +159,7 @@ impl<P: Publisher> Delivery<P> {
             // A restart finds the outcome and publishes its bytes again, with equal ids.
             return;
         }
+        self.tell_fate(id, leaving.channel.as_deref());
         if let Some(meters) = leaving.channel.as_ref().map(|channel| &channel.meters) {
             match change.state {
                 State::Published => meters.published.increment(1),
@@ -183,6 +185,7 @@ impl<P: Publisher> Delivery<P> {
             // While it was tried again it held back more.
             self.block_only(leaving.id, leaving.place, &holds).await;
             self.leave(leaving.id);
+            self.tell_fate(leaving.id, leaving.channel.as_deref());
         }
     }
 

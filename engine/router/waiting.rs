@@ -47,6 +47,7 @@ impl<P: Publisher> Delivery<P> {
                 // Before anybody can give it back: it must not come back while it is still here.
                 self.flight().hold(&work.head.channel, entry::is_result(&work.head.message_type));
                 self.leave(work.id);
+                self.tell_fate(work.id, work.channel.as_deref());
             }
             waits
         };

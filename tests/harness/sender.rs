@@ -112,6 +112,17 @@ impl TestSender {
         self.socket.shutdown(Shutdown::Write).expect("an open socket");
     }
 
+    /// Ends this side of the connection, then takes the content of every frame until the engine
+    /// closes the other.
+    pub(crate) fn rest(&mut self) -> Vec<Vec<u8>> {
+        self.finish_sending();
+        self.socket.set_read_timeout(Some(SOON)).expect("an open socket");
+        self.socket.read_to_end(&mut self.received).expect("the engine closes in good order");
+        let frames = std::iter::from_fn(|| self.take_frame()).collect();
+        assert!(self.received.is_empty(), "nothing but frames");
+        frames
+    }
+
     fn take_frame(&mut self) -> Option<Vec<u8>> {
         let end = self.received.windows(2).position(|pair| pair == [FS, CR])?;
         let mut frame: Vec<u8> = self.received.drain(..end + 2).collect();
@@ -168,6 +179,12 @@ mod tests {
         let mut arrived = Vec::new();
         listener.accept().unwrap().0.read_to_end(&mut arrived).unwrap();
         assert_eq!(arrived, b"\x0bMSH|\x1c\r");
+    }
+
+    #[test]
+    fn the_rest_is_every_frame_until_the_end() {
+        let mut sender = answering_with(b"\x0b\x06\x1c\r\x0bMSH|^~\\&|T\rMSA|CA|7\r\x1c\r");
+        assert_eq!(sender.rest(), [b"\x06".to_vec(), b"MSH|^~\\&|T\rMSA|CA|7\r".to_vec()]);
     }
 
     #[test]

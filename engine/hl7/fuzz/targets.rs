@@ -7,10 +7,11 @@
 
 use bytes::Bytes;
 use hl7::acknowledgement::{
-    AckCode, Outcome, Stamp, acknowledge, due, read_acknowledgement, refuse_unreadable,
+    AckCode, Outcome, Stamp, acknowledge, read_acknowledgement, refuse_unreadable,
 };
 use hl7::charset::Charset;
 use hl7::delimiters::Delimiters;
+use hl7::due::due;
 use hl7::escape::{escape, needs_escape, render, unescape};
 use hl7::header::{Header, is_acknowledgement};
 use hl7::location::Location;

@@ -1,6 +1,10 @@
 //! Answers read back: ours, those of odd peers, and what only looks like one.
 
-use hl7::acknowledgement::{AckCode, Stamp, acknowledge, read_acknowledgement, refuse_unreadable};
+use hl7::ack_form::Form;
+use hl7::acknowledgement::{
+    AckCode, AckError, Reply, Stamp, acknowledge, acknowledge_as, read_acknowledgement,
+    refuse_unreadable,
+};
 use hl7::header::{Header, is_acknowledgement};
 use proptest::prelude::*;
 
@@ -37,6 +41,58 @@ fn answers_of_odd_peers_are_read_by_their_msa() {
     for frame in [&b"MSH|^~\\&|||||||ADT\rPID|1"[..], b"MSA|ZZ|1", b"MSA", b"\x06"] {
         assert_eq!(read_acknowledgement(frame), None);
     }
+}
+
+fn form(fields: &[(&str, &str)]) -> Form {
+    let mut form = Form::default();
+    for (place, text) in fields {
+        let (segment, number) = place.split_once('-').expect("segment and field");
+        let fields = if segment == "MSH" { &mut form.msh } else { &mut form.msa };
+        fields.insert(number.parse().expect("a number"), text.parse().expect("a template"));
+    }
+    form
+}
+
+fn written(message: &str, reply: &Reply<'_>, form: &Form) -> String {
+    let header = Header::from_frame(message.as_bytes()).expect("readable");
+    String::from_utf8(acknowledge_as(&header, reply, form, &stamp())).expect("ASCII")
+}
+
+#[test]
+fn a_stubborn_sender_gets_the_form_it_wants() {
+    let message = "MSH|^~\\&|PAS|RXX01|TIE|RXX|2026||ADT^A01^ADT_A01|77|P|2.4\r";
+    let wanted = form(&[
+        ("MSH-3", "TIE^1.2&x~|"),
+        ("MSH-4", ""),
+        ("MSH-9", "ACK"),
+        ("MSH-10", "{MSH-10}"),
+        ("MSH-12", "2.3"),
+        ("MSH-14", "x"),
+        ("MSA-3", "Received {MSH-9}"),
+    ]);
+    assert_eq!(
+        written(message, &Reply::new(AckCode::AA), &wanted),
+        "MSH|^~\\&|TIE^1.2&x~\\F\\||PAS|RXX01|20260701120000||ACK|77|P|2.3||x\r\
+         MSA|AA|77|Received ADT^A01^ADT_A01\r"
+    );
+    let odd = "MSH#*+!@#PAS#RXX01#####ADT*A01#9#P#2.5\r";
+    let text = written(odd, &Reply::new(AckCode::AA), &form(&[("MSH-3", "A^B#~C")]));
+    assert!(text.starts_with("MSH#*+!@#A*B!F!+C##PAS#RXX01#"), "{text}");
+    let error = AckError { location: None, code: 207, message: "no" };
+    let silent = Form { err: false, ..form(&[("MSA-3", "fine"), ("MSA-6", "x")]) };
+    let text = written(message, &Reply::refusal(AckCode::AE, &error), &silent);
+    assert!(text.ends_with("\rMSA|AE|77|no|||x\r"), "its own words, no ERR: {text}");
+}
+
+#[test]
+fn a_sequence_number_stands_in_msa_4_and_a_second_answer_asks_for_none() {
+    let message = "MSH|^~\\&|PAS|RXX01|TIE|RXX|2026||ADT^A01|77|P|2.4|5||AL|AL\r";
+    let reply = Reply { expected: Some(6), ..Reply::new(AckCode::AA) };
+    let text = written(message, &reply, &Form::STANDARD);
+    assert!(text.ends_with("|OURS1|P|2.4\rMSA|AA|77||6\r"), "{text}");
+    let second = Reply { second: true, ..Reply::new(AckCode::AA) };
+    let text = written(message, &second, &Form::STANDARD);
+    assert!(text.ends_with("|OURS1|P|2.4|||NE|NE\rMSA|AA|77\r"), "{text}");
 }
 
 proptest! {

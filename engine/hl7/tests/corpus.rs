@@ -10,7 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use hl7::acknowledgement::{Outcome, due, read_acknowledgement};
+use hl7::acknowledgement::{Outcome, read_acknowledgement};
+use hl7::due::due;
 use hl7::header::Header;
 use hl7::message::{Message, ParseError, Reading};
 use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, encode_frame};

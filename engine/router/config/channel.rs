@@ -1,5 +1,6 @@
 //! One feed as plain data: where it arrives, what is accepted, how to read it, what becomes of it.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use jiff::civil::Weekday;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::acknowledge::Acknowledge;
 use crate::config::listed::{
     CharsetName, DeviationName, HeaderLocation, MessageLocation, StatusCode, Zone,
 };
@@ -26,6 +28,9 @@ pub struct Channel {
     /// Which messages are taken.
     #[serde(default)]
     pub accept: Accept,
+    /// What its senders are answered, and when.
+    #[serde(default)]
+    pub acknowledge: Acknowledge,
     /// How to read what this system sends.
     pub source: Source,
     /// How to know whom a message is about.
@@ -77,6 +82,23 @@ pub struct Mllp {
     /// How long a sender may leave its acknowledgements unread before the connection is closed.
     #[serde(default = "Mllp::write_timeout")]
     pub write_timeout: Period,
+    /// Whether frames are answered as release 2 of MLLP has it: by one byte, 0x06 once a frame is
+    /// stored and 0x15 where it is refused.
+    #[serde(default)]
+    pub commit_byte: CommitByte,
+}
+
+/// Whether a frame is answered by the commit byte of MLLP release 2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CommitByte {
+    /// By an acknowledgement, as in release 1.
+    #[default]
+    Never,
+    /// By the byte and nothing else.
+    Alone,
+    /// By the byte, and then by the acknowledgement that is due.
+    WithAcknowledgement,
 }
 
 /// Whether the end block character (FS, 0x1C) of a frame may be missing.
@@ -103,6 +125,19 @@ pub struct Accept {
     pub processing: Vec<Processing>,
     /// What becomes of a type not in `types`: kept, acknowledged and parked, or refused.
     pub unknown_type: UnknownType,
+    /// What becomes of identical bytes that are refused again and again; refused for ever unless
+    /// given.
+    pub repeated_reject: Option<RepeatedReject>,
+}
+
+/// What becomes of identical bytes that are refused again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RepeatedReject {
+    /// After so many refusals they are kept, acknowledged with AA and parked as `refused.` and what
+    /// is wrong with them, so that a sender that waits for AA goes on. What the channel does not
+    /// accept is not delivered when it is released either.
+    pub park_after: NonZeroU32,
 }
 
 /// A processing id, HL7 table 0103.
@@ -377,6 +412,7 @@ impl Default for Accept {
             types: Vec::new(),
             processing: vec![Processing::P],
             unknown_type: UnknownType::default(),
+            repeated_reject: None,
         }
     }
 }

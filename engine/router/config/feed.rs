@@ -1,9 +1,15 @@
 //! What the parts of a channel mean together, and channels beside one another.
 
+use std::time::Duration;
+
+use crate::config::acknowledge::When;
 use crate::config::channel::{Channel, Listener, Mllp, Processing, UnknownType};
 use crate::config::check::Check;
 use crate::config::model::Environment;
 use crate::config::tree::Place;
+
+/// How long senders usually wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl<'a> Check<'a> {
     /// The place of a channel's key: `listener.mllp.listen`, `accept.senders.2`.
@@ -22,6 +28,7 @@ impl<'a> Check<'a> {
             let message = "no type is unknown where every type is expected";
             self.warning(place, message, "name the expected ones below `types:`");
         }
+        self.acknowledge(name, channel);
         self.senders(name, channel);
         self.identifiers(name, channel);
         self.duplicates(name, channel);
@@ -78,6 +85,21 @@ impl<'a> Check<'a> {
             let message = format!("the console listens on {} too", mllp.listen);
             let place = self.said(name, "listener.mllp.listen");
             self.error(place, message, "change one of the two ports");
+        }
+    }
+
+    fn acknowledge(&mut self, name: &str, channel: &Channel) {
+        let said = &channel.acknowledge;
+        if said.when == When::Stored {
+            return;
+        }
+        let place = self.said(name, "acknowledge.within");
+        if said.within.0.is_zero() {
+            let help = "write 5s, or `when: stored`";
+            self.error(place, "`within` of nothing waits for nothing", help);
+        } else if said.within.0 >= PATIENCE {
+            let message = "most senders give up after 30s and send again";
+            self.warning(place, message, "write less than the sender waits, such as 5s");
         }
     }
 

@@ -10,6 +10,7 @@
 //! - Every problem is reported, each at its place; none stops the search for the next.
 //! - A password never stands in a configuration, a problem or a snippet.
 
+pub mod acknowledge;
 pub mod alerts;
 pub mod channel;
 pub mod model;

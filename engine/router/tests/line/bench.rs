@@ -12,6 +12,7 @@ use router::config::load;
 use router::config::overrides::Overrides;
 use router::delivery::{Beginning, Delivery};
 use router::entry::{self, Accepted};
+use router::fates::Fates;
 use router::ledger::Ledger;
 use router::operators::{Actor, Operators};
 use router::plan::{Current, Plan};
@@ -25,6 +26,8 @@ pub(crate) struct Line {
     pub(crate) delivery: Arc<Delivery<Memory>>,
     pub(crate) books: Arc<Books>,
     pub(crate) operators: Operators,
+    /// Those who wait for the fate of a message.
+    pub(crate) fates: Fates,
     stop: CancellationToken,
     tasks: TaskTracker,
     reading: std::thread::JoinHandle<()>,
@@ -52,6 +55,7 @@ impl Line {
         let mut beginning = Beginning::new(folder, seen, judged);
         beginning.window = window;
         beginning.paused = paused.iter().map(|&channel| channel.to_owned()).collect();
+        let fates = beginning.fates.clone();
         let delivery = Delivery::start(
             journal.clone(),
             Arc::new(Current::new(plan())),
@@ -67,7 +71,7 @@ impl Line {
             let delivery = delivery.clone();
             std::thread::spawn(move || delivery.read(&ledger))
         };
-        Self { journal, delivery, books, operators, stop, tasks, reading }
+        Self { journal, delivery, books, operators, fates, stop, tasks, reading }
     }
 
     /// Stops as a crash would, except that threads end.
@@ -126,13 +130,17 @@ pub(crate) fn message(patient: usize, number: usize, class: &str) -> Bytes {
         sender: "PAS/RXX01".into(),
         application_ack: None,
         edit: None,
+        sequence: None,
+        refused: false,
     };
     entry::encode(&head, &[text(patient, number, class).as_bytes()])
 }
 
 fn plan() -> Arc<Plan> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let loaded = load::load(&root.join("channels.yaml"), &Overrides::default());
+    let set = vec!["channels.pas-adt.acknowledge.when=published".to_owned()];
+    let overrides = Overrides { set, data: None };
+    let loaded = load::load(&root.join("channels.yaml"), &overrides);
     let loaded = loaded.unwrap_or_else(|failure| panic!("{failure}"));
     Arc::new(Plan::assemble(&loaded).unwrap())
 }
