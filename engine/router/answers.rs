@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use journal::queue::Ticket;
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
@@ -43,7 +42,7 @@ pub(crate) enum Failed {
 
 /// Sends answers in order until the reader is gone, then says that no more will come.
 pub(crate) async fn write(
-    mut stream: OwnedWriteHalf,
+    mut stream: impl AsyncWrite + Unpin,
     mut queue: mpsc::Receiver<Answer>,
     port: Arc<Port>,
 ) -> Result<(), Failed> {
@@ -63,7 +62,12 @@ pub(crate) async fn write(
         };
         let Some(frame) = frame else { continue };
         let limit = port.plan().write_timeout;
-        match timeout(limit, stream.write_all(&frame)).await {
+        let written = async {
+            stream.write_all(&frame).await?;
+            // TLS may have kept a part of it.
+            stream.flush().await
+        };
+        match timeout(limit, written).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return Err(Failed::Write),
         }

@@ -20,6 +20,8 @@ pub mod plan;
 pub mod listeners;
 pub mod listener;
 pub mod port;
+pub mod tls;
+mod secured;
 pub mod session;
 mod answers;
 pub mod accept;

@@ -21,6 +21,7 @@ use crate::config::secret::RevealError;
 use crate::meters::Meters;
 use crate::routes::{Pattern, Routes, Subscription};
 use crate::silence::ExpectPlan;
+use crate::tls::TlsPlan;
 use crate::topology::Topology;
 
 /// The whole of it.
@@ -106,6 +107,8 @@ pub struct ListenerPlan {
     pub connections: usize,
     /// How long a peer may leave an answer unread.
     pub write_timeout: Duration,
+    /// TLS; plain TCP if absent.
+    pub tls: Option<TlsPlan>,
     /// In the order of channels.yaml.
     pub channels: Vec<Arc<ChannelPlan>>,
 }
@@ -221,6 +224,7 @@ fn listeners(loaded: &Loaded, channels: &[Arc<ChannelPlan>]) -> Vec<Arc<Listener
                 idle: listener.settings.idle.0,
                 connections: listener.settings.connections as usize,
                 write_timeout: listener.settings.write_timeout.0,
+                tls: listener.settings.tls.map(|tls| TlsPlan::new(tls, &loaded.base)),
                 channels: own,
             })
         })

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::listed::{CharsetName, HeaderLocation, MessageLocation, StatusCode, Zone};
 use crate::config::measure::{Address, Hours, Period, Size};
 use crate::config::name::{MessageKind, Ods, Sender};
+use crate::config::secret::Secret;
 use crate::config::setting::Settings;
 
 /// One feed of messages from one kind of system.
@@ -70,6 +71,23 @@ pub struct Mllp {
     /// How long a sender may leave its acknowledgements unread before the connection is closed.
     #[serde(default = "Mllp::write_timeout")]
     pub write_timeout: Period,
+    /// TLS, 1.2 or 1.3; plain TCP unless given.
+    pub tls: Option<Tls>,
+}
+
+/// How a listener proves who it is, and who may connect. The files are read at start and at every
+/// reload; connections that are open keep what they began with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// A PEM file: the listener's own certificate, then those that signed it.
+    pub certificate: PathBuf,
+    /// Its private key, PEM without a passphrase: `{ file: path }`, `{ credential: name }` or
+    /// `{ env: NAME }`.
+    pub key: Secret,
+    /// A PEM file of authorities: only who shows a certificate that one of them signed may connect.
+    /// Anybody may unless given.
+    pub clients: Option<PathBuf>,
 }
 
 /// Which messages are taken.
