@@ -11,6 +11,12 @@ mod bad_message;
 #[cfg(test)]
 mod hostile_client;
 #[cfg(test)]
+mod misbehaving;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
+mod foreign_clients;
+#[cfg(test)]
 mod kill_nine;
 #[cfg(test)]
 mod shutdown;

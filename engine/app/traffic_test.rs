@@ -8,6 +8,7 @@ use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, encode_frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::misbehaviour::Manners;
 use crate::traffic;
 use crate::traffic_plan::{Answered, Length, Plan, Statistics};
 
@@ -53,6 +54,8 @@ fn message(id: &str, accept: &str) -> Bytes {
 fn plan(to: String, messages: &[&str]) -> Plan {
     Plan {
         to,
+        tls: None,
+        manners: Manners::default(),
         messages: messages.iter().map(|id| message(id, "")).collect(),
         connections: 1,
         window: 1,

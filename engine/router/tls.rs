@@ -84,8 +84,8 @@ pub fn server(
         Some(path) => {
             let roots = Arc::new(authorities(path)?);
             let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
-            let verifier = verifier
-                .map_err(|source| TlsError::Clients { path: path.to_owned(), source })?;
+            let verifier =
+                verifier.map_err(|source| TlsError::Clients { path: path.to_owned(), source })?;
             builder.with_client_cert_verifier(verifier)
         }
     };
