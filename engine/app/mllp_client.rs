@@ -220,6 +220,18 @@ impl fmt::Display for SendError {
     }
 }
 
+impl SendError {
+    /// In words, down to the first cause.
+    pub(crate) fn with_causes(&self) -> String {
+        let (mut text, mut cause) = (self.to_string(), self.source());
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+}
+
 impl Error for SendError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {

@@ -53,7 +53,10 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit> {
         format => output.document(format, &document(&statistics))?,
     }
     if let Some(error) = &statistics.lost {
-        writeln!(io::stderr(), "error: sending ended early: {error}")?;
+        writeln!(io::stderr(), "error: sending ended early: {}", error.with_causes())?;
+    } else if let Some(trouble) = statistics.trouble.as_ref().filter(|_| statistics.unanswered > 0)
+    {
+        writeln!(io::stderr(), "error: messages without an answer; the first trouble: {trouble}")?;
     }
     Ok(Exit::well_if(statistics.all_well()))
 }

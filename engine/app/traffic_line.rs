@@ -64,6 +64,9 @@ impl Line {
                 // A socket that cannot be reset is gone already.
                 stream.socket().set_zero_linger().ok();
             }
+            if !matches!(error, SendError::OnPurpose(_)) {
+                self.statistics.trouble.get_or_insert_with(|| error.with_causes());
+            }
             self.take_back();
             if self.again.is_empty() && self.run.is_done() {
                 break;

@@ -73,6 +73,8 @@ pub(crate) struct Statistics {
     pub(crate) elapsed: Duration,
     /// What ended a connection for good before all was sent.
     pub(crate) lost: Option<SendError>,
+    /// The first trouble of a connection, in words.
+    pub(crate) trouble: Option<String>,
 }
 
 impl Statistics {
@@ -104,6 +106,7 @@ impl Statistics {
         self.refused_later += line.refused_later;
         self.latencies.merge(&line.latencies);
         self.lost = self.lost.take().or(line.lost);
+        self.trouble = self.trouble.take().or(line.trouble);
         for (code, count) in line.acknowledged {
             *self.acknowledged.entry(code).or_default() += count;
         }

@@ -8,7 +8,6 @@ use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, encode_frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::misbehaviour::Manners;
 use crate::traffic;
 use crate::traffic_plan::{Answered, Length, Plan, Statistics};
 
@@ -55,7 +54,7 @@ fn plan(to: String, messages: &[&str]) -> Plan {
     Plan {
         to,
         tls: None,
-        manners: Manners::default(),
+        manners: crate::misbehaviour::Manners::default(),
         messages: messages.iter().map(|id| message(id, "")).collect(),
         connections: 1,
         window: 1,

@@ -196,7 +196,12 @@ impl Event<'_> {
             Self::HandshakeFailed { listener, peer, why } => {
                 counter!("tieline_handshakes_failed_total", "listener" => listener.to_owned(), "why" => why.word())
                     .increment(1);
-                warn!(listener, %peer, why = why.word(), "TLS handshake failed: {}", why.advice());
+                if why == Handshake::Closed {
+                    // As whoever only looks whether the port is open does all day.
+                    debug!(listener, %peer, why = why.word(), "TLS handshake failed");
+                } else {
+                    warn!(listener, %peer, why = why.word(), "TLS handshake failed: {}", why.advice());
+                }
             }
             Self::ConnectionRefused { listener, peer, maximum } => {
                 counter!("tieline_connections_refused_total", "listener" => listener.to_owned())
