@@ -13,6 +13,12 @@ mod fidelity;
 #[cfg(test)]
 mod hostile_client;
 #[cfg(test)]
+mod misbehaving;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
+mod foreign_clients;
+#[cfg(test)]
 mod kill_nine;
 #[cfg(test)]
 mod shutdown;

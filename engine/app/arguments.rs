@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::argument_values::{assignment, at_least_one, duration, positive_rate};
 use crate::environment;
+use crate::peer_arguments::{ListenManners, ListenTls, SendManners, SendTls};
 
 /// Which configuration, and what to change in it.
 #[derive(Clone, Debug, Args)]
@@ -183,6 +184,12 @@ pub(crate) struct SendArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) log: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) tls: SendTls,
+
+    #[command(flatten)]
+    pub(crate) manners: SendManners,
+
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
 }
@@ -204,6 +211,12 @@ pub(crate) struct ListenArgs {
     /// Shows the messages themselves: patient data on your screen
     #[arg(long)]
     pub(crate) raw: bool,
+
+    #[command(flatten)]
+    pub(crate) tls: ListenTls,
+
+    #[command(flatten)]
+    pub(crate) manners: ListenManners,
 
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,

@@ -23,6 +23,7 @@ use crate::bench_faults;
 use crate::control_id::Template;
 use crate::exit::Exit;
 use crate::latency::Latencies;
+use crate::misbehaviour::Manners;
 use crate::output::Output;
 use crate::rehearsal::Stage;
 use crate::run::runtime;
@@ -168,6 +169,8 @@ fn messages() -> Result<Vec<Bytes>> {
 
 fn plan(engine: &Running, messages: &[Bytes], connections: usize, time: Duration) -> Plan {
     Plan {
+        tls: None,
+        manners: Manners::default(),
         to: engine.listener.clone(),
         messages: messages.to_vec(),
         connections,

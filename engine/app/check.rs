@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use router::config::channel::{Channel, Listener};
+use router::config::channel::Channel;
 use router::config::effective::{Effective, effective};
+use router::config::listener::Listener;
 use router::config::load::Loaded;
 use router::config::problem::{Problem, Severity};
 use serde::Serialize;

@@ -148,7 +148,9 @@ impl Found {
         };
         let decision = channel.map(|channel| accept::decide(&header, slice::from_ref(channel)));
         let refused = match decision {
-            Some(Decision::Refuse(refusal, _)) if !header.is_acknowledgement() => Some(refusal.reason),
+            Some(Decision::Refuse(refusal, _)) if !header.is_acknowledgement() => {
+                Some(refusal.reason)
+            }
             _ => None,
         };
         if let Some(reason) = refused {

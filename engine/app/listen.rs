@@ -1,8 +1,10 @@
 //! `tieline listen`: an MLLP receiver for testing what others send, and what we send others.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -11,17 +13,22 @@ use hl7::acknowledgement::{self, AckCode, Outcome, Stamp};
 use hl7::due::due;
 use hl7::header::Header;
 use hl7::message::{Message, Reading};
-use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, encode_frame};
+use hl7::mllp::{Decoded, FrameDecoder, FrameLimits};
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_rustls::{TlsAcceptor, TlsStream};
 
 use crate::arguments::{AnswerCode, Format, ListenArgs};
+use crate::bad_content;
+use crate::connection::{Connection, acceptor};
 use crate::exit::Exit;
+use crate::misbehaviour::{Manners, Misbehaviour};
+use crate::outgoing::{Ending, Outgoing};
 use crate::output::Output;
 use crate::table::printable;
 
@@ -45,6 +52,10 @@ async fn listen(args: &ListenArgs) -> Result<Exit> {
         answer: args.answer,
         at_most: args.count.unwrap_or(u64::MAX),
         taken: AtomicU64::new(0),
+        tls: acceptor(&args.tls)?,
+        manners: Manners::new(&args.manners.misbehave, args.manners.seed)?,
+        late: args.manners.late,
+        before: Mutex::default(),
     });
     let (sender, mut received) = mpsc::channel(64);
     tokio::spawn(accept(listener, Arc::clone(&shared), sender));
@@ -62,6 +73,11 @@ struct Shared {
     answer: Option<AnswerCode>,
     at_most: u64,
     taken: AtomicU64,
+    tls: Option<TlsAcceptor>,
+    manners: Manners,
+    late: Duration,
+    /// The control id of the message before, on whichever connection.
+    before: Mutex<Vec<u8>>,
 }
 
 /// A message that was received and answered.
@@ -70,6 +86,7 @@ struct Received {
     frame: Bytes,
     header: Option<Header>,
     answer: Option<AckCode>,
+    misbehaviour: Option<Misbehaviour>,
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, sender: mpsc::Sender<Received>) {
@@ -92,16 +109,38 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, sender: mpsc::Sender
 }
 
 async fn serve(
-    mut stream: TcpStream,
+    stream: TcpStream,
     peer: String,
     shared: &Shared,
     sender: &mpsc::Sender<Received>,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let mut stream: Box<dyn Connection> = match &shared.tls {
+        Some(tls) => Box::new(TlsStream::from(tls.accept(stream).await?)),
+        None => Box::new(stream),
+    };
     let limits = FrameLimits { max_frame: LONGEST, ..FrameLimits::default() };
     let mut decoder = FrameDecoder::new(limits);
     let mut input = BytesMut::with_capacity(64 * 1024);
-    while stream.read_buf(&mut input).await? > 0 {
+    let mut late: VecDeque<(Instant, Reply)> = VecDeque::new();
+    loop {
+        let due = late.front().map(|(due, _)| *due);
+        tokio::select! {
+            read = stream.read_buf(&mut input) => match read {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                // Many end TLS by closing the connection.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+                Err(error) => return Err(error),
+            },
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                if let Some((_, reply)) = late.pop_front()
+                    && reply.give(&mut *stream, sender).await?.is_break()
+                {
+                    return Ok(());
+                }
+            }
+        }
         decoder.push(&input);
         input.clear();
         while let Some(decoded) = decoder.next_frame() {
@@ -120,43 +159,113 @@ async fn serve(
             if number >= shared.at_most {
                 return Ok(());
             }
-            let (header, answer, bytes) = respond(&frame, shared.answer, number + 1);
-            if let Some(bytes) = bytes {
-                // One write: some senders read an answer in one piece or not at all.
-                stream.write_all(&encode_frame(&bytes)).await?;
-            }
-            let received = Received { peer: peer.clone(), frame, header, answer };
-            if sender.send(received).await.is_err() {
+            let reply = shared.reply(frame, peer.clone(), number);
+            if reply.received.misbehaviour == Some(Misbehaviour::LateAck) {
+                late.push_back((Instant::now() + shared.late, reply));
+            } else if reply.give(&mut *stream, sender).await?.is_break() {
                 return Ok(());
             }
         }
     }
-    Ok(())
 }
 
-/// The answer to a frame: as asked on the command line, else as the message asks.
-fn respond(
-    frame: &[u8],
-    wanted: Option<AnswerCode>,
-    number: u64,
-) -> (Option<Header>, Option<AckCode>, Option<Vec<u8>>) {
-    let control_id = format!("LISTEN{number}");
-    let time = Timestamp::now().strftime("%Y%m%d%H%M%S").to_string();
-    let stamp = Stamp { control_id, time, application: None, facility: None };
-    let Ok(header) = Header::from_frame(frame) else {
-        let refusal = acknowledgement::refuse_unreadable(frame, "MSH cannot be read", &stamp);
-        return (None, Some(AckCode::AR), Some(refusal));
-    };
-    // Two peers that acknowledge each other's acknowledgements never stop.
-    if header.is_acknowledgement() {
-        return (Some(header), None, None);
+/// What is said to a message, and what is told of it.
+struct Reply {
+    outgoing: Outgoing,
+    received: Received,
+}
+
+impl Reply {
+    /// Answers, then tells; breaks when the connection has to end.
+    async fn give(
+        mut self,
+        stream: &mut dyn Connection,
+        sender: &mpsc::Sender<Received>,
+    ) -> io::Result<ControlFlow<()>> {
+        while !self.outgoing.is_empty() {
+            let written = stream.write(self.outgoing.next()).await?;
+            self.outgoing.written(written);
+            stream.flush().await?;
+        }
+        let ending = self.outgoing.ending();
+        if ending == Some(Ending::Reset) {
+            stream.socket().set_zero_linger()?;
+        }
+        let unheard = sender.send(self.received).await.is_err();
+        let ends = unheard || ending.is_some();
+        Ok(if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
-    let code = match wanted {
-        Some(code) => Some(code.into()),
-        None => due(&header, Outcome::Accept),
-    };
-    let bytes = code.map(|code| acknowledgement::acknowledge(&header, code, None, None, &stamp));
-    (Some(header), code, bytes)
+}
+
+impl Shared {
+    /// The answer to a frame: as asked on the command line, else as the message asks; then what the
+    /// manners make of it.
+    fn reply(&self, frame: Bytes, peer: String, number: u64) -> Reply {
+        let misbehaviour = self.manners.of(number);
+        let (header, answer, bytes) = self.respond(&frame, number, misbehaviour);
+        let mut outgoing = Outgoing::default();
+        let bytes = bytes.filter(|_| misbehaviour != Some(Misbehaviour::NoAck));
+        let answer = answer.filter(|_| bytes.is_some());
+        match (misbehaviour, bytes) {
+            (Some(Misbehaviour::Reset), _) => outgoing.reset(),
+            (_, None) => {}
+            // One write: some senders read an answer in one piece or not at all.
+            (Some(Misbehaviour::TwoFrames), Some(bytes)) => {
+                outgoing.add(&bytes, None);
+                outgoing.add(&bytes, None);
+            }
+            (manner, Some(bytes)) => outgoing.add(&bytes, manner),
+        }
+        Reply { outgoing, received: Received { peer, frame, header, answer, misbehaviour } }
+    }
+
+    fn respond(
+        &self,
+        frame: &[u8],
+        number: u64,
+        misbehaviour: Option<Misbehaviour>,
+    ) -> (Option<Header>, Option<AckCode>, Option<Bytes>) {
+        let is = |kind| misbehaviour == Some(kind);
+        let own = if is(Misbehaviour::DuplicateControlId) { 1 } else { number + 1 };
+        let control_id = format!("LISTEN{own}");
+        let time = Timestamp::now().strftime("%Y%m%d%H%M%S").to_string();
+        let stamp = Stamp { control_id, time, application: None, facility: None };
+        let Ok(header) = Header::from_frame(frame) else {
+            let refusal = acknowledgement::refuse_unreadable(frame, "MSH cannot be read", &stamp);
+            return (None, Some(AckCode::AR), Some(refusal.into()));
+        };
+        // Two peers that acknowledge each other's acknowledgements never stop.
+        if header.is_acknowledgement() {
+            return (Some(header), None, None);
+        }
+        let code = match self.answer {
+            Some(code) => Some(code.into()),
+            None => due(&header, Outcome::Accept),
+        };
+        let before = self.follow(&header.control_id);
+        let bytes = code.map(|code| {
+            let mut named = header.clone();
+            if is(Misbehaviour::WrongControlId) {
+                named.control_id = before;
+            }
+            let answer = acknowledgement::acknowledge(&named, code, None, None, &stamp).into();
+            match misbehaviour {
+                Some(Misbehaviour::ClockSkew) => {
+                    bad_content::skewed(&answer, &mut self.manners.random(number))
+                }
+                Some(Misbehaviour::WrongCharset) => bad_content::in_wrong_charset(&answer),
+                _ => answer,
+            }
+        });
+        (Some(header), code, bytes)
+    }
+
+    /// Remembers the control id of this message; gives back that of another one before it.
+    fn follow(&self, control_id: &[u8]) -> Vec<u8> {
+        let mut before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        let other = std::mem::replace(&mut *before, control_id.to_vec());
+        if other.is_empty() || other == control_id { b"ANOTHER".to_vec() } else { other }
+    }
 }
 
 fn show(output: &mut Output, args: &ListenArgs, received: &Received) -> Result<()> {
@@ -165,14 +274,17 @@ fn show(output: &mut Output, args: &ListenArgs, received: &Received) -> Result<(
         None => ("unreadable".to_owned(), "-".to_owned()),
     };
     let answer = received.answer.map(AckCode::as_str);
+    let misbehaviour = received.misbehaviour.map(Misbehaviour::name);
     if args.format == Format::Text {
         output.line(format_args!(
-            "{:<10} {:<22} {:>8} bytes  from {}  answered {}",
+            "{:<10} {:<22} {:>8} bytes  from {}  answered {}{}{}",
             printable(&kind),
             printable(&control_id),
             received.frame.len(),
             received.peer,
             answer.unwrap_or("nothing"),
+            if misbehaviour.is_some() { ": " } else { "" },
+            misbehaviour.unwrap_or_default(),
         ))?;
         if args.raw {
             let text = decoded(&received.frame).replace("\r\n", "\n").replace('\r', "\n");
@@ -186,6 +298,7 @@ fn show(output: &mut Output, args: &ListenArgs, received: &Received) -> Result<(
             "control_id": control_id,
             "bytes": received.frame.len(),
             "answer": answer,
+            "misbehaviour": misbehaviour,
         });
         if args.raw {
             document["message"] = decoded(&received.frame).into();

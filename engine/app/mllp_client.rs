@@ -16,6 +16,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::connection::{Connection, Secure};
+use crate::outgoing::Ending;
+
 /// An answer is small; what is longer is not one.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 
@@ -33,7 +36,7 @@ pub(crate) struct Sender {
 impl Sender {
     /// Connects; `patience` bounds this and every wait for an answer.
     pub(crate) async fn connect(to: &str, patience: Duration) -> Result<Self, SendError> {
-        let stream = connect(to, patience).await?;
+        let stream = dial(to, patience).await?;
         Ok(Self { stream, answers: Answers::default(), patience })
     }
 
@@ -59,8 +62,21 @@ impl Sender {
     }
 }
 
+/// A connection, in TLS where that is asked for.
+pub(crate) async fn connect(
+    to: &str,
+    tls: Option<&Secure>,
+    patience: Duration,
+) -> Result<Box<dyn Connection>, SendError> {
+    let stream = dial(to, patience).await?;
+    let Some(tls) = tls else { return Ok(Box::new(stream)) };
+    let secured =
+        timeout(patience, tls.over(stream)).await.map_err(|_| SendError::TimedOut(patience))?;
+    Ok(Box::new(secured.map_err(SendError::Insecure)?))
+}
+
 /// A connection without Nagle's delay, which would add 40 ms to each answer.
-pub(crate) async fn connect(to: &str, patience: Duration) -> Result<TcpStream, SendError> {
+async fn dial(to: &str, patience: Duration) -> Result<TcpStream, SendError> {
     let unreachable = |source| SendError::Unreachable { to: to.to_owned(), source };
     let stream = timeout(patience, TcpStream::connect(to))
         .await
@@ -179,6 +195,10 @@ pub(crate) enum SendError {
     TimedOut(Duration),
     Closed,
     Lost(io::Error),
+    /// The two sides of TLS did not come together.
+    Insecure(io::Error),
+    /// By ourselves, to see what the receiver makes of it.
+    OnPurpose(Ending),
     /// An answer to another message, or a late one.
     Foreign,
     NotAnAnswer,
@@ -191,17 +211,39 @@ impl fmt::Display for SendError {
             Self::TimedOut(patience) => write!(f, "no answer within {patience:?}"),
             Self::Closed => f.write_str("the receiver closed the connection"),
             Self::Lost(_) => f.write_str("the connection was lost"),
+            Self::Insecure(_) => f.write_str(
+                "no TLS with the receiver: see that it speaks TLS, that --ca signed its certificate and that the certificate names the host of --to",
+            ),
+            Self::OnPurpose(_) => f.write_str("the connection was broken on purpose"),
             Self::Foreign => f.write_str("the answer belongs to another message"),
             Self::NotAnAnswer => f.write_str("the receiver sent something without an MSA segment"),
         }
     }
 }
 
+impl SendError {
+    /// In words, down to the first cause.
+    pub(crate) fn with_causes(&self) -> String {
+        let (mut text, mut cause) = (self.to_string(), self.source());
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+}
+
 impl Error for SendError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Unreachable { source, .. } | Self::Lost(source) => Some(source),
-            Self::TimedOut(_) | Self::Closed | Self::Foreign | Self::NotAnAnswer => None,
+            Self::Unreachable { source, .. } | Self::Lost(source) | Self::Insecure(source) => {
+                Some(source)
+            }
+            Self::TimedOut(_)
+            | Self::Closed
+            | Self::OnPurpose(_)
+            | Self::Foreign
+            | Self::NotAnAnswer => None,
         }
     }
 }

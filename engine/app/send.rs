@@ -13,8 +13,10 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::arguments::{Format, SendArgs};
+use crate::connection::Secure;
 use crate::exit::Exit;
 use crate::message_files;
+use crate::misbehaviour::Manners;
 use crate::output::Output;
 use crate::paint::Paint;
 use crate::traffic;
@@ -26,6 +28,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit> {
     let bar = progress(messages.len() as u64 * args.repeat);
     let plan = Plan {
         to: args.to.clone(),
+        tls: Secure::new(&args.tls, &args.to)?,
         messages,
         connections: args.connections,
         window: args.window,
@@ -34,6 +37,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit> {
         verbatim: args.verbatim,
         patience: args.timeout,
         retries: args.retries,
+        manners: Manners::new(&args.manners.misbehave, args.manners.seed)?,
     };
 
     let statistics =
@@ -49,7 +53,10 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit> {
         format => output.document(format, &document(&statistics))?,
     }
     if let Some(error) = &statistics.lost {
-        writeln!(io::stderr(), "error: sending ended early: {error}")?;
+        writeln!(io::stderr(), "error: sending ended early: {}", error.with_causes())?;
+    } else if let Some(trouble) = statistics.trouble.as_ref().filter(|_| statistics.unanswered > 0)
+    {
+        writeln!(io::stderr(), "error: messages without an answer; the first trouble: {trouble}")?;
     }
     Ok(Exit::well_if(statistics.all_well()))
 }
@@ -129,6 +136,9 @@ pub(crate) fn summary(statistics: &Statistics, paint: Paint) -> String {
     for (name, count) in odd.into_iter().filter(|(_, count)| *count > 0) {
         line(name, paint.yellow(&format!("{count:>9}")));
     }
+    for (kind, count) in &statistics.misbehaved {
+        line(kind, format!(" {count:>8}"));
+    }
     let seconds = statistics.elapsed.as_secs_f64();
     line("time", format!("{seconds:>9.2} s, {:.0} messages/s", statistics.rate()));
     if let Some([p50, p99, max]) = latencies(statistics) {
@@ -148,6 +158,7 @@ pub(crate) fn document(statistics: &Statistics) -> Value {
         "unasked": statistics.unasked,
         "resent": statistics.resent,
         "refused_later": statistics.refused_later,
+        "misbehaved": statistics.misbehaved,
         "seconds": statistics.elapsed.as_secs_f64(),
         "rate": statistics.rate(),
         "latency_ms": { "p50": p50, "p99": p99, "max": max },
@@ -196,7 +207,7 @@ mod tests {
     fn the_machine_form_is_stable() {
         assert_eq!(
             document(&statistics()).to_string(),
-            r#"{"sent":1001,"acknowledged":{"AA":998,"AE":2},"unanswered":1,"unasked":0,"resent":3,"refused_later":0,"seconds":2.0,"rate":500.0,"latency_ms":{"p50":0.05,"p99":0.05,"max":0.05}}"#
+            r#"{"sent":1001,"acknowledged":{"AA":998,"AE":2},"unanswered":1,"unasked":0,"resent":3,"refused_later":0,"misbehaved":{},"seconds":2.0,"rate":500.0,"latency_ms":{"p50":0.05,"p99":0.05,"max":0.05}}"#
         );
     }
 

@@ -22,7 +22,7 @@ pub(crate) async fn run(plan: Plan, watcher: Watcher) -> Result<Statistics> {
     }
     let mut streams = Vec::with_capacity(plan.connections);
     for _ in 0..plan.connections {
-        streams.push(connect(&plan.to, plan.patience).await?);
+        streams.push(connect(&plan.to, plan.tls.as_ref(), plan.patience).await?);
     }
 
     let run = Arc::new(Run::new(plan, watcher));

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::bad_content;
 use crate::control_id::{ControlIds, Template};
+use crate::misbehaviour::Misbehaviour;
 use crate::mllp_client::Expected;
 use crate::traffic_plan::{Length, Plan, Watcher};
 
@@ -34,6 +36,8 @@ pub(crate) struct Job {
     pub(crate) expected: Expected,
     /// How often it was sent again.
     pub(crate) resent: u32,
+    /// What is wrong with its first sending.
+    pub(crate) misbehaviour: Option<Misbehaviour>,
 }
 
 /// What a connection may do now.
@@ -100,17 +104,34 @@ impl Run {
     }
 
     fn job(&self, number: u64) -> Job {
+        let (message, expected) = self.well_made(number);
+        let misbehaviour = self.plan.manners.of(number);
+        let message = match misbehaviour {
+            Some(Misbehaviour::ClockSkew) => {
+                bad_content::skewed(&message, &mut self.plan.manners.random(number))
+            }
+            Some(Misbehaviour::WrongCharset) => bad_content::in_wrong_charset(&message),
+            Some(Misbehaviour::DuplicateControlId) => {
+                let (_, before) = self.well_made(number.saturating_sub(1));
+                let control_id = before.control_id.unwrap_or_default();
+                bad_content::under_control_id(&message, &String::from_utf8_lossy(&control_id))
+            }
+            _ => return Job { message, expected, resent: 0, misbehaviour },
+        };
+        let expected = Expected::by(&message);
+        Job { message, expected, resent: 0, misbehaviour }
+    }
+
+    /// The n-th message, as it should be sent.
+    fn well_made(&self, number: u64) -> (Bytes, Expected) {
         let count = self.templates.len() as u64;
         let at = usize::try_from(number % count).expect("below the number of templates");
         let (template, expected) = &self.templates[at];
         if number < count || self.plan.verbatim || expected.control_id.is_none() {
-            return Job { message: template.verbatim(), expected: expected.clone(), resent: 0 };
+            return (template.verbatim(), expected.clone());
         }
         let control_id = self.control_ids.numbered(number);
-        Job {
-            message: template.with_control_id(&control_id),
-            expected: Expected { control_id: Some(control_id.into()), ..expected.clone() },
-            resent: 0,
-        }
+        let message = template.with_control_id(&control_id);
+        (message, Expected { control_id: Some(control_id.into()), ..expected.clone() })
     }
 }

@@ -2,17 +2,18 @@
 //! block the other, however wide the window is.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
 use hl7::acknowledgement::{AckCode, ReadAck};
-use hl7::mllp::encode_frame;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::connection::Connection;
+use crate::misbehaviour::Misbehaviour;
 use crate::mllp_client::{Answers, Expecting, SendError, connect};
+use crate::outgoing::{Ending, Outgoing};
 use crate::traffic_jobs::{Job, Next, Run};
 use crate::traffic_plan::{Answered, Statistics};
 
@@ -40,6 +41,11 @@ struct InFlight {
     since: Instant,
 }
 
+/// Writes some of the bytes; with none left, what TLS kept back.
+async fn push(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<usize> {
+    if bytes.is_empty() { writer.flush().await.map(|()| 0) } else { writer.write(bytes).await }
+}
+
 impl Line {
     pub(crate) fn new(run: Arc<Run>) -> Self {
         Self {
@@ -52,13 +58,20 @@ impl Line {
     }
 
     /// Sends until the run is done, over a new connection after each trouble.
-    pub(crate) async fn run(mut self, mut stream: TcpStream) -> Statistics {
-        while let Err(error) = self.drive(&mut stream).await {
+    pub(crate) async fn run(mut self, mut stream: Box<dyn Connection>) -> Statistics {
+        while let Err(error) = self.drive(&mut *stream).await {
+            if matches!(error, SendError::OnPurpose(Ending::Reset)) {
+                // A socket that cannot be reset is gone already.
+                stream.socket().set_zero_linger().ok();
+            }
+            if !matches!(error, SendError::OnPurpose(_)) {
+                self.statistics.trouble.get_or_insert_with(|| error.with_causes());
+            }
             self.take_back();
             if self.again.is_empty() && self.run.is_done() {
                 break;
             }
-            let Ok(fresh) = self.reconnect().await else {
+            let Ok(fresh) = self.reconnect(&error).await else {
                 self.statistics.unanswered += self.again.len() as u64;
                 self.statistics.lost = Some(error);
                 break;
@@ -69,13 +82,20 @@ impl Line {
     }
 
     /// One connection's life, until nothing is left to do.
-    async fn drive(&mut self, stream: &mut TcpStream) -> Result<(), SendError> {
-        let (mut reader, mut writer) = stream.split();
+    async fn drive(&mut self, stream: &mut dyn Connection) -> Result<(), SendError> {
+        let (mut reader, mut writer) = split(stream);
         let mut answers = Answers::default();
-        let mut unwritten = BytesMut::new();
+        let mut unwritten = Outgoing::default();
+        // TLS may keep back what was written.
+        let mut unflushed = false;
         loop {
             let due = self.fill(&mut unwritten);
-            if due.is_none() && self.in_flight.is_empty() && unwritten.is_empty() {
+            if !unflushed && let Some(ending) = unwritten.ending() {
+                return Err(SendError::OnPurpose(ending));
+            }
+            if due.is_none() && self.in_flight.is_empty() && unwritten.is_empty() && !unflushed {
+                // All is said; a receiver that has gone meanwhile need not hear it.
+                timeout(self.run.plan.patience, writer.shutdown()).await.ok();
                 return Ok(());
             }
             let patience = self.run.plan.patience;
@@ -89,8 +109,10 @@ impl Line {
                         self.credit(&answer)?;
                     }
                 }
-                written = writer.write(&unwritten), if !unwritten.is_empty() => {
-                    unwritten.advance(written.map_err(SendError::Lost)?);
+                pushed = push(&mut writer, unwritten.next()), if unflushed || !unwritten.is_empty() => {
+                    let count = pushed.map_err(SendError::Lost)?;
+                    unflushed = count > 0;
+                    unwritten.written(count);
                 }
                 () = sleep_until(wake) => {
                     if overdue.is_some_and(|overdue| overdue <= Instant::now()) {
@@ -103,8 +125,12 @@ impl Line {
 
     /// Puts messages into the window while it has room; says when the next is due, when the rate
     /// holds it back.
-    fn fill(&mut self, unwritten: &mut BytesMut) -> Option<Instant> {
-        while self.in_flight.len() < self.run.plan.window && unwritten.len() < UNWRITTEN_AT_MOST {
+    fn fill(&mut self, unwritten: &mut Outgoing) -> Option<Instant> {
+        let mut together = false;
+        while !unwritten.is_last()
+            && (together || self.in_flight.len() < self.run.plan.window)
+            && unwritten.len() < UNWRITTEN_AT_MOST
+        {
             let job = match self.again.pop_front() {
                 Some(job) => job,
                 None => match self.run.next() {
@@ -113,7 +139,9 @@ impl Line {
                     Next::Done => return None,
                 },
             };
-            unwritten.extend_from_slice(&encode_frame(&job.message));
+            let manner = job.misbehaviour.filter(|_| job.resent == 0);
+            together = manner == Some(Misbehaviour::TwoFrames);
+            unwritten.add(&job.message, manner);
             self.put_on_the_wire(job);
         }
         None
@@ -122,6 +150,9 @@ impl Line {
     fn put_on_the_wire(&mut self, job: Job) {
         if job.resent == 0 {
             self.statistics.sent += 1;
+            if let Some(kind) = job.misbehaviour {
+                *self.statistics.misbehaved.entry(kind.name()).or_default() += 1;
+            }
         } else {
             self.statistics.resent += 1;
         }
@@ -174,12 +205,16 @@ impl Line {
         self.expecting = Expecting::default();
     }
 
-    async fn reconnect(&self) -> Result<TcpStream, SendError> {
-        let patience = self.run.plan.patience;
-        let give_up = Instant::now() + patience;
+    async fn reconnect(&self, after: &SendError) -> Result<Box<dyn Connection>, SendError> {
+        let plan = &self.run.plan;
+        let give_up = Instant::now() + plan.patience;
+        let mut rest = !matches!(after, SendError::OnPurpose(_));
         loop {
-            sleep(BEFORE_RECONNECT).await;
-            match connect(&self.run.plan.to, patience).await {
+            if rest {
+                sleep(BEFORE_RECONNECT).await;
+            }
+            rest = true;
+            match connect(&plan.to, plan.tls.as_ref(), plan.patience).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) if Instant::now() >= give_up => return Err(error),
                 Err(_) => {}

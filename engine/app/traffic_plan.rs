@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use hl7::acknowledgement::AckCode;
 
+use crate::connection::Secure;
 use crate::latency::Latencies;
+use crate::misbehaviour::Manners;
 use crate::mllp_client::SendError;
 
 /// What to send, where, and how hard.
@@ -15,6 +17,7 @@ use crate::mllp_client::SendError;
 pub(crate) struct Plan {
     /// `host:port`.
     pub(crate) to: String,
+    pub(crate) tls: Option<Secure>,
     pub(crate) messages: Vec<Bytes>,
     /// With more than one the order of the messages is not kept.
     pub(crate) connections: usize,
@@ -29,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) patience: Duration,
     /// How often a message is sent again.
     pub(crate) retries: u32,
+    /// Which messages are sent badly, the first time.
+    pub(crate) manners: Manners,
 }
 
 /// When enough has been sent.
@@ -60,12 +65,16 @@ pub(crate) struct Statistics {
     /// Messages whose header asked for no answer.
     pub(crate) unasked: u64,
     pub(crate) resent: u64,
+    /// Messages that were sent badly on purpose.
+    pub(crate) misbehaved: BTreeMap<&'static str, u64>,
     /// Messages refused by a further answer, after a commit acknowledgement or unasked.
     pub(crate) refused_later: u64,
     pub(crate) latencies: Latencies,
     pub(crate) elapsed: Duration,
     /// What ended a connection for good before all was sent.
     pub(crate) lost: Option<SendError>,
+    /// The first trouble of a connection, in words.
+    pub(crate) trouble: Option<String>,
 }
 
 impl Statistics {
@@ -97,8 +106,12 @@ impl Statistics {
         self.refused_later += line.refused_later;
         self.latencies.merge(&line.latencies);
         self.lost = self.lost.take().or(line.lost);
+        self.trouble = self.trouble.take().or(line.trouble);
         for (code, count) in line.acknowledged {
             *self.acknowledged.entry(code).or_default() += count;
+        }
+        for (kind, count) in line.misbehaved {
+            *self.misbehaved.entry(kind).or_default() += count;
         }
     }
 }

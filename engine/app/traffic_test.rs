@@ -53,6 +53,8 @@ fn message(id: &str, accept: &str) -> Bytes {
 fn plan(to: String, messages: &[&str]) -> Plan {
     Plan {
         to,
+        tls: None,
+        manners: crate::misbehaviour::Manners::default(),
         messages: messages.iter().map(|id| message(id, "")).collect(),
         connections: 1,
         window: 1,

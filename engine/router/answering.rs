@@ -7,7 +7,7 @@ use hl7::header::Header;
 use hl7::mllp::encode_frame;
 
 use crate::accept::Refusal;
-use crate::config::channel::CommitByte;
+use crate::config::listener::CommitByte;
 use crate::plan::AcknowledgePlan;
 
 /// The commit bytes of MLLP release 2.

@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use journal::queue::Ticket;
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
@@ -73,7 +72,7 @@ pub(crate) enum Failed {
 
 /// Sends answers in order until the reader is gone, then says that no more will come.
 pub(crate) async fn write(
-    stream: OwnedWriteHalf,
+    stream: impl AsyncWrite + Unpin,
     mut queue: mpsc::Receiver<Answer>,
     port: Arc<Port>,
 ) -> Result<(), Failed> {
@@ -111,12 +110,12 @@ async fn due(seconds: &mut VecDeque<(Fate, Vec<u8>)>) -> Vec<u8> {
     seconds.pop_front().map(|(_, frame)| frame).unwrap_or_default()
 }
 
-struct Writer {
-    stream: OwnedWriteHalf,
+struct Writer<S> {
+    stream: S,
     port: Arc<Port>,
 }
 
-impl Writer {
+impl<S: AsyncWrite + Unpin> Writer<S> {
     /// Sends the first answer to a message when its time has come; gives back a second one.
     async fn accepted(
         &mut self,
@@ -150,7 +149,12 @@ impl Writer {
 
     async fn send(&mut self, frame: &[u8]) -> Result<(), Failed> {
         let limit = self.port.plan().write_timeout;
-        match timeout(limit, self.stream.write_all(frame)).await {
+        let written = async {
+            self.stream.write_all(frame).await?;
+            // TLS may have kept a part of it.
+            self.stream.flush().await
+        };
+        match timeout(limit, written).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Failed::Write),
         }

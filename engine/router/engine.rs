@@ -410,7 +410,7 @@ async fn open_journal(loaded: &Loaded, folder: &Path) -> Result<(Journal, Recove
 /// The largest frame, or the largest outcome that is reasonable.
 fn largest_frame(loaded: &Loaded) -> usize {
     let frames = loaded.config.channels.iter().map(|(_, channel)| match &channel.listener {
-        config::channel::Listener::Mllp(mllp) => mllp.max_frame.bytes(),
+        config::listener::Listener::Mllp(mllp) => mllp.max_frame.bytes(),
     });
     let largest = frames.max().unwrap_or_default().max(LARGEST_OUTCOME);
     usize::try_from(largest).unwrap_or(usize::MAX)

@@ -14,6 +14,7 @@ use tracing::{debug, error, info, warn};
 use crate::alarm::Alarm;
 use crate::config::measure::Period;
 use crate::seen_log::SeenError;
+use crate::tls::Handshake;
 
 /// One thing that happened, told in words and numbers that name no patient.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub enum Event<'a> {
     Connected { listener: &'a str, peer: SocketAddr },
     /// A connection ended; `why` is one of a closed set of words.
     Disconnected { listener: &'a str, peer: SocketAddr, why: &'static str },
+    /// A peer and a TLS listener did not come together; `why` is one of a closed set of words.
+    HandshakeFailed { listener: &'a str, peer: SocketAddr, why: Handshake },
     /// A connection was turned away because the listener holds its maximum.
     ConnectionRefused { listener: &'a str, peer: SocketAddr, maximum: usize },
     /// A frame got a negative answer; its bytes are in the ring of refused frames.
@@ -193,6 +196,16 @@ impl Event<'_> {
                 counter!("tieline_disconnections_total", "listener" => listener.to_owned(), "why" => why)
                     .increment(1);
                 debug!(listener, %peer, why, "disconnected");
+            }
+            Self::HandshakeFailed { listener, peer, why } => {
+                counter!("tieline_handshakes_failed_total", "listener" => listener.to_owned(), "why" => why.word())
+                    .increment(1);
+                if why == Handshake::Closed {
+                    // As whoever only looks whether the port is open does all day.
+                    debug!(listener, %peer, why = why.word(), "TLS handshake failed");
+                } else {
+                    warn!(listener, %peer, why = why.word(), "TLS handshake failed: {}", why.advice());
+                }
             }
             Self::ConnectionRefused { listener, peer, maximum } => {
                 counter!("tieline_connections_refused_total", "listener" => listener.to_owned())
@@ -366,7 +379,7 @@ impl Event<'_> {
 
 /// Describes every metric, so that `/metrics` explains itself.
 pub fn describe() {
-    let counters: [(&'static str, &'static str); 27] = [
+    let counters: [(&'static str, &'static str); 28] = [
         (
             "tieline_duplicates_total",
             "Copies of earlier messages, not processed again, by channel.",
@@ -382,6 +395,7 @@ pub fn describe() {
         ("tieline_acknowledgements_total", "Answers sent, by channel and code."),
         ("tieline_connections_total", "Connections accepted, by listener."),
         ("tieline_disconnections_total", "Connections ended, by listener and cause."),
+        ("tieline_handshakes_failed_total", "TLS handshakes that failed, by listener and cause."),
         ("tieline_connections_refused_total", "Connections turned away, by listener."),
         (
             "tieline_acknowledgements_unpublished_total",

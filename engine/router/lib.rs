@@ -20,6 +20,8 @@ pub mod plan;
 pub mod listeners;
 pub mod listener;
 pub mod port;
+pub mod tls;
+mod secured;
 pub mod session;
 mod taking;
 mod answering;
@@ -30,6 +32,7 @@ pub mod accept;
 pub mod budget;
 pub mod intake;
 pub mod refused;
+mod refusing;
 pub mod repeats;
 
 pub mod entry;

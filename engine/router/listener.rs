@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use crate::backoff::Backoff;
@@ -23,9 +24,13 @@ pub struct Listener {
 
 impl Listener {
     /// Binds the address; nothing is accepted before [`Listener::run`].
-    pub async fn bind(plan: Arc<ListenerPlan>, intake: Arc<Intake>) -> io::Result<Self> {
+    pub async fn bind(
+        plan: Arc<ListenerPlan>,
+        tls: Option<TlsAcceptor>,
+        intake: Arc<Intake>,
+    ) -> io::Result<Self> {
         let socket = TcpListener::bind(plan.address).await?;
-        let port = Arc::new(Port::new(socket.local_addr()?, plan, &intake));
+        let port = Arc::new(Port::new(socket.local_addr()?, plan, tls, &intake));
         Ok(Self { socket, port, intake })
     }
 

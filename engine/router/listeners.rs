@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use crate::event::Event;
@@ -12,23 +13,22 @@ use crate::intake::Intake;
 use crate::listener::Listener;
 use crate::plan::ListenerPlan;
 use crate::port::Port;
+use crate::tls::TlsError;
 
 /// How long a frame in hand may take to end once no new one may begin.
 pub(crate) const IN_HAND: Duration = Duration::from_secs(5);
 
-/// A port is taken, or the address is not this machine's.
+/// Why a listener cannot be opened; each names the first channel of the listener.
 #[derive(Debug, Error)]
-#[error(
-    "channel {channel} cannot listen on {address}: choose another listener.mllp.listen or stop what holds it"
-)]
-pub struct ListenError {
-    /// First channel of the listener.
-    pub channel: String,
-    /// Its address.
-    pub address: SocketAddr,
-    /// Why.
-    #[source]
-    pub source: std::io::Error,
+pub enum ListenError {
+    /// A port is taken, or the address is not this machine's.
+    #[error(
+        "channel {channel} cannot listen on {address}: choose another listener.mllp.listen or stop what holds it"
+    )]
+    Address { channel: String, address: SocketAddr, source: std::io::Error },
+    /// Its certificate, its key or its authorities.
+    #[error("channel {channel} cannot use its listener.mllp.tls")]
+    Tls { channel: String, source: TlsError },
 }
 
 /// The addresses that are open.
@@ -41,15 +41,19 @@ pub struct Listeners {
 }
 
 /// What is to be open, with every new address already bound: from here on nothing can fail.
-#[derive(Debug)]
 pub struct Prepared {
     parts: Vec<Part>,
 }
 
-#[derive(Debug)]
 enum Part {
-    Kept(Arc<Port>, Arc<ListenerPlan>),
+    Kept(Arc<Port>, Arc<ListenerPlan>, Option<TlsAcceptor>),
     New(Listener),
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared").field("parts", &self.parts.len()).finish()
+    }
 }
 
 impl Listeners {
@@ -73,23 +77,29 @@ impl Listeners {
         &self.sessions
     }
 
-    /// Binds every address that is not open yet; when one cannot be bound, nothing has changed.
+    /// Reads every certificate and key anew and binds every address that is not open yet; when one
+    /// cannot be, nothing has changed.
     pub async fn prepare(&self, plans: &[Arc<ListenerPlan>]) -> Result<Prepared, ListenError> {
         let open = self.ports();
         let mut parts = Vec::new();
         for plan in plans {
+            let tls = acceptor(plan)?;
             let same = open.iter().find(|port| port.plan().is_same_place(plan));
             parts.push(match same {
-                Some(port) => Part::Kept(port.clone(), plan.clone()),
-                None => Part::New(self.bind(plan).await?),
+                Some(port) => Part::Kept(port.clone(), plan.clone(), tls),
+                None => Part::New(self.bind(plan, tls).await?),
             });
         }
         Ok(Prepared { parts })
     }
 
-    async fn bind(&self, plan: &Arc<ListenerPlan>) -> Result<Listener, ListenError> {
-        let bound = Listener::bind(plan.clone(), self.intake.clone()).await;
-        bound.map_err(|source| ListenError {
+    async fn bind(
+        &self,
+        plan: &Arc<ListenerPlan>,
+        tls: Option<TlsAcceptor>,
+    ) -> Result<Listener, ListenError> {
+        let bound = Listener::bind(plan.clone(), tls, self.intake.clone()).await;
+        bound.map_err(|source| ListenError::Address {
             channel: plan.name.clone(),
             address: plan.address,
             source,
@@ -103,8 +113,8 @@ impl Listeners {
         let mut ports = Vec::new();
         for part in prepared.parts {
             ports.push(match part {
-                Part::Kept(port, plan) => {
-                    port.set(plan);
+                Part::Kept(port, plan, tls) => {
+                    port.set(plan, tls);
                     port
                 }
                 Part::New(listener) => {
@@ -138,6 +148,14 @@ impl Listeners {
             // What does not end in time is cut: its sender has no answer and sends again.
             drop(tokio::time::timeout(IN_HAND, self.sessions.wait()).await);
         }
+    }
+}
+
+fn acceptor(plan: &ListenerPlan) -> Result<Option<TlsAcceptor>, ListenError> {
+    let Some(tls) = &plan.tls else { return Ok(None) };
+    match tls.load() {
+        Ok(config) => Ok(Some(config.into())),
+        Err(source) => Err(ListenError::Tls { channel: plan.name.clone(), source }),
     }
 }
 

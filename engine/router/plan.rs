@@ -16,7 +16,8 @@ use crate::alert_plan::AlertsPlan;
 use crate::broker_plan::BrokerPlan;
 use crate::config::acknowledge::{Acknowledge, Refusals, When};
 use crate::config::assemble;
-use crate::config::channel::{Accept, CommitByte, EndBlock, OnError, Order};
+use crate::config::channel::{Accept, OnError, Order};
+use crate::config::listener::{CommitByte, EndBlock};
 use crate::config::load::Loaded;
 use crate::config::measure::Size;
 use crate::config::model::Broker;
@@ -24,6 +25,7 @@ use crate::config::secret::RevealError;
 use crate::meters::Meters;
 use crate::routes::{Pattern, Routes, Subscription};
 use crate::silence::ExpectPlan;
+use crate::tls::TlsPlan;
 use crate::topology::Topology;
 
 /// The whole of it.
@@ -155,6 +157,8 @@ pub struct ListenerPlan {
     pub write_timeout: Duration,
     /// Whether frames are answered by the commit byte of MLLP release 2.
     pub commit_byte: CommitByte,
+    /// TLS; plain TCP if absent.
+    pub tls: Option<TlsPlan>,
     /// In the order of channels.yaml.
     pub channels: Vec<Arc<ChannelPlan>>,
 }
@@ -279,6 +283,7 @@ fn listeners(loaded: &Loaded, channels: &[Arc<ChannelPlan>]) -> Vec<Arc<Listener
                 connections: listener.settings.connections as usize,
                 write_timeout: listener.settings.write_timeout.0,
                 commit_byte: listener.settings.commit_byte,
+                tls: listener.settings.tls.map(|tls| TlsPlan::new(tls, &loaded.base)),
                 channels: own,
             })
         })

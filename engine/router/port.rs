@@ -1,12 +1,14 @@
 //! One listening address while it is open: what its sessions share, and what a reload may swap under
 //! them.
 
+use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics::gauge;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::intake::Intake;
@@ -15,7 +17,6 @@ use crate::refused::RefusedRing;
 use crate::repeats::Repeats;
 
 /// A bound address.
-#[derive(Debug)]
 pub struct Port {
     /// With the port that the system chose when 0 was asked for.
     pub address: SocketAddr,
@@ -28,12 +29,24 @@ pub struct Port {
     /// Cancelled when what is not finished will not be.
     pub cut: CancellationToken,
     plan: watch::Sender<Arc<ListenerPlan>>,
+    tls: Mutex<Option<TlsAcceptor>>,
     connections: Arc<AtomicUsize>,
+}
+
+impl fmt::Debug for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Port").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl Port {
     /// A port that was just bound; it ends with intake, if not before.
-    pub fn new(address: SocketAddr, plan: Arc<ListenerPlan>, intake: &Intake) -> Self {
+    pub fn new(
+        address: SocketAddr,
+        plan: Arc<ListenerPlan>,
+        tls: Option<TlsAcceptor>,
+        intake: &Intake,
+    ) -> Self {
         Self {
             address,
             refused: RefusedRing::default(),
@@ -41,6 +54,7 @@ impl Port {
             stop: intake.stop.child_token(),
             cut: intake.cut.child_token(),
             plan: watch::Sender::new(plan),
+            tls: Mutex::new(tls),
             connections: Arc::default(),
         }
     }
@@ -56,9 +70,16 @@ impl Port {
     }
 
     /// Swaps them under open connections. Frames are judged and silence is measured by the new ones
-    /// from now on; the largest frame of a connection stays what it was when it was opened.
-    pub fn set(&self, plan: Arc<ListenerPlan>) {
+    /// from now on; the largest frame of a connection stays what it was when it was opened, and so
+    /// does its TLS.
+    pub(crate) fn set(&self, plan: Arc<ListenerPlan>, tls: Option<TlsAcceptor>) {
+        *self.tls.lock().unwrap_or_else(PoisonError::into_inner) = tls;
         self.plan.send_replace(plan);
+    }
+
+    /// What a new connection has to shake hands with; nothing where it is plain TCP.
+    pub(crate) fn tls(&self) -> Option<TlsAcceptor> {
+        self.tls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many connections are open.

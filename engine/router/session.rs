@@ -6,36 +6,35 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
-use hl7::acknowledgement::Stamp;
 use hl7::header::{self, Header};
 use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, Pause};
 use hl7::several::{Counts, Several, several};
 use hl7::tolerance::Deviation;
-use jiff::Timestamp;
-use tokio::io::{AsyncReadExt, Interest, Ready};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::accept::{self, Decision, Refusal};
-use crate::answering::Answering;
 use crate::answers::{self, ANSWERS, Answer, Failed};
 use crate::budget::Charge;
-use crate::config::channel::CommitByte;
+use crate::config::listener::CommitByte;
 use crate::event::Event;
 use crate::intake::Intake;
 use crate::plan::{ChannelPlan, ListenerPlan};
 use crate::port::Port;
-use crate::refused::RefusedFrame;
-use crate::taking::Incoming;
+use crate::secured::{self, Incoming};
+use crate::taking::Arrival;
 
 /// What a connection may buffer without a charge on the budget.
 const ALLOWANCE: usize = 64 * 1024;
@@ -58,13 +57,14 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Why a connection ended; a word for the metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
+pub(crate) enum Ended {
     Peer,
     HalfFrame,
     Idle,
     Stopping,
     NotStored,
     Write,
+    Handshake,
     Error,
 }
 
@@ -77,6 +77,7 @@ impl Ended {
             Self::Stopping => "stopping",
             Self::NotStored => "not-stored",
             Self::Write => "write",
+            Self::Handshake => "handshake",
             Self::Error => "error",
         }
     }
@@ -96,10 +97,39 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, port: Arc<Port>, intake:
     let name = port.plan().name.clone();
     Event::Connected { listener: &name, peer }.emit();
     // ACKs are small and awaited: never hold one back.
-    let nodelay = stream.set_nodelay(true);
-    let (read, write) = stream.into_split();
+    let why = match (stream.set_nodelay(true), port.tls()) {
+        (Err(_), _) => Ended::Error,
+        (Ok(()), None) => {
+            let (read, write) = stream.into_split();
+            converse(read, write, peer, port, intake).await
+        }
+        (Ok(()), Some(tls)) => match secured::shake_hands(&tls, stream, &port).await {
+            Ok((read, write)) => converse(read, write, peer, port, intake).await,
+            Err(why) => {
+                Event::HandshakeFailed { listener: &name, peer, why }.emit();
+                Ended::Handshake
+            }
+        },
+    };
+    Event::Disconnected { listener: &name, peer, why: why.word() }.emit();
+}
+
+/// Frames in, answers out, until either side has had enough.
+async fn converse(
+    read: impl Incoming,
+    mut write: impl AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    port: Arc<Port>,
+    intake: Arc<Intake>,
+) -> Ended {
     let (answers, queue) = mpsc::channel(ANSWERS);
-    let writing = tokio::spawn(answers::write(write, queue, port.clone()));
+    let answered = port.clone();
+    let writing = tokio::spawn(async move {
+        let ended = answers::write(&mut write, queue, answered).await;
+        // Says that no more will come, in TLS as in TCP; a peer that takes nothing is not waited for.
+        drop(timeout(LINGER, write.shutdown()).await);
+        ended
+    });
     let limits = FrameLimits {
         max_frame: port.plan().max_frame,
         keep_oversize: KEEP_OVERSIZE,
@@ -118,7 +148,7 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, port: Arc<Port>, intake:
         last: false,
         answers,
     };
-    let Err(read) = if nodelay.is_ok() { reader.run().await } else { Err(Ended::Error) };
+    let Err(read) = reader.run().await;
     let Reader { stream, answers, .. } = reader;
     // With the reader's end of the queue gone, the writer sends what is due and closes.
     drop(answers);
@@ -130,36 +160,58 @@ pub async fn serve(stream: TcpStream, peer: SocketAddr, port: Arc<Port>, intake:
     if why == Ended::Stopping {
         linger(stream).await;
     }
-    Event::Disconnected { listener: &name, peer, why: why.word() }.emit();
+    why
 }
 
 /// Reads on for a moment and throws away: a socket that is closed with bytes unread is reset, and
 /// that would take answers from the peer which it has not read yet.
-async fn linger(mut stream: OwnedReadHalf) {
+async fn linger(mut stream: impl AsyncRead + Unpin) {
     let mut chunk = vec![0; READ];
     let gone = async { while stream.read(&mut chunk).await.is_ok_and(|count| count > 0) {} };
     drop(timeout(LINGER, gone).await);
 }
 
-struct Reader {
-    stream: OwnedReadHalf,
-    peer: SocketAddr,
-    port: Arc<Port>,
+/// What there is to read, into the decoder; 0 is the end. The chunk lives on the stack of one poll, so
+/// that two thousand idle connections hold none.
+async fn read(
+    stream: &mut (impl AsyncRead + Unpin),
+    decoder: &mut FrameDecoder,
+) -> io::Result<usize> {
+    poll_fn(|context| {
+        let mut chunk = [MaybeUninit::uninit(); READ];
+        let mut chunk = ReadBuf::uninit(&mut chunk);
+        match ready!(Pin::new(&mut *stream).poll_read(context, &mut chunk)) {
+            // Many end TLS by closing the connection: whether a frame was cut shows in the frame.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
+            Err(error) => Poll::Ready(Err(error)),
+            Ok(()) => {
+                decoder.push(chunk.filled());
+                Poll::Ready(Ok(chunk.filled().len()))
+            }
+        }
+    })
+    .await
+}
+
+pub(crate) struct Reader<S> {
+    stream: S,
+    pub(crate) peer: SocketAddr,
+    pub(crate) port: Arc<Port>,
     /// News of the port's settings and channels.
     plans: watch::Receiver<Arc<ListenerPlan>>,
     /// News of paused channels.
     paused: watch::Receiver<BTreeSet<String>>,
-    intake: Arc<Intake>,
+    pub(crate) intake: Arc<Intake>,
     decoder: FrameDecoder,
-    charge: Charge,
+    pub(crate) charge: Charge,
     /// When the frame in the making began.
     frame_since: Option<Instant>,
     /// The port takes no more: the frame in the making is the last.
     last: bool,
-    answers: mpsc::Sender<Answer>,
+    pub(crate) answers: mpsc::Sender<Answer>,
 }
 
-impl Reader {
+impl<S: Incoming> Reader<S> {
     /// Until the connection ends, which is the only way out.
     async fn run(&mut self) -> Result<Infallible, Ended> {
         loop {
@@ -178,7 +230,7 @@ impl Reader {
             // A peer that leaves out the CR behind FS now waits: only the pause tells.
             let pause = self.decoder.pause();
             let limit = self.silence_allowed(pause);
-            let ready = tokio::select! {
+            let read = tokio::select! {
                 () = self.port.cut.cancelled() => return Err(Ended::Stopping),
                 () = self.port.stop.cancelled(), if !self.last => {
                     if !self.decoder.in_frame() {
@@ -188,24 +240,19 @@ impl Reader {
                     continue;
                 }
                 () = self.answers.closed() => return Err(Ended::Write),
-                ready = timeout(limit, self.stream.readable()) => ready,
+                read = timeout(limit, read(&mut self.stream, &mut self.decoder)) => read,
             };
-            match ready {
+            match read {
                 Err(_) if pause != Pause::Nothing => {
                     self.decoder.end_by_pause();
                     continue;
                 }
                 Err(_) if self.decoder.in_frame() => return Err(Ended::HalfFrame),
                 Err(_) => return Err(Ended::Idle),
+                Ok(Ok(0)) if self.decoder.in_frame() => return Err(Ended::HalfFrame),
+                Ok(Ok(0)) => return Err(Ended::Peer),
+                Ok(Ok(_)) => {}
                 Ok(Err(_)) => return Err(Ended::Error),
-                Ok(Ok(())) => {}
-            }
-            match self.read() {
-                Ok(0) if self.decoder.in_frame() => return Err(Ended::HalfFrame),
-                Ok(0) => return Err(Ended::Peer),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Err(Ended::Error),
             }
         }
     }
@@ -236,8 +283,7 @@ impl Reader {
                 _ = self.paused.changed() => return Ok(()),
                 _ = self.plans.changed() => return Ok(()),
                 _ = look.tick() => {
-                    let ready = self.stream.ready(Interest::READABLE).now_or_never();
-                    if ready.is_some_and(|ready| ready.is_ok_and(Ready::is_read_closed)) {
+                    if self.stream.has_ended() {
                         return Err(Ended::Peer);
                     }
                 }
@@ -280,14 +326,6 @@ impl Reader {
         let since = *self.frame_since.get_or_insert_with(Instant::now);
         let left = self.port.plan().idle.saturating_sub(since.elapsed());
         left.min(MID_FRAME)
-    }
-
-    /// Not async, so that the chunk lives on the stack and two thousand idle connections hold none.
-    fn read(&mut self) -> io::Result<usize> {
-        let mut chunk = [0; READ];
-        let count = self.stream.try_read(&mut chunk)?;
-        self.decoder.push(chunk.get(..count).unwrap_or_default());
-        Ok(count)
     }
 
     async fn decoded(&mut self, decoded: Decoded) -> Result<(), Ended> {
@@ -383,13 +421,6 @@ impl Reader {
         }
     }
 
-    /// Whether these bytes were refused so often that the channel keeps them instead.
-    fn wears_out(&self, channel: &ChannelPlan, refusal: &Refusal, frame: &Bytes) -> bool {
-        channel.accept.repeated_reject.is_some_and(|rule| {
-            refusal.parked().is_some() && self.port.repeats.before(frame) >= rule.park_after.get()
-        })
-    }
-
     async fn accept(
         &mut self,
         frame: Bytes,
@@ -405,7 +436,7 @@ impl Reader {
             self.raise(frame.len()).await?;
         }
         let peer = self.peer;
-        let message = Incoming { peer, frame: &frame, header, channel, refused, since };
+        let message = Arrival { peer, frame: &frame, header, channel, refused, since };
         match message.take(&self.intake, &self.port, &mut self.charge) {
             Ok(answer) => self.answers.send(answer).await.map_err(|_| Ended::Write),
             Err(expected) => {
@@ -431,51 +462,5 @@ impl Reader {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Ended::NotStored),
         }
-    }
-
-    /// What belongs to no channel is answered as the first one says.
-    fn refusal(
-        &self,
-        header: &Header,
-        refusal: &Refusal,
-        channel: Option<&ChannelPlan>,
-        expected: Option<i64>,
-    ) -> Option<Vec<u8>> {
-        let port = self.port.plan();
-        let plan = channel.map_or_else(|| port.acknowledge(), |channel| &channel.acknowledge);
-        let answering = Answering { plan, commit_byte: port.commit_byte, expected };
-        answering.refused(header, refusal, &|| self.stamp())
-    }
-
-    fn unreadable(&self, frame: &[u8], refusal: &Refusal) -> Option<Vec<u8>> {
-        let port = self.port.plan();
-        let (plan, commit_byte) = (port.acknowledge(), port.commit_byte);
-        let answering = Answering { plan, commit_byte, expected: None };
-        answering.unreadable(frame, refusal, &|| self.stamp())
-    }
-
-    fn stamp(&self) -> Stamp {
-        self.intake.stamps.next(Timestamp::now(), self.port.plan().zone())
-    }
-
-    async fn refuse(
-        &mut self,
-        bytes: Bytes,
-        size: u64,
-        refusal: &Refusal,
-        answer: Option<Vec<u8>>,
-    ) -> Result<(), Ended> {
-        let tell = self.port.refused.keep(RefusedFrame {
-            received: Timestamp::now().as_millisecond(),
-            peer: self.peer.to_string(),
-            reason: refusal.reason,
-            size,
-            bytes,
-        });
-        let plan = self.port.plan();
-        Event::Refused { listener: &plan.name, reason: refusal.reason, tell }.emit();
-        drop(self.charge.take());
-        let Some(answer) = answer else { return Ok(()) };
-        self.answers.send(Answer::Now(answer)).await.map_err(|_| Ended::Write)
     }
 }

@@ -18,7 +18,7 @@ use crate::plan::ChannelPlan;
 use crate::port::Port;
 
 /// A message that its channel takes.
-pub(crate) struct Incoming<'a> {
+pub(crate) struct Arrival<'a> {
     pub(crate) peer: SocketAddr,
     pub(crate) frame: &'a Bytes,
     pub(crate) header: &'a Header,
@@ -29,7 +29,7 @@ pub(crate) struct Incoming<'a> {
     pub(crate) since: Instant,
 }
 
-impl Incoming<'_> {
+impl Arrival<'_> {
     /// Hands it over: from then on the only answers are positive or none. What is out of sequence is
     /// not handed over, and the number that is waited for is given back.
     pub(crate) fn take(

@@ -4,7 +4,10 @@
 //! engine wrote is shown only when the story fails.
 
 pub(crate) mod amqp;
+pub(crate) mod certificates;
 pub(crate) mod engine;
+pub(crate) mod foreign;
+pub(crate) mod listener;
 pub(crate) mod message;
 pub(crate) mod own_broker;
 pub(crate) mod sender;

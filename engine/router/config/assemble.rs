@@ -9,9 +9,8 @@ use record::source::{self, LocalAuthority, NhsNumberRules};
 use crate::alert_plan::{AlertsPlan, OnAlertPlan};
 use crate::broker_plan::Address;
 use crate::config::alerts::OnAlert;
-use crate::config::channel::{
-    Channel, Day, IfStatusAbsent, Listener, Mllp, PointOfCare, WrongCharset,
-};
+use crate::config::channel::{Channel, Day, IfStatusAbsent, PointOfCare, WrongCharset};
+use crate::config::listener::{Listener, Mllp};
 use crate::config::load::Loaded;
 use crate::config::model::{Amqp, Config, Environment, Subscriber};
 use crate::config::secret::RevealError;

@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use serde_json::Value;
 
 use crate::config::assemble;
-use crate::config::channel::Mllp;
 use crate::config::effective::effective;
+use crate::config::listener::Mllp;
 use crate::config::load::Loaded;
 
 /// What is different. Keys are those of `tieline check --format json`: `source.charset` of a

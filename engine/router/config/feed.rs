@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::config::acknowledge::When;
-use crate::config::channel::{Channel, Listener, Mllp, Processing, UnknownType};
+use crate::config::channel::{Channel, Processing, UnknownType};
 use crate::config::check::Check;
+use crate::config::listener::{Listener, Mllp};
 use crate::config::model::Environment;
 use crate::config::tree::Place;
 

@@ -16,6 +16,7 @@ pub mod channel;
 pub mod model;
 
 pub mod listed;
+pub mod listener;
 pub mod measure;
 pub mod name;
 pub mod secret;
