@@ -3,6 +3,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,7 +23,8 @@ use super::sender::Run;
 const WINDOW: u16 = 50;
 /// The queue or the broker is away: how long until the next attempt.
 const RETRY: Duration = Duration::from_millis(100);
-const CONNECT: Duration = Duration::from_secs(5);
+/// How long the broker may take to answer a request.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// What consumers did on purpose.
 #[derive(Debug, Default)]
@@ -71,24 +73,18 @@ impl Consumer {
     }
 
     async fn consume(&mut self) -> lapin::Result<()> {
-        let connecting = Connection::connect(&self.url, ConnectionProperties::default());
-        let Ok(connection) = tokio::time::timeout(CONNECT, connecting).await else { return Ok(()) };
-        let connection = connection?;
-        let channel = connection.create_channel().await?;
-        channel.basic_qos(WINDOW, BasicQosOptions::default()).await?;
-        let (queue, tag) = (SUBSCRIBERS[self.subscriber], "oracle");
-        let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
-        let mut consumer = channel.basic_consume(queue.into(), tag.into(), options, none).await?;
+        let queue = SUBSCRIBERS[self.subscriber];
+        let (connection, mut consumer) = in_time(begin(&self.url, queue)).await?;
         loop {
             // A look now and then whether the run is over.
             let next = tokio::time::timeout(Duration::from_secs(1), consumer.next()).await;
             if self.run.is_over() {
-                return connection.close(200, "done".into()).await;
+                return in_time(connection.close(200, "done".into())).await;
             }
             match next {
                 Err(_) => {}
                 // The queue was deleted, or the connection is gone.
-                Ok(None) => return connection.close(200, "no queue".into()).await,
+                Ok(None) => return in_time(connection.close(200, "no queue".into())).await,
                 Ok(Some(delivery)) => {
                     let delivery = delivery?;
                     self.write_down(&delivery);
@@ -96,14 +92,14 @@ impl Consumer {
                         0..10 => {
                             self.whims.given_back.fetch_add(1, Ordering::Relaxed);
                             let options = BasicNackOptions { requeue: true, ..Default::default() };
-                            delivery.nack(options).await?;
+                            in_time(delivery.nack(options)).await?;
                         }
                         10 => {
                             self.whims.hung_up.fetch_add(1, Ordering::Relaxed);
-                            return connection.close(200, "a whim".into()).await;
+                            return in_time(connection.close(200, "a whim".into())).await;
                         }
                         _ => {
-                            delivery.ack(BasicAckOptions::default()).await?;
+                            in_time(delivery.ack(BasicAckOptions::default())).await?;
                         }
                     }
                 }
@@ -127,6 +123,21 @@ impl Consumer {
         };
         self.run.history().arrivals[self.subscriber].push(arrival);
     }
+}
+
+/// A broker that stops may leave a request without an answer for ever.
+async fn in_time<T>(asked: impl Future<Output = lapin::Result<T>>) -> lapin::Result<T> {
+    let answered = tokio::time::timeout(ANSWER, asked).await;
+    answered.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+}
+
+async fn begin(url: &str, queue: &str) -> lapin::Result<(Connection, lapin::Consumer)> {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    channel.basic_qos(WINDOW, BasicQosOptions::default()).await?;
+    let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+    let consumer = channel.basic_consume(queue.into(), "oracle".into(), options, none).await?;
+    Ok((connection, consumer))
 }
 
 /// The visit number of the encounter that the event is about.
