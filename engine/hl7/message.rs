@@ -39,7 +39,7 @@ impl Message {
 
     /// What was received, to the byte.
     pub fn bytes(&self) -> &Bytes {
-        &self.parts.received
+        self.parts.transcribed.as_ref().map_or(&self.parts.bytes, |from| &from.received)
     }
 
     /// What views and their ranges are of: the bytes received, or, in a character set that cannot be
@@ -62,11 +62,11 @@ impl Message {
 
     /// The character set that the message was received in.
     pub fn received_in(&self) -> Charset {
-        self.parts.transcribed.map_or(self.parts.charset, |(way, _)| way.charset)
+        self.parts.transcribed.as_ref().map_or(self.parts.charset, |from| from.way.charset)
     }
 
     pub(crate) fn transcription(&self) -> Option<Transcription> {
-        self.parts.transcribed.map(|(way, _)| way)
+        self.parts.transcribed.as_ref().map(|from| from.way)
     }
 
     /// How this message was read.
@@ -87,7 +87,7 @@ impl Message {
     /// How many bytes of the message its character set cannot decode.
     pub fn undecodable(&self) -> usize {
         let counted = || self.charset().undecodable(&self.readable()[self.tolerated().leading..]);
-        self.parts.transcribed.map_or_else(counted, |(_, undecodable)| undecodable)
+        self.parts.transcribed.as_ref().map_or_else(counted, |from| from.undecodable)
     }
 
     /// How many segments there are, odd lines included.
