@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use hl7::several::several;
+use hl7::several::several_in_file;
 
 const START_OF_BLOCK: u8 = 0x0B;
 const END_OF_BLOCK: u8 = 0x1C;
@@ -65,7 +65,7 @@ pub(crate) fn split(content: &Bytes) -> Vec<Bytes> {
     if content.contains(&START_OF_BLOCK) && content.contains(&END_OF_BLOCK) {
         return blocks(content);
     }
-    if let Some(found) = several(content) {
+    if let Some(found) = several_in_file(content) {
         return found.messages;
     }
     let blank = content.iter().all(u8::is_ascii_whitespace);

@@ -140,8 +140,8 @@ pub fn leading(bytes: &[u8]) -> usize {
     }
 }
 
-/// Finds where the message begins and reads its delimiters, past what [`leading`] passes over and,
-/// on the line of MSH itself, past at most 256 bytes of anything else.
+/// Finds where the message begins and reads its delimiters, past what [`leading`] passes over and
+/// past at most 256 bytes of anything else but a batch.
 pub fn locate(bytes: &[u8]) -> Result<(usize, Delimiters), DelimitersError> {
     let start = leading(bytes);
     if start == bytes.len() {
@@ -157,11 +157,13 @@ pub fn locate(bytes: &[u8]) -> Result<(usize, Delimiters), DelimitersError> {
 }
 
 fn behind_junk(bytes: &[u8]) -> Option<(usize, Delimiters)> {
+    if bytes.starts_with(b"FHS") || bytes.starts_with(b"BHS") {
+        return None;
+    }
     let window = &bytes[..bytes.len().min(MAX_JUNK + 3)];
-    let line = &window[..memchr::memchr2(b'\r', b'\n', window).unwrap_or(window.len())];
-    // A name inside a word, as in a segment that mentions one, begins no message.
-    let begins = |at: &usize| *at > 0 && !line[at - 1].is_ascii_alphabetic();
-    let mut found = memchr::memmem::find_iter(line, b"MSH").filter(begins);
+    // A name inside a word begins no message.
+    let begins = |at: &usize| *at > 0 && !window[at - 1].is_ascii_alphabetic();
+    let mut found = memchr::memmem::find_iter(window, b"MSH").filter(begins);
     found.find_map(|at| Delimiters::read(&bytes[at..]).ok().map(|delimiters| (at, delimiters)))
 }
 
@@ -208,7 +210,7 @@ mod tests {
             (b"MSH", DelimitersError::Short),
             (b"MSH|", DelimitersError::Short),
             (b"MSH|\rPID|1", DelimitersError::Short),
-            (b"PID|1\rMSH|^~\\&|", DelimitersError::NotMsh),
+            (b"BHS|^~\\&\rMSH|^~\\&|", DelimitersError::NotMsh),
             (b"the SMSH|^~\\&|", DelimitersError::NotMsh),
             (b"MSHello", DelimitersError::NotPunctuation { position: 1 }),
             (b"MSH|^~\\x|", DelimitersError::NotPunctuation { position: 5 }),
@@ -230,6 +232,7 @@ mod tests {
     fn a_little_junk_before_the_header_is_passed_over() {
         assert_eq!(locate(b"\rAB 0345MSH|^~\\&").map(|found| found.0), Ok(8));
         assert_eq!(locate(b"<MSH>MSH|^~\\&").map(|found| found.0), Ok(5));
+        assert_eq!(locate(b"more\rjunk\rMSH|^~\\&").map(|found| found.0), Ok(10));
         let long = [&[b'x'; 300][..], b" MSH|^~\\&|"].concat();
         assert_eq!(locate(&long), Err(DelimitersError::NotMsh));
     }

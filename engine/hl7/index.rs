@@ -70,15 +70,22 @@ pub(crate) struct Line {
 
 /// All that a view needs: the bytes, and what says how to read them.
 pub(crate) struct Parts {
-    /// What the index is of: `received`, or its transcription.
+    /// What the index is of: what was received, or its transcription.
     pub(crate) bytes: Bytes,
-    pub(crate) received: Bytes,
-    /// Set when `bytes` is a transcription into UTF-8: how, and how many bytes meant nothing.
-    pub(crate) transcribed: Option<(Transcription, usize)>,
+    /// Set when `bytes` is a transcription into UTF-8.
+    pub(crate) transcribed: Option<Transcribed>,
     pub(crate) index: Index,
     pub(crate) delimiters: Delimiters,
     /// How `bytes` are read.
     pub(crate) charset: Charset,
+}
+
+/// What a message was transcribed from.
+pub(crate) struct Transcribed {
+    pub(crate) received: Bytes,
+    pub(crate) way: Transcription,
+    /// Bytes that meant nothing.
+    pub(crate) undecodable: usize,
 }
 
 #[derive(Debug, Default)]

@@ -39,7 +39,7 @@ impl Message {
 
     /// What was received, to the byte.
     pub fn bytes(&self) -> &Bytes {
-        &self.parts.received
+        self.parts.transcribed.as_ref().map_or(&self.parts.bytes, |from| &from.received)
     }
 
     /// What views and their ranges are of: the bytes received, or, in a character set that cannot be
@@ -62,11 +62,11 @@ impl Message {
 
     /// The character set that the message was received in.
     pub fn received_in(&self) -> Charset {
-        self.parts.transcribed.map_or(self.parts.charset, |(way, _)| way.charset)
+        self.parts.transcribed.as_ref().map_or(self.parts.charset, |from| from.way.charset)
     }
 
     pub(crate) fn transcription(&self) -> Option<Transcription> {
-        self.parts.transcribed.map(|(way, _)| way)
+        self.parts.transcribed.as_ref().map(|from| from.way)
     }
 
     /// How this message was read.
@@ -87,7 +87,7 @@ impl Message {
     /// How many bytes of the message its character set cannot decode.
     pub fn undecodable(&self) -> usize {
         let counted = || self.charset().undecodable(&self.readable()[self.tolerated().leading..]);
-        self.parts.transcribed.map_or_else(counted, |(_, undecodable)| undecodable)
+        self.parts.transcribed.as_ref().map_or_else(counted, |from| from.undecodable)
     }
 
     /// How many segments there are, odd lines included.
@@ -263,6 +263,51 @@ mod tests {
             assert!(error.is_err_and(|error| error.is_unreadable()), "{garbage}");
         }
         assert!(!crate::reading::ParseError::TooManyParts.is_unreadable());
+    }
+
+    #[test]
+    fn what_is_longer_than_the_standard_allows_is_read_whole() {
+        let name = "N".repeat(1 << 20);
+        let adt = message(&format!("MSH|^~\\&|PAS\rPID|||||{name}^{name}\rZ9A|x\rZU12|y\r"));
+        assert_eq!(text(&adt, "PID-5.2"), Value::Present(name));
+        assert_eq!(text(&adt, "Z9A-1"), Value::Present("x".to_owned()));
+        assert_eq!(adt.tolerated().odd_lines, 1, "a name has three characters");
+    }
+
+    #[test]
+    fn utf_16_is_read_and_edited_in_its_own_bytes() {
+        let wide = |text: &str| -> Vec<u8> {
+            [0xFF, 0xFE].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect()
+        };
+        let adt = "MSH|^~\\&|PAS|R|||||ADT|1|P|2.4||||||UNICODE UTF-16\rPID|||||ZOË^\u{1F600}\r";
+        let bytes = wide(adt);
+        let message = Message::parse(bytes.clone(), &Reading::default()).expect("readable");
+        assert_eq!(message.bytes(), &bytes);
+        assert_eq!(message.received_in(), Charset::UTF_16LE);
+        assert_eq!(text(&message, "PID-5"), Value::Present("ZOË".to_owned()));
+        assert!(!message.tolerated().wrong_charset && message.undecodable() == 0);
+        let at = "PID-5.1".parse().expect("a place");
+        let edited = message.with(&at, Value::Present("Zoë")).expect("set");
+        assert_eq!(edited.bytes(), &wide(&adt.replace("ZOË", "Zoë")));
+        // Said, but not so.
+        let liar = Message::parse(adt.as_bytes().to_vec(), &Reading::default()).expect("readable");
+        assert!(liar.tolerated().wrong_charset);
+        assert_eq!(text(&liar, "PID-5"), Value::Present("ZOË".to_owned()));
+    }
+
+    #[test]
+    fn a_set_whose_characters_hold_delimiters_is_read_whole() {
+        // GB 18030 and Big5 have characters whose second byte is that of a delimiter.
+        for (label, charset) in [("GB 18030-2000", "GB18030"), ("BIG-5", "Big5")] {
+            let set = Charset::from_label(label).expect("known");
+            assert_eq!(set.name(), charset);
+            let adt = format!("MSH|^~\\&|A|B|||||ADT|1|P|2.5||||||{label}\rPID|||||許功蓋^功\r");
+            let bytes = set.encode(&adt).expect("in the set");
+            let message = Message::parse(bytes.clone(), &Reading::default()).expect("readable");
+            assert_eq!(message.bytes(), &bytes);
+            assert_eq!(text(&message, "PID-5.1"), Value::Present("許功蓋".to_owned()), "{label}");
+            assert_eq!(text(&message, "PID-5.2"), Value::Present("功".to_owned()), "{label}");
+        }
     }
 
     #[test]

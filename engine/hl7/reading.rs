@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::charset::Charset;
 use crate::delimiters::{Delimiters, DelimitersError, leading, locate};
-use crate::index::{Index, Parts, Tolerated};
+use crate::index::{Index, Parts, Tolerated, Transcribed};
 use crate::transcription::Transcription;
 
 /// The longest message, in bytes.
@@ -81,7 +81,7 @@ fn bytewise(received: Bytes, reading: &Reading) -> Result<Parts, ParseError> {
         if wrong && !believed { said.instead(bytes, reading.default_charset) } else { said };
     index.tolerated.wrong_charset = wrong;
     index.tolerated.unknown_charset = unknown;
-    Ok(Parts { bytes: received.clone(), received, transcribed: None, index, delimiters, charset })
+    Ok(Parts { bytes: received, transcribed: None, index, delimiters, charset })
 }
 
 fn transcribed(
@@ -99,8 +99,8 @@ fn transcribed(
     let lies = declared.is_some_and(|said| !fits(said)) && !msh_18.eq_ignore_ascii_case(b"UNICODE");
     index.tolerated.wrong_charset = lies || undecodable > 0;
     index.tolerated.unknown_charset = unknown;
-    let (transcribed, charset) = (Some((way, undecodable)), Charset::UTF_8);
-    Ok(Parts { bytes, received, transcribed, index, delimiters, charset })
+    let transcribed = Some(Transcribed { received, way, undecodable });
+    Ok(Parts { bytes, transcribed, index, delimiters, charset: Charset::UTF_8 })
 }
 
 fn find(bytes: &[u8], reading: &Reading) -> Result<(Index, Delimiters), ParseError> {

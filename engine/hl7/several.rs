@@ -32,15 +32,23 @@ pub enum Counts {
     Wrong,
 }
 
-/// The messages of a frame or a file, if it holds a batch or more than one message. One message
+/// The messages of a frame, if it holds a batch or more than one message. One message
 /// alone, and what holds none, is `None`.
 ///
 /// A message begins with an MSH at the beginning of a line. A line begins behind a carriage return,
 /// and behind a line feed only where line feeds end the first line, too: a quoted message is text.
 pub fn several(bytes: &Bytes) -> Option<Several> {
+    find(bytes, Lines::of(bytes))
+}
+
+/// As [`several`], for what people keep in files: a line begins behind any line feed.
+pub fn several_in_file(bytes: &Bytes) -> Option<Several> {
+    find(bytes, Lines { line_feeds: true })
+}
+
+fn find(bytes: &Bytes, lines: Lines) -> Option<Several> {
     let start = leading(bytes);
     let batch = starts_with_any(&bytes[start..], [b"FHS", b"BHS"]);
-    let lines = Lines::of(bytes);
     let mut headers = lines.headers(bytes);
     if !batch {
         headers.next()?;
@@ -156,7 +164,7 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
 
-    use super::{Counts, several};
+    use super::{Counts, several, several_in_file};
 
     fn found(text: &'static str) -> Option<(Vec<&'static str>, bool, Counts)> {
         let several = several(&Bytes::from_static(text.as_bytes()))?;
@@ -192,6 +200,9 @@ mod tests {
                 Counts::Unsaid
             ))
         );
+        let file = Bytes::from_static(b"MSH|^~\\&|A\rPID|1\nMSH|^~\\&|B\r");
+        assert!(several(&file).is_none());
+        assert_eq!(several_in_file(&file).map(|found| found.messages.len()), Some(2));
         let (texts, ..) = found("MSH|^~\\&|A\nPID|1\nMSH|^~\\&|B\n").expect("two");
         assert_eq!(texts, ["MSH|^~\\&|A\nPID|1\n", "MSH|^~\\&|B\n"]);
     }

@@ -18,7 +18,7 @@ pub enum Deviation {
     NoFinalReturn,
     /// White space, NUL or a byte order mark before MSH.
     Mark,
-    /// Other bytes before MSH, on its line.
+    /// Other bytes before MSH.
     Junk,
     /// NUL inside a segment; texts are read without it.
     Nul,

@@ -15,7 +15,7 @@ use hl7::due::due;
 use hl7::header::Header;
 use hl7::message::{Message, ParseError, Reading};
 use hl7::mllp::{Decoded, FrameDecoder, FrameLimits, encode_frame};
-use hl7::several::several;
+use hl7::several::several_in_file;
 use hl7::tree::tree;
 
 /// What became of the messages below one folder.
@@ -107,9 +107,10 @@ fn count_in(bytes: &Bytes) -> usize {
     let framed: Vec<Bytes> = frames
         .filter_map(|found| if let Decoded::Frame(frame) = found { Some(frame) } else { None })
         .collect();
-    let one = |bytes: &Bytes| match several(bytes) {
+    // One whose MSH is unreadable is a message, too: it is answered AR.
+    let one = |bytes: &Bytes| match several_in_file(bytes) {
         Some(found) => found.messages.len(),
-        None => usize::from(Header::from_frame(bytes).is_ok()),
+        None => usize::from(bytes.windows(4).any(|four| four == b"MSH|")),
     };
     if framed.is_empty() { one(bytes) } else { framed.iter().map(one).sum() }
 }

@@ -83,7 +83,7 @@ proptest! {
     /// In any delimiters, and whatever stands in the fields, the same parts to the byte.
     #[test]
     fn hl7_parser_finds_the_same_parts(
-        marks in prop::sample::subsequence("|^~\\\\&#*+!@$%:;".chars().collect::<Vec<_>>(), 5)
+        marks in prop::sample::subsequence("|^~\\&#*+!@$%:;".chars().collect::<Vec<_>>(), 5)
             .prop_shuffle(),
         line in "[0-4A-Zéß \"'.-]{0,60}",
     ) {
