@@ -109,6 +109,24 @@ proptest! {
     }
 
     #[test]
+    fn whatever_a_form_says_msa_tells_the_truth(
+        tail in "[ -~\\x0B\\x1C]{0,80}",
+        text in "[ -z|~£€é]{0,20}",
+        msh in 3_usize..=25,
+        msa in 3_usize..=8,
+    ) {
+        let frame = format!("MSH|^~\\&|{tail}\rPID|1\r");
+        let header = Header::from_frame(frame.as_bytes()).expect("readable");
+        let (msh, msa) = (format!("MSH-{msh}"), format!("MSA-{msa}"));
+        let form = form(&[(&msh, &text), (&msa, &text)]);
+        let answer = acknowledge_as(&header, &Reply::new(AckCode::CA), &form, &stamp());
+        let read = read_acknowledgement(&answer).expect("an acknowledgement");
+        let echoed: Vec<u8> = header.control_id.iter().copied().filter(|byte| !matches!(byte, 0x0B | 0x1C)).collect();
+        prop_assert_eq!((read.code, read.control_id), (AckCode::CA, echoed));
+        prop_assert!(is_acknowledgement(&answer));
+    }
+
+    #[test]
     fn any_bytes_get_a_refusal(frame in prop::collection::vec(any::<u8>(), 0..100), msh in any::<bool>()) {
         let frame = if msh { [b"MSH|".as_slice(), &frame].concat() } else { frame };
         let answer = refuse_unreadable(&frame, "MSH unreadable", &stamp());
