@@ -90,8 +90,9 @@ impl Kinds {
         match self.all().find(|kind| kind.name() == name) {
             Some(kind) => Ok(Wanted { kind, share }),
             None => {
+                let side = if matches!(self, Self::OfSenders) { "sender" } else { "receiver" };
                 let known: Vec<&str> = self.all().map(Misbehaviour::name).collect();
-                Err(format!("there is no `{name}` here: write one of {}", known.join(", ")))
+                Err(format!("no {side} does `{name}`: write one of {}", known.join(", ")))
             }
         }
     }
