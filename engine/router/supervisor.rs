@@ -40,8 +40,11 @@ const SPARE_CHANNELS: usize = 4;
 const REDECLARE: Duration = Duration::from_millis(500);
 /// How long a connection attempt with its topology may take.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// How often the topology is declared again: mandatory proves one route, not every subscriber.
-const TOPOLOGY_CHECK: Duration = Duration::from_secs(30);
+/// How often the topology is declared again: mandatory proves one route, not every subscriber. What
+/// a subscriber misses whose binding somebody took away, it misses until then.
+const TOPOLOGY_CHECK: Duration = Duration::from_secs(5);
+/// At most one part in so many of the time is spent on that: nothing is sent meanwhile.
+const SHARE: u32 = 50;
 /// How soon a queue that differs is looked at again while events want it.
 const MENDED: Duration = Duration::from_secs(5);
 /// What the status page says after a negative confirm.
@@ -205,12 +208,12 @@ impl Supervisor {
         let mut idle: Vec<Channel> = Vec::new();
         let allowed = usize::from(connection.configuration().channel_max());
         let window = WINDOW.min(allowed.saturating_sub(SPARE_CHANNELS)).max(1);
-        let mut declared = Instant::now();
+        let (mut declared, mut took) = (Instant::now(), Duration::ZERO);
         // When the topology is to be declared before its time: an event found it lacking.
         let mut lacking: Option<Instant> = None;
         loop {
             self.health.unconfirmed(self.unconfirmed.len());
-            let due = declared + TOPOLOGY_CHECK;
+            let due = declared + TOPOLOGY_CHECK.max(took * SHARE);
             let due = lacking.map_or(due, |lacking| lacking.min(due));
             // Nothing may be under way while bindings are made: an event that finds one of two is
             // confirmed, and the other subscriber never gets it.
@@ -227,8 +230,9 @@ impl Supervisor {
                 }
                 () = tokio::time::sleep_until(due), if !declares => {}
                 () = std::future::ready(()), if declares && self.unconfirmed.is_empty() => {
+                    let began = Instant::now();
                     self.redeclare(connection).await?;
-                    (declared, lacking) = (Instant::now(), None);
+                    (declared, took, lacking) = (Instant::now(), began.elapsed(), None);
                 }
                 Ok(()) = self.watched.changed() => {
                     let plan = self.watched.borrow_and_update().clone();
