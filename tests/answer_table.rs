@@ -296,15 +296,14 @@ fn shown(frame: &[u8]) -> String {
     let text = std::str::from_utf8(frame).expect("ASCII");
     let mut parts = Vec::new();
     for segment in text.split_terminator('\r') {
-        match segment.get(..3) {
-            Some("MSH") => {
-                let fields: Vec<_> = segment.split('|').collect();
-                let kind = fields.get(8).copied().unwrap_or_default();
-                let second = if fields.get(14) == Some(&"NE") { ", MSH-15 and 16 NE" } else { "" };
-                let own = if fields.get(9) == Some(&"77") { ", MSH-10 `77`" } else { "" };
-                parts.push(format!("`{kind}`{own}{second}"));
-            }
-            _ => parts.push(format!("`{}`", segment.replace('|', "\\|"))),
+        if segment.starts_with("MSH") {
+            let fields: Vec<_> = segment.split('|').collect();
+            let kind = fields.get(8).copied().unwrap_or_default();
+            let second = if fields.get(14) == Some(&"NE") { ", MSH-15 and 16 NE" } else { "" };
+            let own = if fields.get(9) == Some(&"77") { ", MSH-10 `77`" } else { "" };
+            parts.push(format!("`{kind}`{own}{second}"));
+        } else {
+            parts.push(format!("`{}`", segment.replace('|', "\\|")));
         }
     }
     parts.join(" ")

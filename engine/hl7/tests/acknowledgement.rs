@@ -118,7 +118,7 @@ proptest! {
         let frame = format!("MSH|^~\\&|{tail}\rPID|1\r");
         let header = Header::from_frame(frame.as_bytes()).expect("readable");
         let (msh, msa) = (format!("MSH-{msh}"), format!("MSA-{msa}"));
-        let form = form(&[(&msh, &text), (&msa, &text)]);
+        let form = form(&[(msh.as_str(), text.as_str()), (msa.as_str(), text.as_str())]);
         let answer = acknowledge_as(&header, &Reply::new(AckCode::CA), &form, &stamp());
         let read = read_acknowledgement(&answer).expect("an acknowledgement");
         let echoed: Vec<u8> = header.control_id.iter().copied().filter(|byte| !matches!(byte, 0x0B | 0x1C)).collect();
