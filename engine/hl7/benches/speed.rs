@@ -92,7 +92,7 @@ fn main() -> ExitCode {
         "PID-13.1",
         "PID-15",
         "PID-16",
-        "PID-32",
+        "PID-31",
         "PD1-3.3",
         "PD1-4.1",
         "PV1-2",
