@@ -235,7 +235,7 @@ impl Charset {
         if str::from_utf8(bytes).is_ok() {
             return Self::UTF_8;
         }
-        let others = [usual, Self::WINDOWS_1252].into_iter().filter(|other| other.is_bytewise());
+        let others = [usual, Self::WINDOWS_1252].into_iter().filter(Self::is_bytewise);
         let mut others = others.filter(|other| other.encoding != UTF_8);
         let whole = others.find(|other| other.undecodable(bytes) == 0);
         let last =

@@ -167,8 +167,10 @@ fn behind_junk(bytes: &[u8]) -> Option<(usize, Delimiters)> {
     found.find_map(|at| Delimiters::read(&bytes[at..]).ok().map(|delimiters| (at, delimiters)))
 }
 
+/// A double quote is none here: two of them are HL7 null, which then could not be told from two
+/// delimiters.
 fn is_punctuation(byte: u8) -> bool {
-    byte.is_ascii_punctuation()
+    byte.is_ascii_punctuation() && byte != b'"'
 }
 
 #[cfg(test)]
@@ -203,7 +205,7 @@ mod tests {
 
     #[test]
     fn what_is_no_header_says_why() {
-        let cases: [(&[u8], DelimitersError); 11] = [
+        let cases: [(&[u8], DelimitersError); 12] = [
             (b"", DelimitersError::Empty),
             (b" \r\n", DelimitersError::Empty),
             (b"hello world", DelimitersError::NotMsh),
@@ -213,6 +215,7 @@ mod tests {
             (b"BHS|^~\\&\rMSH|^~\\&|", DelimitersError::NotMsh),
             (b"the SMSH|^~\\&|", DelimitersError::NotMsh),
             (b"MSHello", DelimitersError::NotPunctuation { position: 1 }),
+            (b"MSH\"^~\\&\"", DelimitersError::NotPunctuation { position: 1 }),
             (b"MSH|^~\\x|", DelimitersError::NotPunctuation { position: 5 }),
             (b"MSH|^~\\^|", DelimitersError::Repeated { position: 5 }),
         ];

@@ -357,8 +357,8 @@ impl<S: Incoming> Reader<S> {
             return self.frame(frame).await;
         }
         if found.counts == Counts::Wrong {
-            let (listener, messages) = (&self.port.plan().name, found.messages.len());
-            Event::BatchCount { listener, messages }.emit();
+            let (plan, messages) = (self.port.plan(), found.messages.len());
+            Event::BatchCount { listener: &plan.name, messages }.emit();
         }
         // The frame stays in memory until its last message is on its way.
         let held = self.charge.take();

@@ -110,7 +110,10 @@ fn count_in(bytes: &Bytes) -> usize {
     // One whose MSH is unreadable is a message, too: it is answered AR.
     let one = |bytes: &Bytes| match several_in_file(bytes) {
         Some(found) => found.messages.len(),
-        None => usize::from(bytes.windows(4).any(|four| four == b"MSH|")),
+        None => {
+            let header = || Header::from_frame(bytes).is_ok();
+            usize::from(bytes.windows(4).any(|four| four == b"MSH|") || header())
+        }
     };
     if framed.is_empty() { one(bytes) } else { framed.iter().map(one).sum() }
 }
