@@ -156,8 +156,8 @@ fn what_is_believed_acknowledged_was_answered_well() {
     assert!(wrong > 0, "the kinds occur");
     for id in &sent.acknowledged {
         let well = [None, Some("late-ack"), Some("two-frames")];
-        let own = told.iter().filter(|row| row["control_id"] == id.as_str());
-        let answered = own.into_iter().any(|row| well.contains(&row["misbehaviour"].as_str()));
+        let mut own = told.iter().filter(|row| row["control_id"] == id.as_str());
+        let answered = own.any(|row| well.contains(&row["misbehaviour"].as_str()));
         assert!(answered, "{id} was never answered as its own");
     }
 }
