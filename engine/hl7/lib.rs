@@ -19,6 +19,7 @@
 pub mod acknowledgement;
 pub mod charset;
 pub mod delimiters;
+pub mod dictionary;
 pub mod edit;
 pub mod escape;
 pub mod group;

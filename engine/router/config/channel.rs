@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::listed::{CharsetName, HeaderLocation, MessageLocation, StatusCode, Zone};
 use crate::config::measure::{Address, Hours, Period, Size};
 use crate::config::name::{MessageKind, Ods, Sender};
+use crate::config::segments::Segments;
 use crate::config::setting::Settings;
 
 /// One feed of messages from one kind of system.
@@ -140,6 +141,10 @@ pub struct Source {
     /// Words in PID-29 that revoke a death.
     #[serde(default = "Source::death_revoked")]
     pub death_revoked: Vec<String>,
+    /// What it calls segments of its own, and fields that it added to others, by segment name:
+    /// `ZPI: { name: Ward band, fields: { 1: Band } }`. Only for reading messages.
+    #[serde(default)]
+    pub segments: Segments,
 }
 
 /// Where a ward stands in a person location (PL), and where its site.

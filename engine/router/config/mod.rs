@@ -18,6 +18,7 @@ pub mod listed;
 pub mod measure;
 pub mod name;
 pub mod secret;
+pub mod segments;
 pub mod setting;
 mod written;
 
