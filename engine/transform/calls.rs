@@ -197,15 +197,14 @@ impl Findings<'_> {
 
     fn segment_name(&mut self, name: Option<&Expr>) {
         let Some((name, at)) = literal(name) else { return };
-        match name.parse::<SegmentName>() {
-            Ok(segment) => self.place(Location::segment(segment), at),
-            Err(_) => {
-                let problem = self
-                    .error(at, format!("`{name}` is not a segment name"))
-                    .with_help("three capital letters or digits: \"OBX\"");
-                self.problems.push(problem);
-            }
+        if let Ok(segment) = name.parse::<SegmentName>() {
+            self.place(Location::segment(segment), at);
+            return;
         }
+        let problem = self
+            .error(at, format!("`{name}` is not a segment name"))
+            .with_help("three capital letters or digits: \"OBX\"");
+        self.problems.push(problem);
     }
 
     fn location(&mut self, text: &str, at: Position) {
