@@ -29,6 +29,7 @@ pub mod location;
 mod marks;
 pub mod message;
 pub mod mllp;
+pub mod profile;
 pub mod segment;
 pub mod tree;
 pub mod value;
