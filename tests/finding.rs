@@ -156,7 +156,7 @@ fn one_message_is_shown_with_its_fields_its_events_and_what_happened() {
     assert_eq!(shown.code, Some(0), "{shown:?}");
     let lines: Vec<&str> = shown.out.lines().collect();
     let held = |text: &str| lines.iter().any(|line| line.contains(text));
-    for part in ["accepted", "published, for", "patient.registered", "Patient identifiers"] {
+    for part in ["accepted", "published, for", "patient.registered", "Patient Identifier List"] {
         assert!(held(part), "{part} in {}", shown.out);
     }
     assert!(lines.iter().all(|line| line.chars().count() <= 80), "{}", shown.out);

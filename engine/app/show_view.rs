@@ -14,7 +14,7 @@ use crate::verdict;
 const WIDTH: usize = 80;
 /// Columns of the places of values (`PID-3(2).4`), and of the names of fields.
 const PLACE: usize = 14;
-const NAME: usize = 26;
+const NAME: usize = 28;
 
 /// Everything that is known of a message, as the engine gives it.
 pub(crate) struct Found {
@@ -176,7 +176,9 @@ fn segments(text: &mut Screen, frame: &str) {
     }
 }
 
-fn segment(text: &mut Screen, segment: &Value, paint: Paint) {
+/// A segment with its values, one a line, each with what it is called. A field of several parts has
+/// a line of its own above them.
+pub(crate) fn segment(text: &mut Screen, segment: &Value, paint: Paint) {
     let (at, name) = (cell(segment, "at"), cell(segment, "name"));
     if at.is_empty() {
         text.line("a line that is no segment:");
@@ -192,18 +194,50 @@ fn segment(text: &mut Screen, segment: &Value, paint: Paint) {
     let mut before = String::new();
     for field in list(segment, "fields") {
         let place = cell(field, "at");
-        let name = cell(field, "name");
-        // A field of several parts is named once.
-        let shown = if name == before { String::new() } else { name.clone() };
-        before = name;
         let value = match field.get("value") {
             Some(Value::String(value)) => printable(value),
             _ => "\"\" (delete)".to_owned(),
         };
-        let indent = 2 + PLACE + 2 + NAME + 2;
-        let value = wrapped(&value, WIDTH - indent).join(&format!("\n{:indent$}", ""));
-        text.line(format_args!("  {place:<PLACE$}  {shown:<NAME$}  {value}"));
+        let (name, component) = (printable(&cell(field, "name")), cell(field, "component"));
+        if component.is_empty() {
+            line(text, &place, &worded(&name, NAME), &value);
+            continue;
+        }
+        let whole = place.split('.').next().unwrap_or_default();
+        if whole != before {
+            text.line(format_args!("  {whole:<PLACE$}  {name}"));
+            whole.clone_into(&mut before);
+        }
+        let parts = [component, cell(field, "subcomponent")];
+        let parts = parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>();
+        let name = worded(&parts.join(", "), NAME - 2).into_iter().map(|line| format!("  {line}"));
+        line(text, &place, &name.collect::<Vec<_>>(), &value);
     }
+}
+
+/// A place, its name and its value side by side, each in a column of its own.
+fn line(text: &mut Screen, place: &str, name: &[String], value: &str) {
+    let value = wrapped(value, WIDTH - (2 + PLACE + 2 + NAME + 2));
+    for at in 0..name.len().max(value.len()) {
+        let part = |parts: &[String]| parts.get(at).cloned().unwrap_or_default();
+        let (place, name, value) = (if at == 0 { place } else { "" }, part(name), part(&value));
+        let line = format!("  {place:<PLACE$}  {name:<NAME$}  {value}");
+        text.line(line.trim_end());
+    }
+}
+
+/// Lines of whole words of at most so many characters.
+fn worded(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ').flat_map(|word| wrapped(word, width)) {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                *line = format!("{line} {word}");
+            }
+            _ => lines.push(word),
+        }
+    }
+    lines
 }
 
 /// Pieces of at most so many characters.
@@ -243,8 +277,9 @@ mod tests {
             { "at": "NTE", "name": "Note", "fields": [
                 { "at": "NTE-1", "name": "Set id", "value": "1" },
                 { "at": "NTE-2", "name": "Source", "value": null },
-                { "at": "NTE-3.1", "name": "Text", "value": long },
-                { "at": "NTE-3.2", "name": "Text", "value": "y" },
+                { "at": "NTE-3.1", "name": "Comment", "component": "Text", "value": long },
+                { "at": "NTE-3.2.1", "name": "Comment", "component": "A name of many words, as there are",
+                  "subcomponent": "Namespace ID", "value": "y" },
             ] },
             { "at": null, "name": null, "text": "odd", "fields": [] },
         ] });
@@ -266,8 +301,9 @@ mod tests {
             "published, for 2 subscribers",
             "-NTE|1||",
             "+NTE|2||",
-            "  NTE-2           Source                      \"\" (delete)\n",
-            "  NTE-3.2                                     y\n",
+            "  NTE-2           Source                        \"\" (delete)\n",
+            "  NTE-3           Comment\n  NTE-3.1           Text                        xxxx",
+            "  NTE-3.2.1         A name of many words, as    y\n                    there are, Namespace ID\n",
             "a line that is no segment:\nodd\n",
         ] {
             assert!(shown.contains(part), "{part} in {shown}");

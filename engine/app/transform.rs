@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use anyhow::{Result, bail};
+use console::message_tree;
 use hl7::acknowledgement::AckCode;
+use hl7::dictionary::names::Names;
 use hl7::header::Header;
 use hl7::message::Message;
 use hl7::tree;
@@ -11,14 +13,18 @@ use jiff::Timestamp;
 use record::identity::Identity;
 use record::nhs_number::Status;
 use record::timing::Timing;
+use router::plan::ChannelPlan;
 use router::process::{Identified, Processed};
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{Format, TransformArgs};
+use crate::cells::list;
 use crate::exit::Exit;
 use crate::message_files;
 use crate::output::Output;
 use crate::rehearsal::{self, Given, Played, Stage};
+use crate::screen::Screen;
+use crate::show_view;
 
 pub(crate) fn run(args: &TransformArgs) -> Result<Exit> {
     let Some(loaded) = args.configuration.load_or_explain()? else { return Ok(Exit::Wrong) };
@@ -33,8 +39,8 @@ pub(crate) fn run(args: &TransformArgs) -> Result<Exit> {
 
     let mut output = Output::standard();
     match args.format {
-        Format::Text => show(&mut output, &played, args.explain)?,
-        format => output.document(format, &document(&played, args))?,
+        Format::Text => show(&mut output, channel, &played, args.explain)?,
+        format => output.document(format, &document(channel, &played, args))?,
     }
     if !args.explain {
         for line in printed(&played) {
@@ -48,7 +54,7 @@ fn printed(played: &Played) -> &[String] {
     played.making.as_ref().map_or(&[], |(_, processed)| &processed.printed)
 }
 
-fn document(played: &Played, args: &TransformArgs) -> Value {
+fn document(channel: &ChannelPlan, played: &Played, args: &TransformArgs) -> Value {
     let mut document = json!({
         "channel": args.channel,
         "ack": played.ack.map(AckCode::as_str),
@@ -58,16 +64,16 @@ fn document(played: &Played, args: &TransformArgs) -> Value {
         "events": played.events,
     });
     if let Some((identified, processed)) = played.making.as_ref().filter(|_| args.explain) {
-        document["explain"] = explanation(identified, processed);
+        document["explain"] = explanation(channel, identified, processed);
     }
     document
 }
 
-fn explanation(identified: &Identified, processed: &Processed) -> Value {
+fn explanation(channel: &ChannelPlan, identified: &Identified, processed: &Processed) -> Value {
     let message = identified.message.as_ref();
     json!({
         "header": message.map(|(message, header)| header_facts(message, header)),
-        "segments": message.map(|(message, _)| segments(message)),
+        "segments": message.map(|(message, _)| segments(channel, message)),
         "identity": processed.identity.as_deref().map(identity),
         "times": processed.timings.iter().map(timing).collect::<Vec<_>>(),
         "quality": processed.quality,
@@ -88,17 +94,27 @@ fn header_facts(message: &Message, header: &Header) -> Value {
     })
 }
 
-/// Each segment with its values by location; HL7 null is `null`.
-fn segments(message: &Message) -> Value {
+/// Each segment with its values by location, and what those places are called; HL7 null is `null`.
+fn segments(channel: &ChannelPlan, message: &Message) -> Value {
+    let names = Names::of(message, &channel.source.segments);
     message
         .segments()
         .map(|segment| match tree::tree(&segment, message.delimiters(), message.charset()) {
             Ok(tree) => {
-                let values: Map<String, Value> = tree
-                    .leaves()
-                    .map(|(at, value)| (at.to_string(), value.into_option().into()))
-                    .collect();
-                json!({ "segment": tree.location.to_string(), "values": values })
+                let (mut values, mut called) = (Map::new(), Map::new());
+                for (at, value) in tree.leaves() {
+                    let place = names.place(&segment, &at);
+                    let parts = [Some(place.field), place.component, place.subcomponent];
+                    let name = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+                    called.insert(at.to_string(), name.into());
+                    values.insert(at.to_string(), value.into_option().into());
+                }
+                json!({
+                    "segment": tree.location.to_string(),
+                    "name": names.segment(segment.name()),
+                    "values": values,
+                    "names": called,
+                })
             }
             Err(error) => json!({ "segment": segment.name(), "unreadable": error.to_string() }),
         })
@@ -133,7 +149,7 @@ fn timing(timing: &Timing) -> Value {
     })
 }
 
-fn show(output: &mut Output, played: &Played, explain: bool) -> Result<()> {
+fn show(output: &mut Output, channel: &ChannelPlan, played: &Played, explain: bool) -> Result<()> {
     let paint = output.paint;
     let state = match played.state {
         "parked" | "refused" => paint.red(played.state),
@@ -147,16 +163,16 @@ fn show(output: &mut Output, played: &Played, explain: bool) -> Result<()> {
     }
     if let Some((identified, processed)) = played.making.as_ref().filter(|_| explain) {
         if let Some((message, _)) = &identified.message {
-            for segment in message.segments() {
-                match tree::tree(&segment, message.delimiters(), message.charset()) {
-                    Ok(tree) => output.text(tree)?,
-                    Err(error) => output.line(format_args!("{}: {error}", segment.name()))?,
-                }
+            let tree = message_tree::document(message, &channel.source.segments);
+            let mut text = Screen::default();
+            for one in list(&tree, "segments") {
+                show_view::segment(&mut text, one, paint);
             }
+            output.text(text.text())?;
         }
-        let mut facts = explanation(identified, processed);
+        let mut facts = explanation(channel, identified, processed);
         if let Some(facts) = facts.as_object_mut() {
-            // The trees above say the same.
+            // What stands above says the same.
             facts.shift_remove("segments");
         }
         output.line(format_args!("{facts:#}"))?;

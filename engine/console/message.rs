@@ -5,6 +5,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use hl7::dictionary::names::LocalNames;
 use hl7::message::{Message, Reading};
 use router::found::Shown;
 use router::handle::Handle;
@@ -106,10 +107,13 @@ pub(crate) async fn tree(
     State(engine): State<Handle>,
     id: Result<Path<u64>, PathRejection>,
 ) -> Result<Json<Value>, Refusal> {
-    let frame = bytes_of(find(engine, id).await?)?;
-    let message = Message::parse(frame, &Reading::default());
+    let shown = find(engine.clone(), id).await?;
+    let source = engine.source(&shown.row.channel);
+    let message = Message::parse(bytes_of(shown)?, &Reading::default());
     let message = message.map_err(|error| Refusal::absent(format!("no tree: {error}")))?;
-    Ok(Json(message_tree::document(&message)))
+    let unnamed = LocalNames::new();
+    let local = source.as_ref().map_or(&unnamed, |source| &source.segments);
+    Ok(Json(message_tree::document(&message, local)))
 }
 
 fn bytes_of(shown: Shown) -> Result<axum::body::Bytes, Refusal> {

@@ -1,25 +1,32 @@
 //! A message as segments and fields with their names.
 
+use hl7::dictionary::names::{LocalNames, Names};
 use hl7::message::Message;
 use hl7::segment::Segment;
 use hl7::tree::tree;
 use serde_json::{Value, json};
 
-use crate::field_names;
-
-/// `{charset, segments: [{at, name, fields: [{at, name, value}]}]}`. A line that is no segment has
-/// `text`; one with too many parts has `error`. A value that is HL7's null is null here.
-pub(crate) fn document(message: &Message) -> Value {
-    let segments: Vec<Value> = message.segments().map(|segment| one(message, &segment)).collect();
-    json!({ "charset": message.charset().name(), "segments": segments })
+/// `{charset, version, segments: [{at, name, fields: [{at, name, component, subcomponent, table,
+/// value}]}]}`: the names of the message's own version of the standard, and those of `local`. A line
+/// that is no segment has `text`; one with too many parts has `error`. A value that is HL7's null is
+/// null here.
+pub fn document(message: &Message, local: &LocalNames) -> Value {
+    let names = Names::of(message, local);
+    let segments: Vec<Value> =
+        message.segments().map(|segment| one(message, &segment, &names)).collect();
+    json!({
+        "charset": message.charset().name(),
+        "version": names.version().as_str(),
+        "segments": segments,
+    })
 }
 
-fn one(message: &Message, segment: &Segment<'_>) -> Value {
+fn one(message: &Message, segment: &Segment<'_>, names: &Names<'_>) -> Value {
     let Some(at) = segment.location() else {
         let text = message.charset().decode(segment.raw()).text;
         return json!({ "at": null, "name": null, "text": text, "fields": [] });
     };
-    let name = field_names::segment(segment.name());
+    let name = names.segment(segment.name());
     let tree = match tree(segment, message.delimiters(), message.charset()) {
         Ok(tree) => tree,
         Err(error) => {
@@ -30,8 +37,15 @@ fn one(message: &Message, segment: &Segment<'_>) -> Value {
     let fields: Vec<Value> = tree
         .leaves()
         .map(|(at, value)| {
-            let name = at.field.and_then(|field| field_names::field(segment.name(), field));
-            json!({ "at": at.to_string(), "name": name, "value": value.into_option() })
+            let place = names.place(segment, &at);
+            json!({
+                "at": at.to_string(),
+                "name": place.field,
+                "component": place.component,
+                "subcomponent": place.subcomponent,
+                "table": place.table.map(|number| format!("{number:04}")),
+                "value": value.into_option(),
+            })
         })
         .collect();
     json!({ "at": at.to_string(), "name": name, "fields": fields })
@@ -47,14 +61,19 @@ mod tests {
     fn fields_have_places_and_names_and_odd_lines_are_shown() {
         let text = "MSH|^~\\&|PAS\rPID|1||77^^^RXX01^MR||\"\"\rodd\rZZZ|1\r";
         let message = Message::parse(text.as_bytes().to_vec(), &Reading::default()).expect("reads");
-        let tree = document(&message);
+        let tree = document(&message, &LocalNames::new());
+        assert_eq!(tree["version"], "2.4");
         let pid = &tree["segments"][1];
-        assert_eq!(pid["name"], "Patient identification");
-        let expected = json!({ "at": "PID-3.1", "name": "Patient identifiers", "value": "77" });
-        assert_eq!(pid["fields"][1], expected);
-        assert_eq!(pid["fields"][4], json!({ "at": "PID-5", "name": "Name", "value": null }));
+        assert_eq!(pid["name"], "Patient Identification");
+        let expected = json!({
+            "at": "PID-3.5", "name": "Patient Identifier List", "component": "Identifier Type Code",
+            "subcomponent": null, "table": "0203", "value": "MR",
+        });
+        assert_eq!(pid["fields"][3], expected);
+        assert_eq!(pid["fields"][4]["name"], "Patient Name");
+        assert_eq!(pid["fields"][4]["value"], Value::Null);
         assert_eq!(tree["segments"][2]["text"], "odd");
-        assert_eq!(tree["segments"][3]["name"], Value::Null);
-        assert_eq!(tree["segments"][3]["fields"][0]["name"], Value::Null);
+        assert_eq!(tree["segments"][3]["name"], "Local Segment");
+        assert_eq!(tree["segments"][3]["fields"][0]["name"], "field 1");
     }
 }

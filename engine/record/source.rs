@@ -1,6 +1,7 @@
 //! How one sending system writes things, as plain data: no logic, no reading of files.
 
 use hl7::charset::Charset;
+use hl7::dictionary::names::LocalNames;
 use hl7::location::Location;
 use hl7::message::Reading;
 use hl7::tolerance::Deviation;
@@ -37,6 +38,8 @@ pub struct Source {
     pub point_of_care: PointOfCare,
     /// Words in PID-29 that revoke a death, such as `RESURREC`.
     pub death_revoked: Vec<String>,
+    /// What the source calls segments of its own, for those who read its messages.
+    pub segments: LocalNames,
 }
 
 impl Source {
@@ -58,6 +61,7 @@ impl Source {
             local: Vec::new(),
             point_of_care: PointOfCare::Uk,
             death_revoked: vec!["RESURREC".to_owned()],
+            segments: LocalNames::new(),
         }
     }
 

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use journal::entry::{MessageId, Position};
 use journal::journal::Journal;
+use record::source::Source;
 use tokio::sync::watch;
 
 use crate::alert_plan::OnAlertPlan;
@@ -179,6 +180,11 @@ impl Handle {
     /// Where operators decide about parked messages.
     pub fn operators(&self) -> &Operators {
         &self.inner.operators
+    }
+
+    /// How a channel's messages are read; absent when channels.yaml no longer names it.
+    pub fn source(&self, channel: &str) -> Option<Arc<Source>> {
+        self.inner.plan.get().channels.get(channel).map(|channel| channel.source.clone())
     }
 
     /// Stops one side of a channel, or lets it go on.

@@ -7,7 +7,7 @@ use rhai::{Expr, FnCallExpr, Position};
 
 use crate::findings::{Findings, Module};
 use crate::functions::is_word;
-use crate::problem::ScriptProblem;
+use crate::problem::{ScriptPlace, ScriptProblem, place};
 
 /// What Rhai calls without a registration.
 const BUILT_IN: [&str; 9] =
@@ -196,21 +196,30 @@ impl Findings<'_> {
     }
 
     fn segment_name(&mut self, name: Option<&Expr>) {
-        if let Some((name, at)) = literal(name)
-            && name.parse::<SegmentName>().is_err()
-        {
-            let problem = self
-                .error(at, format!("`{name}` is not a segment name"))
-                .with_help("three capital letters or digits: \"OBX\"");
-            self.problems.push(problem);
+        let Some((name, at)) = literal(name) else { return };
+        if let Ok(segment) = name.parse::<SegmentName>() {
+            self.place(Location::segment(segment), at);
+            return;
         }
+        let problem = self
+            .error(at, format!("`{name}` is not a segment name"))
+            .with_help("three capital letters or digits: \"OBX\"");
+        self.problems.push(problem);
     }
 
     fn location(&mut self, text: &str, at: Position) {
-        if let Err(error) = text.parse::<Location>() {
-            let problem = self.error(at, format!("`{text}`: {error}"));
-            self.problems.push(problem);
+        match text.parse::<Location>() {
+            Ok(location) => self.place(location, at),
+            Err(error) => {
+                let problem = self.error(at, format!("`{text}`: {error}"));
+                self.problems.push(problem);
+            }
         }
+    }
+
+    fn place(&mut self, location: Location, at: Position) {
+        let (line, column) = place(at);
+        self.places.push(ScriptPlace { file: self.file.to_owned(), line, column, at: location });
     }
 
     fn module(&self, alias: &str) -> Option<&Module> {

@@ -10,7 +10,7 @@ use crate::engine;
 use crate::findings::{Findings, Module};
 use crate::functions::Functions;
 use crate::limits::Limits;
-use crate::problem::{ScriptProblem, Severity, place};
+use crate::problem::{ScriptPlace, ScriptProblem, Severity, place};
 use crate::sources::{Setting, Sources};
 use crate::table::Table;
 
@@ -20,6 +20,7 @@ pub(crate) struct Compiled {
     pub(crate) ast: AST,
     pub(crate) tables: BTreeMap<String, Table>,
     pub(crate) settings_used: BTreeSet<String>,
+    pub(crate) places: Vec<ScriptPlace>,
     pub(crate) files: Vec<String>,
     pub(crate) closures: BTreeMap<String, String>,
     pub(crate) warnings: Vec<ScriptProblem>,
@@ -43,6 +44,7 @@ pub(crate) fn compile(
             ast,
             tables,
             settings_used: compiler.settings_used,
+            places: compiler.places,
             files: compiler.files,
             closures: compiler.closures,
             warnings,
@@ -68,6 +70,7 @@ struct Compiler<'a> {
     problems: Vec<ScriptProblem>,
     tables_used: BTreeSet<String>,
     settings_used: BTreeSet<String>,
+    places: Vec<ScriptPlace>,
     uses_any_table: bool,
 }
 
@@ -88,6 +91,7 @@ impl<'a> Compiler<'a> {
             problems: Vec::new(),
             tables_used: BTreeSet::new(),
             settings_used: BTreeSet::new(),
+            places: Vec::new(),
             uses_any_table: false,
         }
     }
@@ -140,12 +144,14 @@ impl<'a> Compiler<'a> {
             problems: Vec::new(),
             tables_used: BTreeSet::new(),
             settings_used: BTreeSet::new(),
+            places: Vec::new(),
             uses_any_table: false,
         };
         findings.file(ast, is_entry);
         self.uses_any_table |= findings.uses_any_table;
         self.tables_used.append(&mut findings.tables_used);
         self.settings_used.append(&mut findings.settings_used);
+        self.places.append(&mut findings.places);
         self.problems.append(&mut findings.problems);
     }
 

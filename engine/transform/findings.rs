@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rhai::Position;
 
 use crate::functions::Functions;
-use crate::problem::{ScriptProblem, place};
+use crate::problem::{ScriptPlace, ScriptProblem, place};
 use crate::sources::{Setting, Sources};
 
 /// What a library offers to those who import it.
@@ -30,6 +30,8 @@ pub(crate) struct Findings<'a> {
     pub(crate) problems: Vec<ScriptProblem>,
     pub(crate) tables_used: BTreeSet<String>,
     pub(crate) settings_used: BTreeSet<String>,
+    /// Places in a message that stand in it as literals.
+    pub(crate) places: Vec<ScriptPlace>,
     /// A table name is computed, so any table may be used.
     pub(crate) uses_any_table: bool,
 }

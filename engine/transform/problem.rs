@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use hl7::location::Location;
 use rhai::Position;
 
 /// Whether a configuration with this problem may run.
@@ -28,6 +29,19 @@ pub struct ScriptProblem {
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
+}
+
+/// A place in a message that stands in a script as a literal, such as `PID-3.1`, and where it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptPlace {
+    /// Path below the transforms folder.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// The place in the message; a whole segment has no field.
+    pub at: Location,
 }
 
 impl ScriptProblem {

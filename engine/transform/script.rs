@@ -13,7 +13,7 @@ use crate::fault::{self, Fault, FaultClass};
 use crate::limits::Limits;
 use crate::natives::message::Handle;
 use crate::outcome::{Decision, Input, Outcome};
-use crate::problem::{ScriptProblem, place};
+use crate::problem::{ScriptPlace, ScriptProblem, place};
 use crate::run::{Givens, Guard, Run, Trap, Used};
 use crate::sources::{Setting, Sources};
 
@@ -28,6 +28,7 @@ pub struct Script {
     /// The file that each closure stands in, by its made-up name.
     closures: BTreeMap<String, String>,
     warnings: Vec<ScriptProblem>,
+    places: Vec<ScriptPlace>,
 }
 
 /// One call of `transform`, however it ended.
@@ -57,6 +58,7 @@ impl Script {
             files: compiled.files,
             closures: compiled.closures,
             warnings: compiled.warnings,
+            places: compiled.places,
         })
     }
 
@@ -73,6 +75,11 @@ impl Script {
     /// What somebody should look at.
     pub fn warnings(&self) -> &[ScriptProblem] {
         &self.warnings
+    }
+
+    /// The places of a message that stand in it and in its libraries as literals.
+    pub fn places(&self) -> &[ScriptPlace] {
+        &self.places
     }
 
     /// The tables it may look into.

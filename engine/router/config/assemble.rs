@@ -14,6 +14,7 @@ use crate::config::listener::{Listener, Mllp};
 use crate::config::load::Loaded;
 use crate::config::model::{Amqp, Config, Environment, Subscriber};
 use crate::config::secret::RevealError;
+use crate::config::segments::local_names;
 use crate::silence::ExpectPlan;
 
 /// One address to listen on, and who gets what arrives there.
@@ -71,6 +72,7 @@ fn source(config: &Config, name: &str, channel: &Channel) -> source::Source {
             PointOfCare::International => source::PointOfCare::International,
         },
         death_revoked: said.death_revoked.clone(),
+        segments: local_names(&said.segments),
         ..source::Source::new(name, said.organisation.as_str())
     }
 }

@@ -15,6 +15,7 @@ use crate::config::listed::{
 use crate::config::listener::Listener;
 use crate::config::measure::{Hours, Period};
 use crate::config::name::{MessageKind, Ods, Sender};
+use crate::config::segments::Segments;
 use crate::config::setting::Settings;
 
 /// One feed of messages from one kind of system.
@@ -143,6 +144,10 @@ pub struct Source {
     /// Words in PID-29 that revoke a death.
     #[serde(default = "Source::death_revoked")]
     pub death_revoked: Vec<String>,
+    /// What it calls segments of its own, and fields that it added to others, by segment name:
+    /// `ZPI: { name: Ward band, fields: { 1: Band } }`. Only for reading messages.
+    #[serde(default)]
+    pub segments: Segments,
 }
 
 /// What becomes of a message whose bytes cannot be in the character set it declares.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hl7::dictionary::misplaced::misplaced;
 use transform::limits::Limits;
 use transform::problem::{ScriptProblem, Severity as ScriptSeverity};
 use transform::script::Script;
@@ -17,6 +18,7 @@ use crate::config::nearest::nearest;
 use crate::config::overrides::Overrides;
 use crate::config::problem::{Failure, Problem, Severity, masked, sort};
 use crate::config::reader;
+use crate::config::segments::local_names;
 use crate::config::setting::SettingValue;
 use crate::config::tree::Node;
 
@@ -131,6 +133,7 @@ impl Compiler<'_> {
             Ok(script) => {
                 self.take(script.warnings());
                 self.unused_settings(name, channel, &script);
+                self.misplaced(channel, &script);
                 Some(script)
             }
             Err(found) => {
@@ -178,6 +181,23 @@ impl Compiler<'_> {
             self.problems.push(match nearest(key, used.iter().copied()) {
                 Some(meant) => problem.help(format!("it does read `{meant}`")),
                 None => problem.help("take it out, or read it with setting(\"...\") in the script"),
+            });
+        }
+    }
+
+    /// Places that no version of the standard has are read in vain, unless the sender added them.
+    fn misplaced(&mut self, channel: &Channel, script: &Script) {
+        let local = local_names(&channel.source.segments);
+        for found in script.places() {
+            let Some(misplaced) = misplaced(&found.at, &local) else { continue };
+            let (message, help) = misplaced.words(&found.at);
+            self.problems.push(Problem {
+                file: self.bundle.shown_transform(&found.file),
+                line: found.line,
+                column: found.column,
+                severity: Severity::Warning,
+                message,
+                help: Some(help),
             });
         }
     }
@@ -373,6 +393,31 @@ pub(super) mod tests {
             .expect_err("cannot run");
         assert_eq!(failure.problems.len(), 1, "{:?}", failure.problems);
         assert!(failure.to_string().contains("cannot read no/such/channels.yaml: no such file"));
+    }
+
+    #[test]
+    fn a_place_that_the_standard_lacks_is_odd_unless_the_sender_added_it() {
+        let script = "fn transform(msg) {\n  msg[\"PID-45\"];\n  msg.segments(\"PDI\");\n  \
+                      msg[\"ZPI-1\"];\n  filter(\"no\")\n}\n";
+        let found = |source: &str| {
+            let bundle = Bundle {
+                files: vec![("c.yaml".to_owned(), FEED.replace("organisation: RXX", source))],
+                transforms: Some(PathBuf::new()),
+                scripts: BTreeMap::from([("x.rhai".to_owned(), script.to_owned())]),
+                ..Bundle::default()
+            };
+            let warnings = understand(bundle, Vec::new()).expect("runs").warnings;
+            warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let all = found("organisation: RXX");
+        assert_eq!(all.len(), 2, "{all:#?}");
+        assert!(
+            all[0].contains("x.rhai:2:7: PID (Patient Identification) ends at PID-40"),
+            "{all:#?}"
+        );
+        assert!(all[1].contains("x.rhai:3:16: no version of HL7 v2 has a segment PDI"), "{all:#?}");
+        let named = "organisation: RXX, segments: { PDI: { name: x }, PID: { fields: { 45: y } } }";
+        assert_eq!(found(named), [""; 0]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod listener;
 pub mod measure;
 pub mod name;
 pub mod secret;
+pub mod segments;
 pub mod setting;
 mod written;
 
