@@ -37,6 +37,8 @@ mod finding;
 #[cfg(test)]
 mod pause;
 #[cfg(test)]
+mod profiles;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod duplicates;

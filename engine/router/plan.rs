@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use hl7::location::Location;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use record::source::Source;
 use transform::script::Script;
@@ -18,6 +19,7 @@ use crate::config::load::Loaded;
 use crate::config::measure::Size;
 use crate::config::model::Broker;
 use crate::config::secret::RevealError;
+use crate::conformance::Conformance;
 use crate::meters::Meters;
 use crate::routes::{Pattern, Routes, Subscription};
 use crate::silence::ExpectPlan;
@@ -87,6 +89,8 @@ pub struct ChannelPlan {
     pub duplicates: DuplicatesPlan,
     /// When silence is a fault; never if absent.
     pub expect: Option<ExpectPlan>,
+    /// What its messages are held against; nothing if absent.
+    pub profile: Option<Conformance>,
     /// Its hot-path metrics.
     pub meters: Meters,
 }
@@ -187,7 +191,8 @@ fn channels(loaded: &Loaded) -> Vec<Arc<ChannelPlan>> {
     let sources = assemble::sources(loaded);
     let parts = loaded.config.channels.iter().zip(sources).zip(&loaded.scripts);
     parts
-        .map(|(((name, channel), source), script)| {
+        .zip(&loaded.profiles)
+        .map(|((((name, channel), source), script), profile)| {
             Arc::new(ChannelPlan {
                 name: name.to_owned(),
                 accept: channel.accept.clone(),
@@ -202,6 +207,9 @@ fn channels(loaded: &Loaded) -> Vec<Arc<ChannelPlan>> {
                     ignore: channel.duplicates.ignore.iter().map(|place| place.0).collect(),
                 },
                 expect: assemble::expect(channel),
+                profile: profile.as_ref().zip(channel.profile.as_ref()).map(|(profile, said)| {
+                    Conformance::new(profile.clone(), said.on_breach, Timestamp::now())
+                }),
                 meters: Meters::new(name),
             })
         })
