@@ -49,6 +49,8 @@ mod acknowledging;
 #[cfg(test)]
 mod answer_table;
 #[cfg(test)]
+mod profiles;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod duplicates;

@@ -15,6 +15,7 @@ mod since;
 mod arguments;
 mod asking_arguments;
 mod deciding_arguments;
+mod profile_arguments;
 mod verbs;
 mod patient_guard;
 mod patient_prompt;
@@ -60,6 +61,8 @@ mod pause;
 mod reconcile;
 mod audit;
 mod archive_verb;
+mod profile_view;
+mod profile;
 mod generated;
 mod open_files;
 mod run;
@@ -119,6 +122,7 @@ fn answer() -> Result<Exit> {
         Verb::Reconcile(args) => reconcile::run(&args),
         Verb::Audit(args) => audit::run(&args),
         Verb::Archive(args) => archive_verb::run(&args),
+        Verb::Profile(args) => profile::run(&args),
         Verb::Bench(args) => bench::bench(&args),
         Verb::Schema => generated::schema(),
         Verb::Completions { shell } => generated::completions(shell),

@@ -11,6 +11,7 @@ use crate::asking_arguments::{
     TraceArgs,
 };
 use crate::deciding_arguments::{ParkedArgs, PauseArgs};
+use crate::profile_arguments::ProfileArgs;
 
 /// A trust integration engine: HL7 v2 in, safe on disk, through scripts, out as shared-record
 /// events keyed by NHS Number.
@@ -62,6 +63,8 @@ pub(crate) enum Verb {
     Audit(AuditArgs),
     /// How much can be found, and how far behind it is; makes the archive anew
     Archive(ArchiveArgs),
+    /// What a feed sends: learns it, compares it, and says which messages broke with it
+    Profile(ProfileArgs),
     /// The reproducible benchmark: acknowledgements per second, latency, end to end
     Bench(BenchArgs),
     /// The JSON Schema of channels.yaml, for editors

@@ -6,7 +6,7 @@ use router::handle::Handle;
 use router::status::Status;
 
 use crate::refusal::{Refusal, blocking};
-use crate::{accounts, channels, events, listing, message, parked, refused};
+use crate::{accounts, channels, events, listing, message, parked, profiles, refused};
 
 /// An edited message may be as long as any frame that a listener may be told to take.
 const LARGEST_EDIT: usize = 256 * 1024 * 1024;
@@ -35,6 +35,7 @@ pub fn routes() -> Router<Handle> {
         .route("/refused", routing::get(refused::refused))
         .route("/reconcile", routing::get(accounts::reconcile))
         .route("/audit", routing::get(accounts::audit))
+        .route("/profiles", routing::get(profiles::profiles))
         .route("/archive", routing::get(accounts::archive))
         .route("/archive/rebuild", routing::post(accounts::rebuild))
         .fallback(absent)

@@ -16,6 +16,7 @@ mod lines;
 mod listing;
 mod message;
 pub mod message_tree;
+mod profiles;
 mod parked;
 mod channels;
 mod events;

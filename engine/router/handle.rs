@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::alert_plan::OnAlertPlan;
 use crate::books::Books;
 use crate::chronicle::Chronicle;
+use crate::conformance::{Conformance, Kept};
 use crate::delivery::Moving;
 use crate::feed::{self, Cursor};
 use crate::found::{self, ParkedRow, Row, Shown};
@@ -185,6 +186,17 @@ impl Handle {
     /// How a channel's messages are read; absent when channels.yaml no longer names it.
     pub fn source(&self, channel: &str) -> Option<Arc<Source>> {
         self.inner.plan.get().channels.get(channel).map(|channel| channel.source.clone())
+    }
+
+    /// How the messages of each channel that has a profile kept to it.
+    pub fn conformance(&self) -> Vec<Kept> {
+        let plan = self.inner.plan.get();
+        let channels = plan.channels.values();
+        let kept = channels.filter_map(|channel| {
+            let conformance = channel.profile.as_ref()?;
+            Some(conformance.kept(&channel.name, &channel.source.segments))
+        });
+        kept.collect()
     }
 
     /// Stops one side of a channel, or lets it go on.
@@ -370,6 +382,11 @@ impl Handle {
                         .collect(),
                     refused: port.map_or(0, |port| port.refused.total()),
                     reasons: reasons.remove(name.as_str()).unwrap_or_default(),
+                    breaching: plan
+                        .channels
+                        .get(name)
+                        .and_then(|channel| channel.profile.as_ref())
+                        .map(Conformance::breaching),
                 }
             })
             .collect()

@@ -15,6 +15,7 @@
 
 pub mod config;
 
+pub mod conformance;
 pub mod plan;
 
 pub mod listeners;

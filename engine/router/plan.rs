@@ -8,6 +8,7 @@ use std::time::Duration;
 use hl7::ack_form::Form;
 use hl7::due::AckMode;
 use hl7::location::Location;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use record::source::Source;
 use transform::script::Script;
@@ -22,6 +23,7 @@ use crate::config::load::Loaded;
 use crate::config::measure::Size;
 use crate::config::model::Broker;
 use crate::config::secret::RevealError;
+use crate::conformance::Conformance;
 use crate::meters::Meters;
 use crate::routes::{Pattern, Routes, Subscription};
 use crate::silence::ExpectPlan;
@@ -134,6 +136,8 @@ pub struct ChannelPlan {
     pub duplicates: DuplicatesPlan,
     /// When silence is a fault; never if absent.
     pub expect: Option<ExpectPlan>,
+    /// What its messages are held against; nothing if absent.
+    pub profile: Option<Conformance>,
     /// Its hot-path metrics.
     pub meters: Meters,
 }
@@ -246,7 +250,8 @@ fn channels(loaded: &Loaded) -> Vec<Arc<ChannelPlan>> {
     let sources = assemble::sources(loaded);
     let parts = loaded.config.channels.iter().zip(sources).zip(&loaded.scripts);
     parts
-        .map(|(((name, channel), source), script)| {
+        .zip(&loaded.profiles)
+        .map(|((((name, channel), source), script), profile)| {
             Arc::new(ChannelPlan {
                 name: name.to_owned(),
                 accept: channel.accept.clone(),
@@ -262,6 +267,9 @@ fn channels(loaded: &Loaded) -> Vec<Arc<ChannelPlan>> {
                     ignore: channel.duplicates.ignore.iter().map(|place| place.0).collect(),
                 },
                 expect: assemble::expect(channel),
+                profile: profile.as_ref().zip(channel.profile.as_ref()).map(|(profile, said)| {
+                    Conformance::new(profile.clone(), said.on_breach, Timestamp::now())
+                }),
                 meters: Meters::new(name),
             })
         })

@@ -1,13 +1,14 @@
 //! From the bytes of one message to what becomes of it. One function for the running engine, for
 //! `tieline transform` and for `tieline test`: the same bytes give the same events everywhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hl7::header::Header;
 use hl7::message::Message;
+use hl7::profile::check::Breach;
 use hl7::tolerance::Deviation;
 use jiff::Timestamp;
 use record::envelope::{self, Event, EventInput};
@@ -43,6 +44,8 @@ pub struct Facts {
     pub repeated: bool,
     /// Whether an operator edited it.
     pub edited: bool,
+    /// Whether an operator released it: a breach of its profile parks it no more.
+    pub released: bool,
     /// Whether later messages of its patient may have gone before it.
     pub out_of_order: bool,
     /// What the source last stated of the patient, for the script.
@@ -59,6 +62,7 @@ impl Facts {
             left: Vec::new(),
             repeated: false,
             edited: false,
+            released: false,
             out_of_order: false,
             previous: None,
         }
@@ -112,6 +116,8 @@ pub struct Processed {
     pub identity: Option<Arc<Identity>>,
     /// Data-quality findings and their counts.
     pub quality: BTreeMap<String, u64>,
+    /// What it does otherwise than its channel's profile; absent when it was held against none.
+    pub breaches: Option<BTreeSet<Breach>>,
     /// Look-ups that found nothing, by table.
     pub table_misses: BTreeMap<String, u64>,
     /// What the script printed.
@@ -210,6 +216,19 @@ pub fn transform(channel: &ChannelPlan, identified: &Identified, facts: &Facts) 
     for code in legibility(message) {
         *processed.quality.entry(code.to_owned()).or_default() += 1;
     }
+    if let Some(conformance) = &channel.profile {
+        let breaches = conformance.check(message);
+        for breach in &breaches {
+            *processed.quality.entry(breach.class.code().to_owned()).or_default() += 1;
+        }
+        let parks = conformance.parks(&breaches).filter(|_| !facts.released);
+        processed.breaches = Some(breaches);
+        if let Some(parks) = parks {
+            processed.reason = Some(parks.reason.to_owned());
+            processed.detail = Some(parks.detail);
+            return processed;
+        }
+    }
     let input = Input {
         message: message.clone(),
         source: channel.source.clone(),
@@ -299,6 +318,7 @@ impl Processed {
             timings: Vec::new(),
             identity: None,
             quality: BTreeMap::new(),
+            breaches: None,
             table_misses: BTreeMap::new(),
             printed: Vec::new(),
             operations: 0,

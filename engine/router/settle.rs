@@ -50,6 +50,7 @@ impl<P: Publisher> Delivery<P> {
             (facts.edited, facts.out_of_order) = (true, edit.out_of_order);
         }
         if let Some(released) = &work.again {
+            facts.released = true;
             facts.revision = released.again.revision;
             facts.left.clone_from(&released.left);
             facts.out_of_order |= released.again.out_of_order;
@@ -76,6 +77,12 @@ impl<P: Publisher> Delivery<P> {
         let (outcome, payload, at) = match self.store(Kind::Outcome, work.id, body, false).await {
             Ok(at) => {
                 tell(&work.head.channel, work.id, &processed);
+                let conformance =
+                    work.channel.as_ref().and_then(|channel| channel.profile.as_ref());
+                if let Some((conformance, breaches)) = conformance.zip(processed.breaches.as_ref())
+                {
+                    conformance.note(work.id.0, breaches);
+                }
                 (outcome, payload, at)
             }
             Err(AppendError::TooLarge) => {

@@ -73,6 +73,8 @@ pub struct ChannelStatus {
     pub oldest_parked: Option<i64>,
     /// What an operator stopped: `intake`, `delivery`.
     pub paused: Vec<&'static str>,
+    /// Messages that broke a rule of its profile since that came into force; null without one.
+    pub breaching: Option<u64>,
 }
 
 /// The journal on the status page.

@@ -50,6 +50,8 @@ struct Manifest {
     files: Vec<Kept>,
     scripts: Vec<Kept>,
     tables: Vec<Kept>,
+    #[serde(default)]
+    profiles: Vec<Kept>,
 }
 
 /// A text: its name in the bundle and the file that holds it.
@@ -131,6 +133,7 @@ fn write_copy(copy: &Path, loaded: &Loaded) -> io::Result<()> {
         files: keep_all(&mut bundle.files.iter().map(|(name, text)| (name, text)))?,
         scripts: keep_all(&mut bundle.scripts.iter())?,
         tables: keep_all(&mut bundle.tables.iter())?,
+        profiles: keep_all(&mut bundle.profiles.iter())?,
     };
     let text = serde_json::to_string_pretty(&manifest).map_err(io::Error::other)?;
     write_file(&copy.join("manifest.json"), &text)?;
@@ -156,6 +159,7 @@ fn read(copy: &Path) -> io::Result<Option<Bundle>> {
         transforms: manifest.transforms,
         scripts: take(manifest.scripts)?.into_iter().collect::<BTreeMap<_, _>>(),
         tables: take(manifest.tables)?.into_iter().collect::<BTreeMap<_, _>>(),
+        profiles: take(manifest.profiles)?.into_iter().collect::<BTreeMap<_, _>>(),
         set: manifest.set,
         data: None,
     }))

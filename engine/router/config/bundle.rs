@@ -25,13 +25,15 @@ pub struct Bundle {
     pub scripts: BTreeMap<String, String>,
     /// Table texts, by their names without ending: `wards` for `tables/wards.csv`.
     pub tables: BTreeMap<String, String>,
+    /// Profile texts, by their paths as channels name them.
+    pub profiles: BTreeMap<String, String>,
     /// The overrides that were given.
     pub set: Vec<String>,
     /// The data folder that was given.
     pub data: Option<PathBuf>,
 }
 
-/// No YAML file, script or table of a configuration is larger.
+/// No YAML file, script, table or profile of a configuration is larger.
 const LARGEST: u64 = 4 << 20;
 
 impl Bundle {
@@ -60,6 +62,7 @@ impl Bundle {
         }
         bundle.gather_includes(&mut problems);
         bundle.gather_transforms(&mut problems);
+        bundle.gather_profiles(&mut problems);
         (bundle, problems)
     }
 
@@ -94,7 +97,7 @@ impl Bundle {
             add(name);
             add(text);
         }
-        for (name, text) in self.scripts.iter().chain(&self.tables) {
+        for (name, text) in self.scripts.iter().chain(&self.tables).chain(&self.profiles) {
             add(name);
             add(text);
         }
@@ -141,6 +144,23 @@ impl Bundle {
                     Problem::error(&node.place, reason)
                         .help("write a file, or a pattern with one `*` in its last part"),
                 ),
+            }
+        }
+    }
+
+    fn gather_profiles(&mut self, problems: &mut Vec<Problem>) {
+        let (tree, _) = self.tree();
+        let channels = tree.get(&["channels"]).map_or(&[][..], Node::entries);
+        for node in channels.iter().filter_map(|channel| channel.node.get(&["profile", "file"])) {
+            let Some(name) = node.text().filter(|name| !self.profiles.contains_key(*name)) else {
+                continue;
+            };
+            match read(&self.base.join(name)) {
+                Ok(text) => drop(self.profiles.insert(name.to_owned(), text)),
+                Err(reason) => {
+                    let help = "`tieline profile infer` writes one";
+                    problems.push(Problem::error(&node.place, reason).help(help));
+                }
             }
         }
     }

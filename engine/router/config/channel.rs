@@ -51,6 +51,8 @@ pub struct Channel {
     pub duplicates: Duplicates,
     /// When silence is a fault; never unless given.
     pub expect: Option<Expect>,
+    /// What its messages are held against after they were acknowledged; nothing unless given.
+    pub profile: Option<Profile>,
 }
 
 /// Which messages are taken.
@@ -310,6 +312,28 @@ pub struct Expect {
     /// day they begin on.
     #[serde(default)]
     pub days: Vec<Day>,
+}
+
+/// What a channel's messages are held against.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// The file, as `tieline profile infer` writes it.
+    pub file: PathBuf,
+    /// What becomes of a message that breaks a rule.
+    #[serde(default)]
+    pub on_breach: OnBreach,
+}
+
+/// What becomes of a message that breaks a rule of its channel's profile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnBreach {
+    /// It is delivered, and the breach counted: see `tieline profile report`.
+    #[default]
+    Report,
+    /// It is parked, with a reason such as `profile.missing`. Releasing it delivers it.
+    Park,
 }
 
 /// A day of the week.

@@ -144,7 +144,7 @@ fn channel(
     }
 }
 
-/// The scripts and tables of a channel whose texts differ.
+/// The scripts, tables and the profile of a channel whose texts differ.
 fn texts(old: &Loaded, new: &Loaded, name: &str) -> BTreeSet<String> {
     let mut differ = BTreeSet::new();
     for loaded in [old, new] {
@@ -160,6 +160,11 @@ fn texts(old: &Loaded, new: &Loaded, name: &str) -> BTreeSet<String> {
             .tables()
             .filter(|table| old.sources.tables.get(*table) != new.sources.tables.get(*table));
         differ.extend(tables.map(|table| format!("table {table}")));
+        let named = loaded.config.channels.get(name).and_then(|channel| channel.profile.as_ref());
+        let profile = named.map(|profile| profile.file.display().to_string());
+        let of = |loaded: &Loaded, path: &str| loaded.bundle.profiles.get(path).cloned();
+        let profile = profile.filter(|path| of(old, path) != of(new, path));
+        differ.extend(profile.map(|path| format!("profile {path}")));
     }
     differ
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hl7::dictionary::misplaced::misplaced;
+use hl7::profile::rules::Profile;
 use transform::limits::Limits;
 use transform::problem::{ScriptProblem, Severity as ScriptSeverity};
 use transform::script::Script;
@@ -17,6 +18,7 @@ use crate::config::model::Config;
 use crate::config::nearest::nearest;
 use crate::config::overrides::Overrides;
 use crate::config::problem::{Failure, Problem, Severity, masked, sort};
+use crate::config::profile;
 use crate::config::reader;
 use crate::config::segments::local_names;
 use crate::config::setting::SettingValue;
@@ -34,6 +36,8 @@ pub struct Loaded {
     pub version: String,
     /// The compiled script of each channel, in the order of the channels.
     pub scripts: Vec<Arc<Script>>,
+    /// The profile of each channel, in the order of the channels.
+    pub profiles: Vec<Option<Arc<Profile>>>,
     /// The texts the scripts were compiled from.
     pub sources: Arc<Sources>,
     /// What is odd but no hindrance.
@@ -70,7 +74,7 @@ pub fn understand(bundle: Bundle, mut problems: Vec<Problem>) -> Result<Loaded, 
     problems.extend(reading.problems);
     let sources =
         Arc::new(Sources { scripts: bundle.scripts.clone(), tables: bundle.tables.clone() });
-    let mut scripts = Vec::new();
+    let (mut scripts, mut profiles) = (Vec::new(), Vec::new());
     if let Some(config) = &reading.model {
         check::check(config, &reading.tree, complete, &mut problems);
         let mut compiler = Compiler {
@@ -83,6 +87,7 @@ pub fn understand(bundle: Bundle, mut problems: Vec<Problem>) -> Result<Loaded, 
         compiler.tables();
         for (name, channel) in config.channels.iter() {
             scripts.extend(compiler.compile(name, channel).map(Arc::new));
+            profiles.push(compiler.profile(channel).map(Arc::new));
         }
     }
     sort(&mut problems);
@@ -95,6 +100,7 @@ pub fn understand(bundle: Bundle, mut problems: Vec<Problem>) -> Result<Loaded, 
             version: bundle.version(),
             config,
             scripts,
+            profiles,
             sources,
             warnings: problems,
             texts,
@@ -138,6 +144,19 @@ impl Compiler<'_> {
             }
             Err(found) => {
                 self.take(&found);
+                None
+            }
+        }
+    }
+
+    /// The profile of a channel. That its file cannot be read was said when it was.
+    fn profile(&mut self, channel: &Channel) -> Option<Profile> {
+        let path = channel.profile.as_ref()?.file.display().to_string();
+        let text = self.bundle.profiles.get(&path)?;
+        match profile::read(&self.bundle.shown(&path), text) {
+            Ok(profile) => Some(profile),
+            Err(found) => {
+                self.problems.extend(found);
                 None
             }
         }
@@ -234,10 +253,12 @@ fn texts(bundle: &Bundle, problems: &[Problem]) -> BTreeMap<String, String> {
         .tables
         .iter()
         .map(|(name, text)| (bundle.shown_transform(&format!("tables/{name}.csv")), text.clone()));
+    let profiles = bundle.profiles.iter().map(|(path, text)| (bundle.shown(path), text.clone()));
     let mentioned: BTreeSet<&str> = problems.iter().map(|problem| problem.file.as_str()).collect();
     files
         .chain(scripts)
         .chain(tables)
+        .chain(profiles)
         .filter(|(path, _)| mentioned.contains(path.as_str()))
         .collect()
 }

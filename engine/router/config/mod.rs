@@ -21,6 +21,7 @@ pub mod measure;
 pub mod name;
 pub mod secret;
 pub mod segments;
+pub mod profile;
 pub mod setting;
 mod written;
 
