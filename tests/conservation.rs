@@ -37,6 +37,9 @@ use wire::Wire;
 /// How long the engine may take to mend a topology, and everything to come to rest.
 const REST: Duration = Duration::from_secs(90);
 
+/// Between two looks at the books.
+const LOOK: Duration = Duration::from_millis(200);
+
 fn asked<T: FromStr>(name: &str, otherwise: T) -> T {
     let value = std::env::var(format!("TIELINE_CONSERVATION_{name}"));
     value.ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
@@ -108,7 +111,15 @@ fn judge_at_rest(stage: &Stage, seed: u64, whims: &Whims) -> (History, Report) {
         accounts::ask(&stage.engine, history);
         history.rows.iter().all(|row| row.state != "pending" || row.held)
     });
-    wait(run, deadline, |history| verdict::missing(history).0.is_empty());
+    // As long as it comes, it is awaited: a busy broker takes its time over what has piled up.
+    let (mut arrived, mut deadline) = (0, deadline);
+    while Instant::now() < deadline && !verdict::missing(&run.history()).0.is_empty() {
+        run.pause(LOOK);
+        let now = run.history().arrivals.iter().map(Vec::len).sum();
+        if now > std::mem::replace(&mut arrived, now) {
+            deadline = Instant::now() + REST;
+        }
+    }
     accounts::reconcile(&stage.engine, &mut run.history());
     let history = run.history().clone();
     let verdict = verdict::judge(&history);
@@ -120,7 +131,7 @@ fn judge_at_rest(stage: &Stage, seed: u64, whims: &Whims) -> (History, Report) {
 /// Waits until the oracle has seen what it wants, or gives up: the verdict says what is missing.
 fn wait(run: &Run, deadline: Instant, seen: impl Fn(&mut History) -> bool) {
     while !seen(&mut run.history()) && Instant::now() < deadline {
-        run.pause(Duration::from_millis(200));
+        run.pause(LOOK);
     }
 }
 

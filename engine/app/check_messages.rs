@@ -46,15 +46,11 @@ struct Found {
 }
 
 pub(crate) fn run(args: &CheckArgs) -> Result<Exit> {
-    let stage = match &args.channel {
-        None => None,
-        Some(_) => {
-            let Some(loaded) = args.configuration.load_or_explain()? else {
-                return Ok(Exit::Wrong);
-            };
-            Some(Stage::set(loaded)?)
-        }
-    };
+    let mut stage = None;
+    if args.channel.is_some() {
+        let Some(loaded) = args.configuration.load_or_explain()? else { return Ok(Exit::Wrong) };
+        stage = Some(Stage::set(loaded)?);
+    }
     let channel = match (&stage, &args.channel) {
         (Some(stage), Some(name)) => Some(stage.channel(name)?),
         _ => None,
@@ -66,7 +62,9 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Exit> {
         }
     }
     let mut all = Found::default();
-    rows.iter().for_each(|(_, found)| all.add(found));
+    for (_, found) in &rows {
+        all.add(found);
+    }
     let mut output = Output::standard();
     match args.format {
         Format::Text => show(&mut output, &rows, &all)?,
@@ -175,7 +173,9 @@ impl Found {
             (&mut self.reasons, &other.reasons),
             (&mut self.departures, &other.departures),
         ] {
-            some.iter().for_each(|(word, count)| *all.entry(word.clone()).or_default() += count);
+            for (word, count) in some {
+                *all.entry(word.clone()).or_default() += count;
+            }
         }
     }
 

@@ -87,14 +87,12 @@ impl Kinds {
             None => (text, None),
             Some((name, share)) => (name, Some(percentage(share)?)),
         };
-        match self.all().find(|kind| kind.name() == name) {
-            Some(kind) => Ok(Wanted { kind, share }),
-            None => {
-                let side = if matches!(self, Self::OfSenders) { "sender" } else { "receiver" };
-                let known: Vec<&str> = self.all().map(Misbehaviour::name).collect();
-                Err(format!("no {side} does `{name}`: write one of {}", known.join(", ")))
-            }
+        if let Some(kind) = self.all().find(|kind| kind.name() == name) {
+            return Ok(Wanted { kind, share });
         }
+        let side = if matches!(self, Self::OfSenders) { "sender" } else { "receiver" };
+        let known: Vec<&str> = self.all().map(Misbehaviour::name).collect();
+        Err(format!("no {side} does `{name}`: write one of {}", known.join(", ")))
     }
 }
 

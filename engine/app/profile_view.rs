@@ -49,8 +49,9 @@ fn rule(rule: &Rule) -> Value {
     if !rule.codes.is_empty() {
         said.insert("codes".to_owned(), rule.codes.iter().cloned().collect());
     }
-    let pattern = rule.pattern.as_ref().map(|pattern| pattern.as_str());
-    said.extend(pattern.map(|pattern| ("pattern".to_owned(), pattern.into())));
+    if let Some(pattern) = &rule.pattern {
+        said.insert("pattern".to_owned(), pattern.as_str().into());
+    }
     said.into()
 }
 

@@ -181,11 +181,11 @@ impl Event<'_> {
             Self::VolumesDropped { volumes, bytes } => {
                 info!(volumes, bytes, "old journal volumes removed");
             }
-            other => other.emit_intake(),
+            other => other.emit_connection(),
         }
     }
 
-    fn emit_intake(self) {
+    fn emit_connection(self) {
         match self {
             Self::Connected { listener, peer } => {
                 counter!("tieline_connections_total", "listener" => listener.to_owned())
@@ -212,6 +212,12 @@ impl Event<'_> {
                     .increment(1);
                 warn!(listener, %peer, maximum, "connection refused: the listener holds its maximum; raise listener.mllp.connections if this peer is expected");
             }
+            other => other.emit_intake(),
+        }
+    }
+
+    fn emit_intake(self) {
+        match self {
             Self::Refused { listener, reason, tell } => {
                 counter!("tieline_messages_refused_total", "listener" => listener.to_owned(), "reason" => reason)
                     .increment(1);

@@ -245,7 +245,6 @@ impl<S: Incoming> Reader<S> {
             match read {
                 Err(_) if pause != Pause::Nothing => {
                     self.decoder.end_by_pause();
-                    continue;
                 }
                 Err(_) if self.decoder.in_frame() => return Err(Ended::HalfFrame),
                 Err(_) => return Err(Ended::Idle),

@@ -110,6 +110,8 @@ pub(crate) struct Stage {
     revision: u32,
     /// The engine now runs on the disk that fails on purpose.
     on_faulty_disk: bool,
+    /// Since when both queues are there.
+    queues_since: Duration,
 }
 
 impl Stage {
@@ -136,6 +138,7 @@ impl Stage {
             allowed,
             revision: 1,
             on_faulty_disk: false,
+            queues_since: Duration::ZERO,
         };
         stage.open_doors();
         stage
@@ -210,7 +213,7 @@ impl Stage {
                 self.broker.start_again();
             }
             Fault::KillBroker => {
-                if self.run.now() < WARM {
+                if self.run.now().saturating_sub(self.queues_since) < WARM {
                     return false;
                 }
                 self.broker.kill();
@@ -262,10 +265,14 @@ impl Stage {
             }
             self.run.pause(Duration::from_millis(20));
         }
-        let done = self.damage(match fault {
+        let what = match fault {
             Fault::Unbind => Damage::Unbind(subscriber),
-            _ => Damage::DeleteQueue(subscriber),
-        });
+            _ => {
+                self.queues_since = from;
+                Damage::DeleteQueue(subscriber)
+            }
+        };
+        let done = self.damage(what);
         // Without an answer nobody knows whether it was done.
         let harm = Harm { subscriber, from, done: self.run.now() };
         self.run.history().harms.push(harm);

@@ -69,6 +69,9 @@ impl Report {
     /// Fails when anything was broken, and says what.
     pub(crate) fn expect_kept(&self) {
         let broken = self.broken();
+        if !broken.is_empty() {
+            self.publish();
+        }
         assert!(broken.is_empty(), "seed {}: the promise was broken\n{broken}", self.seed);
     }
 

@@ -108,9 +108,10 @@ fn count_in(bytes: &Bytes) -> usize {
         .filter_map(|found| if let Decoded::Frame(frame) = found { Some(frame) } else { None })
         .collect();
     // One whose MSH is unreadable is a message, too: it is answered AR.
-    let one = |bytes: &Bytes| match several_in_file(bytes) {
-        Some(found) => found.messages.len(),
-        None => {
+    let one = |bytes: &Bytes| {
+        if let Some(found) = several_in_file(bytes) {
+            found.messages.len()
+        } else {
             let header = || Header::from_frame(bytes).is_ok();
             usize::from(bytes.windows(4).any(|four| four == b"MSH|") || header())
         }

@@ -107,7 +107,7 @@ proptest! {
             let parts = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect::<Vec<_>>();
             let their: Vec<_> = their
                 .repeats()
-                .flat_map(|repeat| repeat.components())
+                .flat_map(hl7_parser::message::Repeat::components)
                 .map(|one| parts(one.subcomponents().map(|part| part.value).collect()))
                 .collect();
             let our: Vec<_> = our

@@ -20,7 +20,8 @@ use crate::config::yaml;
 #[serde(deny_unknown_fields, default)]
 struct Profile {
     /// What it is of, for people.
-    profile: String,
+    #[serde(rename = "profile")]
+    name: String,
     /// How many messages it was learned from.
     messages: u64,
     /// Whether it names everything that the feed sends, so that anything else is a breach.
@@ -149,7 +150,7 @@ impl From<Profile> for rules::Profile {
         }
         let types = said.types.into_iter().map(|(kind, said)| (kind, said.into()));
         Self {
-            name: said.profile,
+            name: said.name,
             messages: said.messages,
             complete: said.complete,
             types: types.collect(),

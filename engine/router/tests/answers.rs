@@ -180,7 +180,7 @@ async fn what_is_not_told_in_time_is_answered_because_it_is_stored() {
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(50), "{took:?}");
     // Each waits from its own arrival on, not one after another.
-    assert!(took < Duration::from_millis(20 * 50), "{took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
 #[tokio::test]
