@@ -178,6 +178,11 @@ pub(crate) fn editor(input: &[u8]) -> u64 {
     for value in [Value::Present(text.as_ref()), Value::Null, Value::Absent] {
         let Ok(changed) = message.with(&at, value) else { continue };
         done += 1;
+        let transcribed = |message: &Message| message.readable() != message.bytes();
+        if transcribed(&message) != transcribed(&changed) {
+            // An edit of MSH-18 says that the same bytes are to be read otherwise.
+            continue;
+        }
         let (old, new) = (message.readable(), changed.readable());
         assert_eq!(old[..before], new[..before], "what stands before stays");
         assert_eq!(old[old.len() - after..], new[new.len() - after..], "what follows stays");
