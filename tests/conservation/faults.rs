@@ -265,12 +265,11 @@ impl Stage {
             }
             self.run.pause(Duration::from_millis(20));
         }
-        let what = match fault {
-            Fault::Unbind => Damage::Unbind(subscriber),
-            _ => {
-                self.queues_since = from;
-                Damage::DeleteQueue(subscriber)
-            }
+        let what = if fault == Fault::Unbind {
+            Damage::Unbind(subscriber)
+        } else {
+            self.queues_since = from;
+            Damage::DeleteQueue(subscriber)
         };
         let done = self.damage(what);
         // Without an answer nobody knows whether it was done.
