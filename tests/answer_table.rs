@@ -79,7 +79,7 @@ const UNEXPECTED: Case =
 const LARGE: Case = Case { what: "larger than `max_frame`", padding: 4096, ..ORDINARY };
 const UNREADABLE: Case = Case {
     what: "whose MSH cannot be read",
-    frame: Some("MSH|^|PAS|RXX01|||||ADT|77|P"),
+    frame: Some("MSH|^^^^|PAS|RXX01|||||ADT|77|P"),
     ..ORDINARY
 };
 const FAULTY: Case = Case { what: "that parks", kind: "ADT^A60^ADT_A60", ..ORDINARY };

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::harness::sender::Reply;
 use crate::harness::setup::Setup;
-use crate::harness::{SOON, tieline};
+use crate::harness::{SOON, tieline, until};
 use crate::straight_through::{admission, events, messages, settled};
 
 const TOLERATE: &str = "channels.pas-adt.source.tolerate";
@@ -19,7 +19,7 @@ fn state_of(message: &[u8], sets: &[String]) -> (String, String) {
     let ack = engine.connect("pas-adt").ask(message);
     assert_eq!(ack.code, "AA", "what can be stored is stored");
     settled(&engine);
-    let row = messages(&engine).remove(0);
+    let row = until("its row", SOON, || messages(&engine).pop());
     let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
     (text("state"), text("reason"))
 }

@@ -56,7 +56,7 @@ fn kept(engine: &TestEngine) -> BTreeMap<String, usize> {
 fn nothing_is_lost(kind: &str) {
     let engine = Setup::sample().start();
     let to = engine.listener("pas-adt");
-    let words = ["--misbehave", kind, "--timeout", "2s", "--retries", "4", "--connections", "4"];
+    let words = ["--misbehave", kind, "--timeout", "5s", "--retries", "4", "--connections", "4"];
     let sent = send(&to, "M", 4, &words);
     assert_eq!(sent.code, Some(0), "{}", sent.summary);
     assert_eq!(sent.summary["misbehaved"][kind], 4, "{}", sent.summary);

@@ -7,7 +7,7 @@ use crate::command_line::ask;
 use crate::harness::engine::TestEngine;
 use crate::harness::setup::Setup;
 use crate::harness::{Ran, SOON, until};
-use crate::straight_through::{admission, events, messages, settled};
+use crate::straight_through::{admission, drained, events, messages};
 
 /// Parks what comes from one ward, which holds the patient's later messages of the channel.
 const SCRIPT: &str = "fn transform(msg) {
@@ -117,7 +117,7 @@ fn what_is_released_goes_first_and_what_waited_follows_in_order() {
     assert!(ran.out.contains("2 messages that waited behind it follow in order"), "{ran:?}");
     // The decision is durable: whatever of it was done before the kill, the rest comes after.
     let engine = restarted(engine);
-    settled(&engine);
+    drained(&engine);
     assert_eq!(order(&engine), ["BAD", "NEXT1", "NEXT2"]);
     let again = decide(&engine, "release", id);
     assert_eq!(again.code, Some(1), "{again:?}");
@@ -140,7 +140,7 @@ fn an_edit_takes_the_place_of_the_original_which_is_kept() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.out.contains("takes its place, the original is kept"), "{ran:?}");
     let engine = restarted(engine);
-    let status = settled(&engine);
+    let status = drained(&engine);
     let total = &status["total"];
     assert_eq!((&total["superseded"], &total["received"]), (&json!(1), &json!(5)), "{status}");
     assert_eq!(order(&engine), ["BAD", "NEXT1", "NEXT2"]);
@@ -178,7 +178,7 @@ fn an_edit_of_who_it_is_about_needs_a_second_person() {
     let approved = engine.post_as("ben", &path("approve"), &because);
     assert_eq!((approved.status, &approved.json()["of"]), (200, &json!(id)), "{approved:?}");
     let engine = restarted(engine);
-    settled(&engine);
+    drained(&engine);
     assert_eq!(order(&engine), ["BAD", "NEXT1", "NEXT2"]);
     let audit = engine.get("/api/v1/audit").json();
     let edit = audit.as_array().unwrap().iter().find(|row| row["action"] == "edit").unwrap();
@@ -208,7 +208,7 @@ fn what_is_discarded_is_never_delivered_and_the_others_go_on() {
     let ran = decide(&engine, "discard", id);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let engine = restarted(engine);
-    let status = settled(&engine);
+    let status = drained(&engine);
     assert_eq!((&status["total"]["discarded"], &status["total"]["parked"]), (&json!(1), &json!(0)));
     assert_eq!(order(&engine), ["NEXT1", "NEXT2"]);
     assert_eq!(state_of(&engine, "BAD"), "discarded");

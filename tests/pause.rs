@@ -6,7 +6,7 @@ use crate::command_line::ask;
 use crate::harness::sender::Reply;
 use crate::harness::setup::Setup;
 use crate::harness::{SOON, until};
-use crate::straight_through::{admission, events, settled};
+use crate::straight_through::{admission, drained, events};
 
 #[test]
 fn paused_delivery_takes_messages_and_lets_them_wait_over_a_kill() {
@@ -29,7 +29,7 @@ fn paused_delivery_takes_messages_and_lets_them_wait_over_a_kill() {
     assert!(screen.out.contains("delivery is paused"), "{screen:?}");
     let ran = ask(&engine, &["resume", "pas-adt", "--delivery", "--reason", "portal is back"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    settled(&engine);
+    drained(&engine);
     let ids: Vec<_> = events(&engine).iter().map(|event| event["correlationid"].clone()).collect();
     assert_eq!(ids, ["C1", "C2"]);
     assert_eq!(ask(&engine, &["status"]).code, Some(0));

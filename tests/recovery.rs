@@ -13,7 +13,7 @@ use crate::harness::message::Adt;
 use crate::harness::setup::Setup;
 use crate::harness::{SOON, until};
 use crate::rabbitmq::sample_with_broker;
-use crate::straight_through::{events, messages, settled};
+use crate::straight_through::{drained, events, messages, settled};
 
 /// Parks what comes from a closed ward, filters what comes from one that nobody asks for.
 const SCRIPT: &str = "fn transform(msg) {
@@ -148,7 +148,7 @@ fn a_kill_changes_no_state_and_what_was_held_drains_when_it_may() {
     assert_eq!(engine.post(&path, &json!({ "reason": "asked the ward" })).status, 200);
     let resume = json!({ "side": "delivery", "reason": "portal is back" });
     assert_eq!(engine.post("/api/v1/channels/social-care/resume", &resume).status, 200);
-    settled(&engine);
+    drained(&engine);
     let events = events(&engine);
     let told: Vec<&str> = events.iter().filter_map(|e| e["correlationid"].as_str()).collect();
     let of = |start: &str| told.iter().filter(|id| id.starts_with(start)).collect::<Vec<_>>();
@@ -355,7 +355,7 @@ fn a_message_whose_outcome_is_damaged_waits_for_a_person() {
     let path = format!("/api/v1/messages/{}/discard", parked["parked"][0]["id"]);
     assert_eq!(engine.post(&path, &json!({ "reason": "portal has it" })).status, 200);
     broker.delete_queue(&queue);
-    settled(&engine);
+    drained(&engine);
     let taken = broker.take_all(&queue, 1, SOON);
     let event: Value = serde_json::from_slice(&taken[0].data).unwrap();
     assert_eq!((taken.len(), &event["correlationid"]), (1, &json!("BEHIND")));

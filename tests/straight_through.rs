@@ -19,6 +19,14 @@ pub(crate) fn settled(engine: &TestEngine) -> Value {
     })
 }
 
+/// Waits until nothing is pending, not even held: what a decision frees is held a moment longer.
+pub(crate) fn drained(engine: &TestEngine) -> Value {
+    until("nothing that is pending", SOON, || {
+        let status = engine.get("/api/v1/status").json();
+        (status["total"]["pending"] == 0 && status["in_flight"] == 0).then_some(status)
+    })
+}
+
 /// Waits until all that is pending waits behind a parked message; gives back the status.
 pub(crate) fn at_rest(engine: &TestEngine) -> Value {
     until("engine at rest", SOON, || {
