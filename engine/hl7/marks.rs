@@ -20,7 +20,6 @@ impl<'b> Marks<'b> {
 
     /// Where field delimiters are, and control characters from 8 to 15: both line ends and little
     /// else, for one comparison instead of two.
-
     fn compare(&self, eight: [u8; 8]) -> u64 {
         const LOW: u64 = u64::from_le_bytes([0x7F; 8]);
         let word = u64::from_le_bytes(eight);

@@ -334,7 +334,7 @@ mod tests {
             trust_charset in any::<bool>(),
         ) {
             let bytes = [b"MSH|^~\\&".as_slice(), &tail].concat();
-            let reading = Reading { default_charset, line_feeds, trust_charset };
+            let reading = Reading { default_charset, trust_charset, line_feeds };
             let Ok(message) = Message::parse(bytes.clone(), &reading) else { return Ok(()) };
             prop_assert_eq!(message.bytes().as_ref(), bytes.as_slice());
             // Every byte lies in a segment or ends one.
