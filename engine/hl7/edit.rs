@@ -156,7 +156,12 @@ impl Message {
             Place { bytes: self.readable(), range: segment.range(), padding: Vec::new() };
         match segment.field_range(number as usize) {
             Some(range) => place.range = range,
-            None => place.extend(delimiters.field, number as usize - segment.field_count()),
+            None => {
+                // The first delimiter behind a bare FHS or BHS is a field of its own.
+                let bare = segment.field_count() == 0 && matches!(segment.name(), "FHS" | "BHS");
+                let there = segment.field_count() + usize::from(bare);
+                place.extend(delimiters.field, number as usize - there);
+            }
         }
         place.enter(delimiters.repetition, at.repetition);
         if let Some(component) = at.component.or((!whole).then_some(1)) {
@@ -238,6 +243,7 @@ mod tests {
             ("PID|1||B", "PID-2", present("X"), "PID|1|X|B"),
             ("PID|1", "PID-4", present("X"), "PID|1|||X"),
             ("PID", "PID-1", present("X"), "PID|X"),
+            ("BHS", "BHS-4", present("X"), "BHS|||X"),
             ("PID|a^b&c^d", "PID-1", present("X"), "PID|X^b&c^d"),
             ("PID|a^b&c^d", "PID-1.2", present("X"), "PID|a^X&c^d"),
             ("PID|a^b&c^d", "PID-1.2.2", present("X"), "PID|a^b&X^d"),
