@@ -168,7 +168,11 @@ fn one_message_is_shown_with_its_fields_its_events_and_what_happened() {
     let whole = ask(&engine, &["show", "1", "--events", "--format", "json"]);
     let whole: Value = serde_json::from_str(&whole.out).unwrap();
     assert_eq!(whole["event_bodies"][0]["id"], whole["event_list"][0]["id"]);
-    assert_eq!(whole["tree"][0]["fields"][10]["name"], "Message Control ID", "{}", whole["tree"][0]);
+    assert_eq!(
+        whole["tree"][0]["fields"][10]["name"], "Message Control ID",
+        "{}",
+        whole["tree"][0]
+    );
     assert_eq!(whole["timeline"][0]["what"], "accepted");
     assert_eq!(ask(&engine, &["show", "999999"]).code, Some(1));
 }

@@ -154,14 +154,13 @@ impl Message {
         let segment = self.segment(at.segment.as_str(), at.occurrence as usize).ok_or(missing)?;
         let mut place =
             Place { bytes: self.readable(), range: segment.range(), padding: Vec::new() };
-        match segment.field_range(number as usize) {
-            Some(range) => place.range = range,
-            None => {
-                // The first delimiter behind a bare FHS or BHS is a field of its own.
-                let bare = segment.field_count() == 0 && matches!(segment.name(), "FHS" | "BHS");
-                let there = segment.field_count() + usize::from(bare);
-                place.extend(delimiters.field, number as usize - there);
-            }
+        if let Some(range) = segment.field_range(number as usize) {
+            place.range = range;
+        } else {
+            // The first delimiter behind a bare FHS or BHS is a field of its own.
+            let bare = segment.field_count() == 0 && matches!(segment.name(), "FHS" | "BHS");
+            let there = segment.field_count() + usize::from(bare);
+            place.extend(delimiters.field, number as usize - there);
         }
         place.enter(delimiters.repetition, at.repetition);
         if let Some(component) = at.component.or((!whole).then_some(1)) {
