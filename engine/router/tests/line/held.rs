@@ -7,7 +7,13 @@ use crate::line::bench::{Line, actor, text};
 use crate::line::broker::Memory;
 
 async fn soon(what: impl Future<Output = ()>) {
-    tokio::time::timeout(Duration::from_mins(2), what).await.expect("it happens");
+    tokio::time::timeout(Duration::from_mins(10), what).await.expect("it happens");
+}
+
+/// From the environment, for a run of full size: `TIELINE_HELD_PARKED=10000 TIELINE_HELD_EACH=100`.
+fn asked(name: &str, otherwise: usize) -> usize {
+    let value = std::env::var(format!("TIELINE_HELD_{name}"));
+    value.ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -16,7 +22,7 @@ async fn many_parked_patients_do_not_stop_a_free_one() {
     let broker = Arc::new(Memory::default());
     // Far more wait than the window holds.
     let line = Line::start(folder.path(), &broker, 100);
-    let (parked, each) = (1_000, 10);
+    let (parked, each) = (asked("PARKED", 1_000), asked("EACH", 10));
     let mut first = 0;
     for patient in 0..parked {
         let id = line.send_bad(patient, 0).await;
