@@ -234,6 +234,7 @@ pub fn transform(channel: &ChannelPlan, identified: &Identified, facts: &Facts) 
         source: channel.source.clone(),
         identity: identity.clone(),
         previous: facts.previous.clone(),
+        stated: None,
         now: facts.recorded,
     };
     match run(&channel.script, &input) {
