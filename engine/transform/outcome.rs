@@ -25,7 +25,7 @@ pub struct Input {
     pub identity: Arc<Identity>,
     /// What the source last stated of the patient.
     pub previous: Option<Value>,
-    /// What it states of the patient now, in the same shape; null where it deletes.
+    /// The same after this message.
     pub stated: Option<Value>,
     /// The time of receipt: the only "now" that a script can come to know.
     pub now: Timestamp,

@@ -28,7 +28,7 @@ pub(crate) fn register(words: &mut Vocabulary) {
     words.document(
         Part::Patient,
         "stated",
-        "What the message states of the patient, in the shape of `previous`.",
+        "The same as `previous` after this message: what it leaves out stays, what it deletes is gone.",
     );
     words.add(
         Part::Patient,
@@ -55,8 +55,8 @@ fn changed(before: Option<&Value>, now: Option<&Value>, aspect: &str) -> Option<
     if let Some((_, keys)) = PERSON.iter().find(|(name, _)| *name == aspect) {
         let Some(now) = now else { return Some(false) };
         return Some(match before {
-            Some(before) => keys.iter().any(|key| differs(before, now, key)),
-            None => aspect == "demographics" && keys.iter().any(|key| says(now, key)),
+            Some(before) => keys.iter().any(|key| before.get(*key) != now.get(*key)),
+            None => aspect == "demographics" && keys.iter().any(|key| now.contains_key(*key)),
         });
     }
     let key = *VISIT.iter().find(|name| **name == aspect)?;
@@ -66,21 +66,8 @@ fn changed(before: Option<&Value>, now: Option<&Value>, aspect: &str) -> Option<
     let (Some(before), Some(now)) = (visits(before), visits(now)) else { return Some(false) };
     Some(now.iter().any(|(number, visit)| {
         let (visit, before) = (visit.as_object(), before.get(number).and_then(Value::as_object));
-        visit.zip(before).is_some_and(|(visit, before)| differs(before, visit, key))
+        visit.zip(before).is_some_and(|(visit, before)| visit.get(key) != before.get(key))
     }))
-}
-
-fn says(statement: &Map<String, Value>, key: &str) -> bool {
-    statement.get(key).is_some_and(|value| !value.is_null())
-}
-
-/// What is not stated has not changed; null deletes.
-fn differs(before: &Map<String, Value>, now: &Map<String, Value>, key: &str) -> bool {
-    match now.get(key) {
-        None => false,
-        Some(Value::Null) => says(before, key),
-        Some(value) => before.get(key) != Some(value),
-    }
 }
 
 #[cfg(test)]
@@ -90,20 +77,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_stated_has_not_changed_and_null_deletes() {
+    fn what_differs_has_changed_and_what_is_gone_too() {
         let before = json!({ "family": "TEST", "practice": "Y00001", "death": "Y",
             "visits": { "V1": { "consultant": "C1", "location": "W1" } } });
         let asked = |now: Value, aspect: &str| changed(Some(&before), Some(&now), aspect);
-        assert_eq!(asked(json!({ "family": "TEST" }), "demographics"), Some(false));
+        assert_eq!(asked(json!({ "family": "TEST", "gp": "G" }), "demographics"), Some(false));
         assert_eq!(asked(json!({ "family": "OTHER" }), "demographics"), Some(true));
-        assert_eq!(asked(json!({ "practice": null }), "practice"), Some(true));
-        assert_eq!(asked(json!({ "gp": null }), "gp"), Some(false));
+        assert_eq!(asked(json!({}), "practice"), Some(true));
+        assert_eq!(asked(json!({}), "gp"), Some(false));
         assert_eq!(asked(json!({ "gp": "G1" }), "gp"), Some(true));
-        assert_eq!(asked(json!({}), "death"), Some(false));
+        assert_eq!(asked(json!({ "death": "Y" }), "death"), Some(false));
         let visit = |consultant: &str| json!({ "visits": { "V1": { "consultant": consultant } } });
         assert_eq!(asked(visit("C1"), "consultant"), Some(false));
         assert_eq!(asked(visit("C2"), "consultant"), Some(true));
-        assert_eq!(asked(visit("C2"), "location"), Some(false));
+        assert_eq!(asked(visit("C2"), "location"), Some(true));
         let other = json!({ "visits": { "V2": { "consultant": "C2" } } });
         assert_eq!(asked(other, "consultant"), Some(false));
         assert_eq!(asked(json!({}), "shoes"), None);
