@@ -382,6 +382,7 @@ fn make_events(emitted: Vec<Emitted>, about: &About<'_>) -> (Vec<Event>, Vec<Tim
             header: about.header,
             source: &about.channel.source,
             identity: about.identity,
+            known: Known::default(),
             local: emitted.local.as_deref(),
             message_id: about.facts.message_id,
             position,
