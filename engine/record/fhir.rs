@@ -9,6 +9,7 @@ pub mod datatypes;
 pub mod decimal;
 pub mod encounter;
 pub mod location;
+pub mod known;
 pub mod names;
 mod object;
 pub mod observation;
