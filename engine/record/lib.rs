@@ -19,12 +19,14 @@
 
 pub mod catalogue;
 pub mod claim;
+mod disclosed;
 mod dtm;
 pub mod envelope;
 pub mod fhir;
 pub mod identity;
 pub mod order;
 pub mod local;
+pub mod marks;
 pub mod nhs_number;
 pub mod result;
 pub mod schema;
@@ -32,7 +34,9 @@ pub mod sensitivity;
 pub mod site;
 pub mod source;
 pub mod text;
+pub mod redaction;
 pub mod precision;
 pub mod time;
 pub mod timing;
 mod verification;
+mod whereabouts;
