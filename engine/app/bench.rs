@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use hl7::message::{Message, Reading};
+use identity::index::Index;
 use router::config::load;
 use router::config::overrides::Overrides;
 use router::process::{self, Facts};
@@ -124,6 +125,7 @@ fn processing(folder: &Path, messages: &[Bytes], time: Duration) -> Result<Figur
     let stage = Stage::set(loaded)?;
     let channel = stage.channel("pas-adt")?;
     let recorded = jiff::Timestamp::now();
+    let index = Index::in_memory()?;
     let began = Instant::now();
     let mut done = 0_u64;
     for message in messages.iter().cycle() {
@@ -131,7 +133,7 @@ fn processing(folder: &Path, messages: &[Bytes], time: Duration) -> Result<Figur
             break;
         }
         let facts = Facts::new(done + 1, recorded);
-        let processed = process::process(channel, message.clone(), &facts);
+        let processed = process::process(channel, message.clone(), &facts, &index);
         if processed.events.is_empty() {
             bail!("the admission of the samples makes no event");
         }

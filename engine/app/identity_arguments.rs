@@ -52,6 +52,10 @@ pub(crate) enum IdentityVerb {
         #[arg(value_name = "-", allow_hyphen_values = true)]
         whom: String,
 
+        /// The channel as whose knowledge it counts; it must teach
+        #[arg(short = 'n', long, value_name = "CHANNEL")]
+        channel: String,
+
         #[command(flatten)]
         because: Because,
     },

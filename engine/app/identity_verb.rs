@@ -28,9 +28,10 @@ pub(crate) fn run(verb: &IdentityVerb) -> Result<Exit> {
         IdentityVerb::Conflicts { limit, asking, format } => conflicts(*limit, asking, *format),
         IdentityVerb::Resolve { id, take, because } => resolve(*id, *take, because),
         IdentityVerb::Load(args) => load(args),
-        IdentityVerb::Unmerge { whom, because } => {
+        IdentityVerb::Unmerge { whom, channel, because } => {
             let retired = identifiers(whom, 1)?;
-            decide("/api/v1/identity/unmerge", because, &json!({ "retired": retired[0] }))
+            let words = json!({ "channel": channel, "retired": retired[0] });
+            decide("/api/v1/identity/unmerge", because, &words)
         }
         IdentityVerb::DoNotLink { whom, undo, because } => {
             let two = identifiers(whom, 2)?;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use hl7::acknowledgement::{AckCode, Outcome};
 use hl7::due::all_due;
 use hl7::header::Header;
+use identity::index::Index;
 use jiff::Timestamp;
 use record::identity::Identity;
 use record::local::LocalId;
@@ -17,7 +18,8 @@ use record::nhs_number::{NhsNumber, Status};
 use router::accept::{self, Decision};
 use router::config::load::Loaded;
 use router::plan::{ChannelPlan, Plan};
-use router::process::{self, Facts, Identified, Processed};
+use router::identified::{Identified, identify};
+use router::process::{self, Facts, Processed};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -106,13 +108,15 @@ pub(crate) fn play(channel: &Arc<ChannelPlan>, frame: Bytes, given: &Given) -> R
         return Ok(refused(refusal.answer(&header, &channel.acknowledge), &refusal));
     }
 
-    let mut identified = process::identify(channel, frame);
+    // An index that knows nobody but whom the message states.
+    let index = Index::in_memory()?;
+    let mut identified = identify(channel, frame, &index);
     if let Some(written) = &given.identity {
         let read = identified.identity.as_deref().cloned().unwrap_or_default();
-        identified.identity = Some(Arc::new(written.over(read)?));
+        identified.take_for(channel, written.over(read)?);
     }
     let facts = Facts { previous: given.previous.clone(), ..Facts::new(MESSAGE_ID, given.now) };
-    let processed = process::transform(channel, &identified, &facts);
+    let processed = process::transform(channel, &identified, &facts, &index);
     let events = processed.events.iter().map(|event| serde_json::from_slice(&event.body));
     Ok(Played {
         ack: all_due(&header, channel.acknowledge.mode, Outcome::Accept).first,

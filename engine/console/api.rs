@@ -34,6 +34,7 @@ pub fn routes() -> Router<Handle> {
         .route("/identity/ask", routing::post(patients::ask))
         .route("/identity/history", routing::post(patients::history))
         .route("/identity/do-not-link", routing::post(patients::do_not_link))
+        .route("/identity/unmerge", routing::post(patients::unmerge))
         .route("/identity/load", load)
         .route("/parked", routing::get(parked::parked))
         .route("/channels/{name}/pause", routing::post(channels::pause))

@@ -66,6 +66,26 @@ pub(crate) async fn do_not_link(
     Ok(Json(json!({ "decision": if undo { "may-link" } else { "do-not-link" } })))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Merged {
+    channel: String,
+    retired: String,
+    #[serde(default)]
+    reason: String,
+}
+
+pub(crate) async fn unmerge(
+    State(engine): State<Handle>,
+    person: Person,
+    merged: Result<Json<Merged>, JsonRejection>,
+) -> Result<Json<Value>, Refusal> {
+    let Json(Merged { channel, retired, reason }) = merged?;
+    let actor = person.because(reason);
+    let id = blocking(move || engine.teaching().unmerge(&channel, &retired, &actor)).await??;
+    Ok(Json(json!({ "id": id, "decision": "unmerge" })))
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
@@ -115,7 +135,7 @@ impl From<TeachingError> for Refusal {
     fn from(error: TeachingError) -> Self {
         let words = error.to_string();
         match error {
-            TeachingError::NoChannel(_) | TeachingError::NotListed => Self::absent(words),
+            TeachingError::NoChannel(_) | TeachingError::NotListed | TeachingError::NotMerged => Self::absent(words),
             TeachingError::Reason
             | TeachingError::Patient
             | TeachingError::DoesNotTeach(_)

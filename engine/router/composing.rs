@@ -11,6 +11,7 @@ use record::catalogue::{self, EventType};
 use record::envelope::{self, Event, EventInput, Known};
 use record::fhir::built::Built;
 use record::identity::Identity;
+use record::marks::Marks;
 use record::timing::{self, Timing};
 use transform::outcome::Emitted;
 use uuid::Uuid;
@@ -28,8 +29,8 @@ pub(crate) struct About<'a> {
     content_hash: Uuid,
     partition: Option<String>,
     causation: String,
-    /// Whether the patient is protected or dissents.
-    pub(crate) restricted: bool,
+    /// What sets its events apart.
+    pub(crate) marks: Marks,
 }
 
 impl<'a> About<'a> {
@@ -51,7 +52,7 @@ impl<'a> About<'a> {
             content_hash,
             partition: whom.patient.map(|patient| patient.to_string()),
             causation: Uuid::new_v5(&content_hash, cause.as_bytes()).to_string(),
-            restricted: whom.protected || whom.dissent,
+            marks: Marks { protected: whom.protected, dissent: whom.dissent, ..Marks::NONE },
         }
     }
 }
@@ -89,14 +90,14 @@ pub(crate) fn compose(
         let known = Known {
             partition: Some(&partition),
             causation: announced.cause.then_some(about.causation.as_str()),
-            restricted: announced.restricted,
+            marks: if announced.restricted { about.marks } else { Marks::NONE },
         };
         let identity = identity_of(announced);
         let made = announcement::data(announced, about.message);
         sheet.add(Part { event_type, identity: &identity, known, made: Made::of(made) });
     }
     let known =
-        Known { partition: about.partition.as_deref(), causation: None, restricted: about.restricted };
+        Known { partition: about.partition.as_deref(), causation: None, marks: about.marks };
     for emitted in emitted {
         let Emitted { event_type, data, cleared, replaced, time, local, at } = emitted;
         let made = Made { data, cleared, replaced, time, local, at };
@@ -158,8 +159,8 @@ impl Sheet<'_> {
             position: u32::try_from(self.events.len() + 1).unwrap_or(u32::MAX),
             nth_of_type: *nth,
             data,
-            cleared: &cleared,
-            replaced: &replaced,
+            cleared,
+            replaced,
             timing: &timing,
             recorded: facts.recorded,
             configversion: &channel.version,

@@ -101,6 +101,9 @@ pub struct Accepted {
     /// one accepted; -1 when they begin anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<i64>,
+    /// Set when an operator takes a merge back by it: the retired identifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmerge: Option<String>,
     /// Set when it was refused before, again and again: it is not delivered unless its channel has
     /// come to accept it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -33,6 +33,16 @@ pub struct Identified {
     pub parked: Option<&'static str>,
 }
 
+impl Identified {
+    /// The same message, taken to be about somebody else than it says: for rehearsals.
+    pub fn take_for(&mut self, channel: &ChannelPlan, identity: Identity) {
+        let message = self.message.as_ref();
+        self.stated =
+            message.map(|(message, _)| Stated::read(message, &channel.source, &identity));
+        self.identity = Some(Arc::new(identity));
+    }
+}
+
 /// Frame and keys name a patient: what is shown says only how far it got.
 impl std::fmt::Debug for Identified {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -323,6 +323,7 @@ mod tests {
             sender: String::new(),
             application_ack: None,
             edit: None,
+            unmerge: None,
             sequence: None,
             refused: false,
         };

@@ -390,7 +390,7 @@ impl Operators {
         let (of, actor) = (edit.of, edit.actor.clone());
         let received = Timestamp::now().as_millisecond();
         let (sequence, refused) = (None, false);
-        let mut head = Accepted { received, edit: Some(edit), sequence, refused, ..head };
+        let mut head = Accepted { received, edit: Some(edit), unmerge: None, sequence, refused, ..head };
         // MSH may have been edited too.
         if let Ok(header) = Header::from_frame(edited) {
             head.control_id = header.control_id_text();

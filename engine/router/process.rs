@@ -11,11 +11,13 @@ use hl7::tolerance::Deviation;
 use identity::decision::Decision as Whom;
 use identity::fact::Fact;
 use identity::index::Index;
+use identity::question::Asked;
 use identity::rules::Resolution;
 use identity::stated::Stated;
 use jiff::Timestamp;
 use record::envelope::Event;
 use record::identity::Identity;
+use record::marks::Marks;
 use record::timing::Timing;
 use transform::fault::{Fault, FaultClass};
 use transform::outcome::{Decision, Emitted, Input};
@@ -49,6 +51,8 @@ pub struct Facts {
     pub released: bool,
     /// Whether later messages of its patient may have gone before it.
     pub out_of_order: bool,
+    /// Set when it takes a merge back: the retired identifier. No script sees it.
+    pub unmerge: Option<Asked>,
     /// What a person decided about what it says of its patient.
     pub resolution: Option<Resolution>,
     /// What the source last stated of the patient, instead of what the index holds: for rehearsals.
@@ -67,6 +71,7 @@ impl Facts {
             edited: false,
             released: false,
             out_of_order: false,
+            unmerge: None,
             resolution: None,
             previous: None,
         }
@@ -142,7 +147,11 @@ pub fn transform(
     }
     let recorded = facts.recorded.as_millisecond();
     let rules = channel.identity.rules(&channel.name, facts.resolution);
-    let mut whom = match index.decide(facts.message_id, recorded, stated, &rules) {
+    let decided = match &facts.unmerge {
+        Some(retired) => index.unmerge(facts.message_id, retired),
+        None => index.decide(facts.message_id, recorded, stated, &rules),
+    };
+    let mut whom = match decided {
         Ok(whom) => whom,
         Err(error) => {
             processed.reason = Some("identity.unreadable".to_owned());
@@ -168,6 +177,10 @@ pub fn transform(
     let about = About::new(channel, (message, header), &identified.frame, facts, &whom);
     match held_against(channel, message, facts, &mut processed) {
         Some(parks) => (processed.reason, processed.detail) = parks,
+        None if facts.unmerge.is_some() => {
+            processed.state = State::Filtered;
+            processed.reason = Some("identity-only".to_owned());
+        }
         None => processed.run(&about, &identity, &whom),
     }
     processed.announce(&about, &identity, whom);
@@ -298,7 +311,7 @@ impl Processed {
         if largest > about.channel.max_event_bytes {
             // Nothing is ever truncated, and half of a message's events is a lie.
             self.state = State::Parked;
-            self.withholds = about.restricted;
+            self.withholds = about.marks != Marks::NONE;
             self.reason = Some("too-large".to_owned());
             self.detail = Some(format!(
                 "an event of {largest} bytes is over events.max_bytes ({})",
@@ -316,7 +329,7 @@ impl Processed {
         self.learned = whom.facts;
         if self.state == State::Parked {
             // It will be processed again, and is then to find what was stated before it.
-            self.learned.retain(|fact| !fact.is_statement());
+            self.learned.retain(|fact| !matches!(fact, Fact::Stated { .. }));
         }
         self.events = events;
         self.timings = timings;

@@ -19,6 +19,7 @@ use crate::process::{self, Facts, Processed};
 use crate::publish::{Outgoing, PublishError, Publisher, Trouble};
 use crate::retries::Retry;
 use crate::scope;
+use crate::teaching::asked;
 use crate::work::{Leaving, Recorded, Task, Work};
 
 impl<P: Publisher> Delivery<P> {
@@ -49,6 +50,7 @@ impl<P: Publisher> Delivery<P> {
     fn transform(&self, work: &Work, identified: &Identified) -> Processed {
         let mut facts = Facts::new(work.id.0, Timestamp::now());
         facts.repeated = work.repeated;
+        facts.unmerge = work.head.unmerge.as_deref().and_then(|text| asked(text).ok());
         if let Some(edit) = &work.head.edit {
             (facts.edited, facts.out_of_order) = (true, edit.out_of_order);
         }

@@ -19,7 +19,7 @@ use record::nhs_number::NhsNumber;
 use serde_json::value::to_raw_value;
 use thiserror::Error;
 
-use crate::entry::{self, Action, Decision, Lesson};
+use crate::entry::{self, Accepted, Action, Decision, Lesson};
 use crate::event::Event;
 use crate::operators::{Actor, reason};
 use crate::patients::Patients;
@@ -84,6 +84,9 @@ pub enum TeachingError {
     /// It is no master system.
     #[error("channel {0} does not teach: write `teaches: true` below its `identity:`")]
     DoesNotTeach(String),
+    /// There is no merge of it.
+    #[error("that identifier was not merged into another patient: nothing is to be taken back")]
+    NotMerged,
     /// The two are not on the list.
     #[error("the two identifiers are not on the list")]
     NotListed,
@@ -203,6 +206,56 @@ impl Teaching {
         Ok(load.report().clone())
     }
 
+    /// Takes a merge back: makes a message that says so and goes the way of all messages, in order
+    /// with those of both. Gives back its number. Blocks.
+    pub fn unmerge(
+        &self,
+        channel: &str,
+        retired: &str,
+        actor: &Actor,
+    ) -> Result<u64, TeachingError> {
+        let plan = self.plan.get();
+        let of = plan.channels.get(channel);
+        let of = of.ok_or_else(|| TeachingError::NoChannel(channel.to_owned()))?;
+        if !of.identity.teaches {
+            return Err(TeachingError::DoesNotTeach(channel.to_owned()));
+        }
+        let identifier = match identifier(retired)? {
+            Identifier::Number(number) => format!("{number}^^^NHS^NH"),
+            Identifier::Local(local) => local.to_string(),
+        };
+        if identifier.contains(['|', '~', '\\', '&', '\r', '\n']) {
+            return Err(TeachingError::Patient);
+        }
+        // Refused here, where somebody is told, rather than parked.
+        let merged = self.index().unmerge(self.journal.next_id().0, &asked(retired)?)?;
+        if merged.facts.is_empty() {
+            return Err(TeachingError::NotMerged);
+        }
+        self.decide(channel, actor, Action::Unmerge, None)?;
+        let now = Timestamp::now();
+        let (received, time) = (now.as_millisecond(), now.strftime("%Y%m%d%H%M%S+0000"));
+        let (organisation, control) = (&of.source.organisation, format!("UNMERGE{received}"));
+        let frame = format!(
+            "MSH|^~\\&|TIELINE|{organisation}|||{time}||ADT^A37|{control}|P|2.4\rEVN||{time}\rPID|1||{identifier}\r"
+        );
+        let head = Accepted {
+            channel: channel.to_owned(),
+            peer: "operator".to_owned(),
+            received,
+            control_id: control,
+            message_type: "ADT^A37".to_owned(),
+            sender: format!("TIELINE/{organisation}"),
+            application_ack: None,
+            edit: None,
+            unmerge: Some(retired.trim().to_owned()),
+            sequence: None,
+            refused: false,
+        };
+        let (id, _) = self.journal.append(entry::encode(&head, &[frame.as_bytes()])).wait()?;
+        Ok(id.0)
+    }
+
     fn index(&self) -> &Index {
         self.patients.index()
     }
@@ -232,7 +285,8 @@ impl Teaching {
     }
 }
 
-fn asked(text: &str) -> Result<Asked, TeachingError> {
+/// A patient by whatever names one.
+pub(crate) fn asked(text: &str) -> Result<Asked, TeachingError> {
     if let Ok(patient) = text.parse() {
         return Ok(Asked::Patient(patient));
     }
