@@ -15,7 +15,7 @@ use record::envelope::{self, Event, EventInput};
 use record::identity::Identity;
 use record::source::{Source, WrongCharset};
 use record::timing::{self, Timing};
-use record::{order, sensitivity, site};
+use record::{order, sensitivity, site, translation};
 use transform::fault::{Fault, FaultClass};
 use transform::outcome::{Decision, Emitted, Input};
 use transform::script::Script;
@@ -157,6 +157,7 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes) -> Identified {
     if message.is_header_only() {
         return parked(frame, Some((message, header)), "structure");
     }
+    let (message, noticed) = in_uk_terms(message, &channel.source);
     let keys = |identity| {
         let keys = order::order_keys(&message, &channel.source, identity);
         keys.iter().map(|key| OrderKey::from(key.as_str())).collect()
@@ -167,7 +168,8 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes) -> Identified {
             let parked = parked(frame, Some((message, header)), conflict.code());
             Identified { keys, ..parked }
         }
-        Ok(identity) => {
+        Ok(mut identity) => {
+            identity.quality.extend(noticed);
             // A message without PID is left to the script, which may have no use for its kind.
             let nobody = identity.is_nobody() && message.segment("PID", 1).is_some();
             let reason = intolerable(&message, &channel.source)
@@ -182,6 +184,14 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes) -> Identified {
             let identity = Some(Arc::new(identity));
             Identified { frame, message, identity, keys, about_identity, parked: reason }
         }
+    }
+}
+
+/// The message in the terms of HL7 UK, and what was noticed on the way.
+fn in_uk_terms(message: Message, source: &Source) -> (Message, Vec<&'static str>) {
+    match translation::translated(&message, source) {
+        Some(translated) => (translated.message, translated.quality),
+        None => (message, Vec::new()),
     }
 }
 
@@ -217,7 +227,9 @@ pub fn transform(channel: &ChannelPlan, identified: &Identified, facts: &Facts) 
         *processed.quality.entry(code.to_owned()).or_default() += 1;
     }
     if let Some(conformance) = &channel.profile {
-        let breaches = conformance.check(message);
+        // Rules were inferred from what the source sends, not from what it means.
+        let as_sent = Message::parse(identified.frame.clone(), &channel.source.reading());
+        let breaches = conformance.check(as_sent.as_ref().unwrap_or(message));
         for breach in &breaches {
             *processed.quality.entry(breach.class.code().to_owned()).or_default() += 1;
         }
