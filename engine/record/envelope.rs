@@ -6,8 +6,8 @@
 //! keys of a result hold within its message only: it reports one number and test, or one observation
 //! without sub-id, more than once.
 //!
-//! `partitionkey`, the internal patient id, is left out until the identity index issues such ids: a
-//! hash of an identifier in its place would be one that can be guessed.
+//! `partitionkey` is the internal patient id: no identifier and no hash of one, which could be
+//! guessed. It stays the same when the patient's number changes, so consumers partition by it.
 
 use hl7::header::Header;
 use hl7::message::Message;
@@ -38,6 +38,8 @@ pub struct EventInput<'a> {
     pub source: &'a Source,
     /// Whom it is about.
     pub identity: &'a Identity,
+    /// What is known of the patient besides.
+    pub known: Known<'a>,
     /// Authority of the local identifier to name in `localid`, if not the best.
     pub local: Option<&'a str>,
     /// Number of the message in the journal.
@@ -75,6 +77,18 @@ pub struct EventInput<'a> {
     pub traceparent: Option<&'a str>,
 }
 
+/// What the identity index knows of the patient of an event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// The internal patient id: `partitionkey`.
+    pub partition: Option<&'a str>,
+    /// What the events of one change of identity have in common: `causationid`.
+    pub causation: Option<&'a str>,
+    /// Whether the patient's whereabouts are protected, or sharing is dissented from, by what any
+    /// source said so far.
+    pub restricted: bool,
+}
+
 /// An event ready to be published.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Event {
@@ -109,7 +123,10 @@ impl std::fmt::Debug for Event {
 pub fn event(input: EventInput<'_>) -> Event {
     let id = event_id(&input, input.revision);
     let event_type = input.event_type.full(&input.source.namespace);
-    let sensitivity = Sensitivity::of(input.message);
+    let sensitivity = match Sensitivity::of(input.message) {
+        Sensitivity::Normal if input.known.restricted => Sensitivity::Restricted,
+        stated => stated,
+    };
     let routing_key = routing_key(&input, sensitivity);
     let keyed = input.identity.nhs_number.is_some();
     let time = input.timing.time.clone();
@@ -177,8 +194,10 @@ fn whom_and_where(out: &mut Attributes, input: &EventInput<'_>, sensitivity: Sen
         let local = input.identity.local_of(input.local);
         out.option("localid", local.map(ToString::to_string));
     }
-    let status = input.identity.valid.and(input.identity.status);
+    let shown = input.identity.nhs_number.or(input.identity.valid);
+    let status = shown.and(input.identity.status);
     out.option("nhsnumberstatus", status.map(|status| status.to_string()));
+    out.option("partitionkey", input.known.partition.map(str::to_owned));
     out.text("sensitivity", sensitivity.as_str());
     out.option("site", site::of(input.message, input.source));
     out.option("generalpractitioner", site::practice(input.message));
@@ -197,6 +216,7 @@ fn when(out: &mut Attributes, input: &EventInput<'_>) {
 fn lineage(out: &mut Attributes, input: &EventInput<'_>) {
     out.text("sequence", &format!("{:020}.{:05}", input.message_id, input.position));
     out.text("correlationid", &input.header.control_id_text());
+    out.option("causationid", input.known.causation.map(str::to_owned));
     out.text("configversion", input.configversion);
     out.0.insert("revision".to_owned(), Value::from(input.revision));
     let before = input.revision.checked_sub(1).map(|revision| event_id(input, revision));
@@ -287,6 +307,7 @@ mod tests {
             header: &header,
             source: &source,
             identity: &identity,
+            known: Known::default(),
             local: None,
             message_id: 42,
             position: 1,
@@ -389,6 +410,7 @@ mod tests {
             header: &header,
             source: &source,
             identity: &identity,
+            known: Known::default(),
             local: None,
             message_id: 42,
             position: 1,

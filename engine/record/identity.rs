@@ -126,6 +126,14 @@ impl Identity {
         }
     }
 
+    /// The same patient under the number that the identity index holds, whatever the message says.
+    #[must_use]
+    pub fn known_as(&self, number: Option<(NhsNumber, Option<Status>)>) -> Identity {
+        let said = self.valid.is_some() && self.valid == number.map(|(number, _)| number);
+        let status = number.and_then(|(_, status)| status).filter(|_| !said).or(self.status);
+        Identity { nhs_number: number.map(|(number, _)| number), status, ..self.clone() }
+    }
+
     /// The identifier that names the patient where the NHS Number may not: of the authority a
     /// script asked for, else the best.
     pub fn local_of(&self, authority: Option<&str>) -> Option<&LocalId> {
@@ -158,7 +166,7 @@ mod tests {
     use hl7::message::Reading;
 
     use super::*;
-    use crate::order::{OrderKey, order_keys};
+
     use crate::source::LocalAuthority;
 
     const HEAD: &str = "MSH|^~\\&|PAS|RXX01|TIE|RXX|20240110||ADT^A31|1|P|2.4\r";
@@ -237,7 +245,7 @@ mod tests {
                 finding == "nhs-number.untrusted",
                 "{reliability}"
             );
-            assert_eq!(keys(&identity)[0].as_str(), "nhs:9990000018");
+
             assert_eq!(identity.quality, [finding]);
         }
         let mut lenient = source();
@@ -409,17 +417,14 @@ mod tests {
         }
     }
 
-    fn keys(identity: &Identity) -> Vec<OrderKey> {
-        let message = Message::parse(HEAD.as_bytes(), &Reading::default()).unwrap();
-        order_keys(&message, &source(), Some(identity))
-    }
-
     #[test]
-    fn the_best_identifier_keeps_the_order() {
-        let identity = read("9990000018^^^NHS^NH~1234567^^^RXX01^MR", "NSTS01");
-        assert_eq!(keys(&identity)[0].as_str(), "local:1234567^^^RXX01^MR");
-        assert_eq!(keys(&read("9990000018^^^NHS^NH", ""))[0].as_str(), "nhs:9990000018");
-        assert!(keys(&read("", "")).is_empty());
+    fn a_number_that_the_index_holds_is_known_with_its_own_status() {
+        let index = NhsNumber::parse("9990000026").ok().map(|number| (number, Some(Status::VERIFIED)));
+        let local = read("1234567^^^RXX01^MR", "NSTS02");
+        let known = local.known_as(index);
+        assert_eq!((known.nhs_number, known.status), (index.map(|(n, _)| n), Some(Status::VERIFIED)));
+        assert_eq!((known.valid, known.local.len()), (None, 1));
+        assert_eq!(local.known_as(None).nhs_number, None);
     }
 
     #[test]
@@ -435,7 +440,7 @@ mod tests {
     #[test]
     fn debug_shows_no_identifier() {
         let identity = read("9990000018^^^NHS^NH~1234567^^^RXX01^MR", "01");
-        let shown = format!("{identity:?} {:?} {:?}", identity.local, keys(&identity));
+        let shown = format!("{identity:?} {:?}", identity.local);
         assert!(!shown.contains("9990000018") && !shown.contains("1234567"), "{shown}");
     }
 }

@@ -8,6 +8,7 @@ use archive::archive::Archive;
 use archive::error::ArchiveError;
 use jiff::Timestamp;
 use journal::disk::{Disk, RealDisk};
+use journal::entry::Position;
 use journal::journal::Journal;
 use journal::recovery::OpenError;
 use journal::report::Recovered;
@@ -193,8 +194,8 @@ impl Engine {
             let chronicle = chronicle.clone();
             let lifeline = Lifeline::new("books", &books_stop, &ended);
             thread("books", lifeline, move || {
-                let may_drop = || chronicle.caught_up();
-                books.follow(&runtime, &stop, &|| delivery.mark(), &may_drop);
+                let needed = || chronicle.caught_up().then_some(Position::END);
+                books.follow(&runtime, &stop, &|| delivery.mark(), &needed);
             })?
         };
         let writing = {

@@ -88,6 +88,7 @@ pub mod engine;
 pub mod reload;
 pub mod handle;
 pub mod status;
+mod kin;
 mod lifeline;
 mod sampler;
 pub mod silence;

@@ -246,6 +246,7 @@ pub fn transform(channel: &ChannelPlan, identified: &Identified, facts: &Facts) 
         source: channel.source.clone(),
         identity: identity.clone(),
         previous: facts.previous.clone(),
+        stated: None,
         now: facts.recorded,
     };
     match run(&channel.script, &input) {
@@ -393,6 +394,7 @@ fn make_events(emitted: Vec<Emitted>, about: &About<'_>) -> (Vec<Event>, Vec<Tim
             header: about.header,
             source: &about.channel.source,
             identity: about.identity,
+            known: Known::default(),
             local: emitted.local.as_deref(),
             message_id: about.facts.message_id,
             position,

@@ -310,10 +310,7 @@ impl<P: Publisher> Delivery<P> {
             None => Identified::parked(frame, "channel.unknown"),
         };
         let patients = identified.keys.clone();
-        let keys = match &channel {
-            Some(channel) => scope::run_keys(channel, &patients, identified.about_identity),
-            None => patients.clone(),
-        };
+        let in_order = channel.as_deref().and_then(scope::channel_key);
         let work = Work {
             id: entry.id,
             place: entry.position,
@@ -326,8 +323,9 @@ impl<P: Publisher> Delivery<P> {
             head,
             room,
         };
+        let names = work.patients.clone();
         self.flight().enter(entry.id.0, &work.head.channel, work.head.received);
-        let ready = self.order().admit(entry.id.0, keys, work);
+        let ready = self.order().admit(entry.id.0, &names, in_order, work);
         if let Some(work) = ready {
             self.enqueue(work);
         }

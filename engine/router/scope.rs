@@ -98,22 +98,11 @@ pub(crate) fn everywhere(patients: &[OrderKey]) -> Vec<HoldKey> {
     patients.iter().map(|patient| HoldKey::Patient(patient.clone())).collect()
 }
 
-/// The keys under which a message runs: one message at a time holds each. What changes whom a
-/// number belongs to waits for its patients whatever the channel says.
-pub(crate) fn run_keys(
-    channel: &ChannelPlan,
-    patients: &[OrderKey],
-    about_identity: bool,
-) -> Vec<OrderKey> {
-    match channel.order {
-        Order::None if about_identity => patients.to_vec(),
-        Order::Patient => patients.to_vec(),
-        Order::Channel => {
-            let channel = OrderKey::from(format!("channel:{}", channel.name));
-            patients.iter().cloned().chain([channel]).collect()
-        }
-        Order::None => Vec::new(),
-    }
+/// The key that all messages of a channel hold, if they all run in order. Those of one patient do
+/// in any case: what a message makes known of its patient is known to the next.
+pub(crate) fn channel_key(channel: &ChannelPlan) -> Option<OrderKey> {
+    let ordered = channel.order == Order::Channel;
+    ordered.then(|| OrderKey::from(format!("channel:{}", channel.name)))
 }
 
 #[cfg(test)]

@@ -214,11 +214,15 @@ pub struct Identity {
     pub positions: Vec<Position>,
     /// The NHS Number: where it stands and when it may key an event.
     pub nhs_number: NhsNumber,
-    /// Whether other channels may learn from this one which numbers are one patient's.
-    /// Not yet in force in this version.
+    /// Whether the identity index learns from this channel: which identifiers are one patient's,
+    /// what the patient is called, merges and changes of number. Only master systems should.
     pub teaches: bool,
-    /// What becomes of a merge. Not yet in force in this version: every merge parks.
+    /// What becomes of a merge, and of a move between patients. Unless said, they are carried out
+    /// where the channel teaches and wait for an operator where it does not.
     pub merges: Option<Merges>,
+    /// Whether an explicit value from this channel ends a patient's protection or dissent. Any
+    /// channel may raise them; silence never lowers them.
+    pub may_lower_sensitivity: bool,
 }
 
 /// An identifier a system gives its patients.

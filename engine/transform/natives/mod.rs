@@ -1,5 +1,6 @@
 //! The native functions by chapter of the reference.
 
+pub(crate) mod changes;
 pub(crate) mod message;
 pub(crate) mod patient;
 pub(crate) mod resource;
@@ -13,5 +14,6 @@ pub(crate) fn register(words: &mut Vocabulary) {
     results::register(words);
     tables::register(words);
     patient::register(words);
+    changes::register(words);
     resource::register(words);
 }
