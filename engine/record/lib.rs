@@ -29,6 +29,7 @@ pub mod order;
 pub mod local;
 pub mod nhs_number;
 pub mod result;
+pub mod schema;
 pub mod sensitivity;
 pub mod site;
 pub mod source;

@@ -94,6 +94,9 @@ fn emit(run: &mut Run, name: &str, data: Dynamic, options: &Map) -> Fallible<()>
     let Some(event_type) = catalogue::lookup(name) else {
         return Err(format!("`{name}` is not an event type").into());
     };
+    if event_type.engine {
+        return Err(format!("`{name}` is made by the engine, never by a script").into());
+    }
     if run.emitted.len() >= run.givens.limits.events {
         return Stop::Output("more events than one message may have").raise();
     }
