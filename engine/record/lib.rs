@@ -1,6 +1,7 @@
 //! The shared record: NHS Number, identity, event catalogue, CloudEvents, FHIR UK Core mapping.
 //!
 //! - [`source::Source`]: how one sending system writes things, as plain data.
+//! - [`translation::translated`]: a message in the terms of HL7 UK, whatever its source's ways.
 //! - [`identity::Identity`]: whom a message is about, and whether its NHS Number may key.
 //! - [`catalogue::EventType`]: what can have happened.
 //! - [`time::Moment`]: a time as the sender wrote it, in the sender's zone.
@@ -19,6 +20,7 @@
 
 pub mod catalogue;
 pub mod claim;
+pub mod dialect;
 mod disclosed;
 mod dtm;
 pub mod envelope;
@@ -38,5 +40,6 @@ pub mod redaction;
 pub mod precision;
 pub mod time;
 pub mod timing;
+pub mod translation;
 mod verification;
 mod whereabouts;

@@ -11,7 +11,7 @@ use identity::index::Index;
 use identity::stated::Stated;
 use record::identity::Identity;
 use record::source::{Source, WrongCharset};
-use record::{order, site};
+use record::{order, site, translation};
 
 use crate::accept::{self, Decision as Rules};
 use crate::order::OrderKey;
@@ -21,8 +21,11 @@ use crate::plan::ChannelPlan;
 pub struct Identified {
     /// Bytes as received.
     pub frame: Bytes,
-    /// Absent when not even MSH can be read, which intake would have refused.
+    /// In the terms of HL7 UK, whatever its source's are; absent when not even MSH can be read, which
+    /// intake would have refused.
     pub message: Option<(Message, Header)>,
+    /// In the terms of its source, where these are others.
+    pub as_sent: Option<Message>,
     /// Whom it is about.
     pub identity: Option<Arc<Identity>>,
     /// What it says of them that the identity index has to know.
@@ -53,8 +56,9 @@ impl std::fmt::Debug for Identified {
 impl Identified {
     /// A message that no script may see, and that waits for nothing.
     pub fn parked(frame: Bytes, reason: &'static str) -> Self {
-        let (message, identity, stated, keys) = (None, None, None, Vec::new());
-        Self { frame, message, identity, stated, keys, parked: Some(reason) }
+        let (message, as_sent, identity, stated) = (None, None, None, None);
+        let keys = Vec::new();
+        Self { frame, message, as_sent, identity, stated, keys, parked: Some(reason) }
     }
 }
 
@@ -64,6 +68,7 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes, index: &Index) -> Identifie
     let parked = |frame, message, reason| Identified {
         frame,
         message,
+        as_sent: None,
         identity: None,
         stated: None,
         keys: Vec::new(),
@@ -81,19 +86,24 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes, index: &Index) -> Identifie
     if message.is_header_only() {
         return parked(frame, Some((message, header)), "structure");
     }
+    let (message, as_sent, noticed) = match translation::translated(&message, source) {
+        Some(translated) => (translated.message, Some(message), translated.quality),
+        None => (message, None, Vec::new()),
+    };
     let names = order::order_keys(&message, source);
     let mut keys: Vec<OrderKey> = names.iter().map(|key| OrderKey::from(key.as_str())).collect();
-    let identity = match Identity::read(&message, source) {
+    let mut identity = match Identity::read(&message, source) {
         Ok(identity) => identity,
         Err(conflict) => {
             let parked = parked(frame, Some((message, header)), conflict.code());
-            return Identified { keys, ..parked };
+            return Identified { keys, as_sent, ..parked };
         }
     };
+    identity.quality.extend(noticed);
     // A message without PID is left to the script, which may have no use for its kind.
     let nobody = identity.is_nobody() && message.segment("PID", 1).is_some();
     let stated = Stated::read(&message, source, &identity);
-    let reason = intolerable(&message, source)
+    let reason = intolerable(as_sent.as_ref().unwrap_or(&message), source)
         .or_else(|| site::unknown(&message, source))
         .or(nobody.then_some("identity.none"));
     // Whom nobody could place waits for nobody.
@@ -105,7 +115,8 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes, index: &Index) -> Identifie
         keys.extend(known.iter().map(|patient| OrderKey::from(patient.to_string())));
     }
     let (message, identity) = (Some((message, header)), Some(Arc::new(identity)));
-    Identified { frame, message, identity, stated: Some(stated), keys, parked: reason }
+    let stated = Some(stated);
+    Identified { frame, message, as_sent, identity, stated, keys, parked: reason }
 }
 
 /// The same of a message that was refused before it was kept: no script sees it unless its channel

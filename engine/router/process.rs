@@ -142,7 +142,8 @@ pub fn transform(
     for code in &identity.quality {
         *processed.quality.entry((*code).to_owned()).or_default() += 1;
     }
-    for code in legibility(message) {
+    let as_sent = identified.as_sent.as_ref().unwrap_or(message);
+    for code in legibility(as_sent) {
         *processed.quality.entry(code.to_owned()).or_default() += 1;
     }
     let recorded = facts.recorded.as_millisecond();
@@ -175,7 +176,8 @@ pub fn transform(
     processed.identity = Some(identity.clone());
     processed.withholds = false;
     let about = About::new(channel, (message, header), &identified.frame, facts, &whom);
-    match held_against(channel, message, facts, &mut processed) {
+    // Rules were inferred from what the source sends, not from what it means.
+    match held_against(channel, as_sent, facts, &mut processed) {
         Some(parks) => (processed.reason, processed.detail) = parks,
         None if facts.unmerge.is_some() => {
             processed.state = State::Filtered;

@@ -96,7 +96,7 @@ fn nhs_number(number: &str, identity: &Identity) -> Value {
 fn person(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
     draft.set_all(pid, 5, ("name", "name"), |name| human_name(name, &source.zone));
     if let Some(sex) = draft.read(pid, 8, "gender") {
-        gender(draft, &sex);
+        gender(draft, &sex, source);
     }
     if let Some(birth) = draft.read(pid, 7, "birthDate") {
         birth_date(draft, &birth, source);
@@ -105,8 +105,10 @@ fn person(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
 
 /// PID-8: 1 male, 2 female, 9 not specified, 0 not known in the NHS; M, F, O, A, U, N elsewhere.
 /// The code is kept as sent, since FHIR's four words say less.
-fn gender(draft: &mut Draft, sex: &str) {
-    let word = match sex.to_ascii_uppercase().as_str() {
+fn gender(draft: &mut Draft, sex: &str, source: &Source) {
+    let own = source.sex.iter().find(|(ours, _)| ours.eq_ignore_ascii_case(sex));
+    let meant = own.map_or(sex, |(_, meant)| meant);
+    let word = match meant.to_ascii_uppercase().as_str() {
         "1" | "M" => "male",
         "2" | "F" => "female",
         "9" | "O" | "A" | "N" => "other",
