@@ -13,6 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use hl7::message::{Message, Reading};
 use identity::index::Index;
+use record::nhs_number::NhsNumber;
 use router::config::load;
 use router::config::overrides::Overrides;
 use router::process::{self, Facts};
@@ -165,8 +166,27 @@ fn messages() -> Result<Vec<Bytes>> {
     while padded.len() < 1000 {
         padded.push_str("NTE|1||Synthetic note that brings the message to its usual size.\r");
     }
-    let one = |patient: usize| Bytes::from(padded.replace(&number, &format!("B{patient:07}")));
+    let stated = pid
+        .field(3)
+        .and_then(|field| field.repetitions().find_map(|id| id.text(1, 1).into_option()))
+        .filter(|text| text.starts_with("999"))
+        .context("the admission has no NHS Number")?
+        .into_owned();
+    // One number for each, since nobody else may have it.
+    let one = |patient: usize| {
+        let text = padded.replace(&number, &format!("B{patient:07}"));
+        Bytes::from(text.replace(&stated, &test_number(patient)))
+    };
     Ok((0..PATIENTS).map(one).collect())
+}
+
+/// A valid number of the test range for a patient; another one where the digits have none.
+fn test_number(patient: usize) -> String {
+    let valid = |body: usize| {
+        let all = (0..10).map(move |check| format!("999{:06}{check}", body % 1_000_000));
+        all.into_iter().find(|number| NhsNumber::parse(number).is_ok())
+    };
+    valid(patient).or_else(|| valid(patient + 500_000)).unwrap_or_default()
 }
 
 fn plan(engine: &Running, messages: &[Bytes], connections: usize, time: Duration) -> Plan {
