@@ -19,6 +19,7 @@ mod tls;
 #[cfg(test)]
 mod foreign_clients;
 #[cfg(test)]
+mod identity;
 mod kill_nine;
 #[cfg(test)]
 mod shutdown;
