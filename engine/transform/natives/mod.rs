@@ -1,5 +1,6 @@
 //! The native functions by chapter of the reference.
 
+pub(crate) mod builders;
 pub(crate) mod message;
 pub(crate) mod patient;
 pub(crate) mod resource;
@@ -14,4 +15,5 @@ pub(crate) fn register(words: &mut Vocabulary) {
     tables::register(words);
     patient::register(words);
     resource::register(words);
+    builders::register(words);
 }
