@@ -47,9 +47,7 @@ pub fn schema(kind: &EventType) -> Value {
     schema.insert("description".to_owned(), json!(kind.description));
     schema.extend(read(BUNDLE));
     let mut schema = Value::Object(schema);
-    let holds = |kind: &&str| {
-        json!({ "contains": { "properties": { "resource": definition(kind) }, "required": ["resource"] } })
-    };
+    let holds = |kind: &&str| json!({ "contains": { "properties": { "resource": definition(kind) }, "required": ["resource"] } });
     schema["properties"]["entry"]["allOf"] = kind.resources.iter().map(holds).collect();
     let known = |(name, _): &(&str, &str)| {
         json!({ "if": { "properties": { "resourceType": { "const": name } } },

