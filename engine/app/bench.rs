@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use hl7::message::{Message, Reading};
-use identity::index::Index;
 use record::nhs_number::NhsNumber;
 use router::config::load;
 use router::config::overrides::Overrides;
@@ -27,7 +26,7 @@ use crate::exit::Exit;
 use crate::latency::Latencies;
 use crate::misbehaviour::Manners;
 use crate::output::Output;
-use crate::rehearsal::Stage;
+use crate::rehearsal::{Stage, nobody_known};
 use crate::run::runtime;
 use crate::sample_world;
 use crate::traffic;
@@ -126,7 +125,7 @@ fn processing(folder: &Path, messages: &[Bytes], time: Duration) -> Result<Figur
     let stage = Stage::set(loaded)?;
     let channel = stage.channel("pas-adt")?;
     let recorded = jiff::Timestamp::now();
-    let index = Index::in_memory()?;
+    let (index, _folder) = nobody_known()?;
     let began = Instant::now();
     let mut done = 0_u64;
     for message in messages.iter().cycle() {

@@ -22,6 +22,7 @@ use router::identified::{Identified, identify};
 use router::process::{self, Facts, Processed};
 use serde::Deserialize;
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// The id of the only message there is.
 const MESSAGE_ID: u64 = 1;
@@ -108,8 +109,7 @@ pub(crate) fn play(channel: &Arc<ChannelPlan>, frame: Bytes, given: &Given) -> R
         return Ok(refused(refusal.answer(&header, &channel.acknowledge), &refusal));
     }
 
-    // An index that knows nobody but whom the message states.
-    let index = Index::in_memory()?;
+    let (index, _folder) = nobody_known()?;
     let mut identified = identify(channel, frame, &index);
     if let Some(written) = &given.identity {
         let read = identified.identity.as_deref().cloned().unwrap_or_default();
@@ -126,6 +126,13 @@ pub(crate) fn play(channel: &Arc<ChannelPlan>, frame: Bytes, given: &Given) -> R
         events: events.collect::<Result<_, _>>().context("an event is not JSON")?,
         making: Some((identified, processed)),
     })
+}
+
+/// An identity index that knows nobody yet, and the folder that goes with it.
+pub(crate) fn nobody_known() -> Result<(Index, TempDir)> {
+    let folder = tempfile::tempdir().context("no temporary folder")?;
+    let opened = Index::open(folder.path())?;
+    Ok((opened.index, folder))
 }
 
 fn refused(ack: Option<AckCode>, refusal: &accept::Refusal) -> Played {

@@ -12,6 +12,7 @@ use record::envelope::{self, Event, EventInput, Known};
 use record::fhir::built::Built;
 use record::identity::Identity;
 use record::marks::Marks;
+use record::replay::is_replay;
 use record::timing::{self, Timing};
 use transform::outcome::Emitted;
 use uuid::Uuid;
@@ -52,7 +53,12 @@ impl<'a> About<'a> {
             content_hash,
             partition: whom.patient.map(|patient| patient.to_string()),
             causation: Uuid::new_v5(&content_hash, cause.as_bytes()).to_string(),
-            marks: Marks { protected: whom.protected, dissent: whom.dissent, ..Marks::NONE },
+            marks: Marks {
+                protected: whom.protected,
+                dissent: whom.dissent,
+                bulk: is_replay(message),
+                ..Marks::NONE
+            },
         }
     }
 }
@@ -90,7 +96,11 @@ pub(crate) fn compose(
         let known = Known {
             partition: Some(&partition),
             causation: announced.cause.then_some(about.causation.as_str()),
-            marks: if announced.restricted { about.marks } else { Marks::NONE },
+            marks: if announced.restricted {
+                about.marks
+            } else {
+                Marks { bulk: about.marks.bulk, ..Marks::NONE }
+            },
         };
         let identity = identity_of(announced);
         let made = announcement::data(announced, about.message);

@@ -17,7 +17,6 @@ use identity::stated::Stated;
 use jiff::Timestamp;
 use record::envelope::Event;
 use record::identity::Identity;
-use record::marks::Marks;
 use record::timing::Timing;
 use transform::fault::{Fault, FaultClass};
 use transform::outcome::{Decision, Emitted, Input};
@@ -313,7 +312,7 @@ impl Processed {
         if largest > about.channel.max_event_bytes {
             // Nothing is ever truncated, and half of a message's events is a lie.
             self.state = State::Parked;
-            self.withholds = about.marks != Marks::NONE;
+            self.withholds = about.marks.protected || about.marks.dissent;
             self.reason = Some("too-large".to_owned());
             self.detail = Some(format!(
                 "an event of {largest} bytes is over events.max_bytes ({})",
