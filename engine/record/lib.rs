@@ -2,6 +2,8 @@
 //!
 //! - [`source::Source`]: how one sending system writes things, as plain data.
 //! - [`identity::Identity`]: whom a message is about, and whether its NHS Number may key.
+//! - [`demographics::Demographics`]: who the patient is said to be; [`movement::Movement`]: which
+//!   records are said to be one, or to have been mixed up.
 //! - [`catalogue::EventType`]: what can have happened.
 //! - [`time::Moment`]: a time as the sender wrote it, in the sender's zone.
 //! - [`fhir::built::Built`]: a FHIR resource, and what the message deleted or sent as a full set.
@@ -19,12 +21,14 @@
 
 pub mod catalogue;
 pub mod claim;
+pub mod demographics;
 mod dtm;
 pub mod envelope;
 pub mod fhir;
 pub mod identity;
 pub mod order;
 pub mod local;
+pub mod movement;
 pub mod nhs_number;
 pub mod result;
 pub mod sensitivity;
@@ -34,4 +38,5 @@ pub mod text;
 pub mod precision;
 pub mod time;
 pub mod timing;
+pub mod trigger;
 mod verification;
