@@ -5,6 +5,7 @@ use hl7::message::Message;
 use hl7::segment::Segment;
 
 use crate::claim::claims_nhs_number;
+use crate::demographics::Demographics;
 use crate::identity::Identity;
 use crate::local::{LocalId, local_ids};
 use crate::nhs_number::{NhsNumber, Status};
@@ -53,9 +54,25 @@ pub struct Side {
     pub status: Option<Status>,
     /// The source's own identifiers, the best first.
     pub locals: Vec<LocalId>,
+    /// Who the patient is said to be; only PID says it.
+    pub demographics: Demographics,
 }
 
 impl Side {
+    /// What one PID segment says, of which the identifiers were read.
+    pub fn of(identity: &Identity, pid: Option<&Segment<'_>>) -> Self {
+        let mut locals = identity.local.clone();
+        locals.sort_by_key(|local| Some(local) != identity.best_local.as_ref());
+        locals.dedup();
+        Side {
+            number: identity.nhs_number,
+            found: identity.found,
+            status: identity.status,
+            locals,
+            demographics: pid.map(Demographics::of_person).unwrap_or_default(),
+        }
+    }
+
     /// Whether it names nobody.
     pub fn is_empty(&self) -> bool {
         self.found.is_none() && self.locals.is_empty()
@@ -155,9 +172,7 @@ fn pair(
 fn person(message: &Message, occurrence: usize, source: &Source) -> Result<Side, &'static str> {
     let identity = Identity::read_person(message, occurrence, source)
         .map_err(|_| "a PID states two different nhs numbers")?;
-    let mut locals = identity.local;
-    locals.sort_by_key(|local| Some(local) != identity.best_local.as_ref());
-    Ok(Side { number: identity.nhs_number, found: identity.found, status: identity.status, locals })
+    Ok(Side::of(&identity, message.segment("PID", occurrence).as_ref()))
 }
 
 /// MRG-1, or MRG-4 where MRG-1 names nobody but whom PID names: of older versions, and of A46.
@@ -182,7 +197,7 @@ fn prior(
         let (mut locals, best) = local_ids(Some(field), &source.local);
         locals.sort_by_key(|local| Some(local) != best.as_ref());
         locals.retain(|local| !survivor.locals.contains(local));
-        let side = Side { number: None, found, status: None, locals };
+        let side = Side { found, locals, ..Side::default() };
         if !side.is_empty() {
             return Ok(side);
         }
