@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hl7::acknowledgement::{AckCode, Outcome};
 use hl7::due::all_due;
 use hl7::header::Header;
-use identity::index::Index;
+use identity::index::{Index, Settings};
 use jiff::Timestamp;
 use record::identity::Identity;
 use record::local::LocalId;
@@ -131,7 +131,7 @@ pub(crate) fn play(channel: &Arc<ChannelPlan>, frame: Bytes, given: &Given) -> R
 /// An identity index that knows nobody yet, and the folder that goes with it.
 pub(crate) fn nobody_known() -> Result<(Index, TempDir)> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
-    let opened = Index::open(folder.path())?;
+    let opened = Index::open(folder.path(), Settings::default())?;
     Ok((opened.index, folder))
 }
 

@@ -8,6 +8,7 @@ use record::identity::Identity;
 use record::movement::{self, Movement, Side, Unreadable};
 use record::sensitivity;
 use record::source::Source;
+use serde_json::Value;
 
 use crate::statement::Said;
 
@@ -44,6 +45,16 @@ impl Stated {
             movement: movement::read(message, source),
             said: Said::read(message, source),
         }
+    }
+
+    /// Whether it says outright that its patient is protected or dissents.
+    pub fn raises(&self) -> bool {
+        self.sensitivity.protected == Some(true) || self.sensitivity.dissent == Some(true)
+    }
+
+    /// What its source states of the patient after it, if it stated `previous` before.
+    pub fn after(&self, previous: Option<&Value>) -> Value {
+        Value::Object(self.said.over(previous.and_then(Value::as_object)))
     }
 
     /// All sides that it names.

@@ -95,7 +95,7 @@ pub(crate) fn compose(
         let partition = announced.patient.to_string();
         let known = Known {
             partition: Some(&partition),
-            causation: announced.cause.then_some(about.causation.as_str()),
+            causation: Some(&about.causation),
             marks: if announced.restricted {
                 about.marks
             } else {

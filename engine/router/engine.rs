@@ -8,7 +8,6 @@ use archive::archive::Archive;
 use archive::error::ArchiveError;
 use jiff::Timestamp;
 use journal::disk::{Disk, RealDisk};
-use journal::entry::Position;
 use journal::journal::Journal;
 use journal::recovery::OpenError;
 use journal::report::Recovered;

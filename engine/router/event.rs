@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use identity::index::IndexError;
+use identity::error::IndexError;
 use jiff::Timestamp;
 use journal::report::Corruption;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};

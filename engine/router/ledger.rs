@@ -345,6 +345,7 @@ mod tests {
             configversion: String::new(),
             revision: 0,
             holds: Vec::new(),
+            learned: None,
             events: Vec::new(),
         };
         entry(Kind::Outcome, id, &head)
@@ -356,7 +357,7 @@ mod tests {
 
     fn decided(id: u64, action: Action) -> Entry {
         let (actor, reason) = (String::from("alex"), String::from("tried again"));
-        let head = Decision { at: 6, actor, reason, channel: "c".into(), received: 5, action };
+        let head = Decision { at: 6, actor, reason, channel: "c".into(), received: 5, action, learned: None };
         entry(Kind::Operator, id, &head)
     }
 

@@ -12,8 +12,10 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use identity::error::IndexError;
 use identity::fact::Fact;
-use identity::index::{Index, IndexError, Opened, Origin};
+use identity::index::{Index, Origin, Settings};
+use identity::opening::Opened;
 use journal::entry::{Entry, Kind, Position};
 use journal::journal::Journal;
 use journal::reader::{ReadError, Reader};
@@ -88,7 +90,7 @@ struct Teaching {
 impl Patients {
     /// Takes up the index in `folder` and reads what the journal knows besides. Blocks.
     pub fn open(journal: Journal, folder: &Path) -> Result<Patients, PatientsError> {
-        let Opened { index, position, findings } = Index::open(folder)?;
+        let Opened { index, position, findings } = Index::open(folder, Settings::default())?;
         for finding in &findings {
             Event::IdentitySetAside { finding: &finding.to_string() }.emit();
         }
@@ -218,7 +220,7 @@ impl Patients {
         let mut last: Option<(Instant, Duration, Position)> = None;
         while !stop.is_cancelled() {
             let now = self.taught().position;
-            let covered = self.index.covered().map(Position::from_bytes);
+            let covered = self.covered();
             let wanted = covered.is_none_or(|covered| covered.volume < now.volume);
             let due = match last {
                 None => wanted,
@@ -226,7 +228,7 @@ impl Patients {
                 Some((begun, took, _)) if wanted => begun.elapsed() >= took * COPY_SHARE,
                 Some((begun, ..)) => begun.elapsed() >= COPY,
             };
-            if due && self.index.figures().patients > 0 {
+            if due && self.knows_anybody() {
                 let begun = Instant::now();
                 if let Err(error) = self.index.snapshot(COPIES) {
                     Event::IdentityUnwritable { error: &error }.emit();
@@ -244,12 +246,22 @@ impl Patients {
 
     /// From where on the index still needs the journal: what two verified copies hold is safe.
     pub(crate) fn needed(&self) -> Position {
-        let knows_nothing = || self.index.figures().patients == 0;
-        match self.index.covered() {
-            Some(covered) => Position::from_bytes(covered),
-            None if knows_nothing() => Position::END,
-            None => Position::START,
+        match self.covered() {
+            Some(covered) => covered,
+            None if self.knows_anybody() => Position::START,
+            None => Position::END,
         }
+    }
+
+    fn covered(&self) -> Option<Position> {
+        // What cannot be read covers nothing.
+        self.index.covered().ok().flatten().map(Position::from_bytes)
+    }
+
+    /// In doubt it does.
+    fn knows_anybody(&self) -> bool {
+        let figures = self.index.figures();
+        self.index.unflushed() > 0 || figures.is_ok_and(|figures| figures.patients > 0)
     }
 
     fn taught(&self) -> MutexGuard<'_, Taught> {

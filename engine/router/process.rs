@@ -256,6 +256,13 @@ impl Processed {
         }
     }
 
+    /// The same when the journal cannot take what it came to. What it would have taught nobody
+    /// learns, so that nothing of its patients may go before it.
+    pub(crate) fn too_large(self) -> Self {
+        let withholds = !self.learned.is_empty();
+        Self { identity: self.identity, withholds, ..Self::parked("too-large") }
+    }
+
     fn run(&mut self, about: &About<'_>, identity: &Arc<Identity>, whom: &Whom) {
         let input = Input {
             message: about.message.clone(),

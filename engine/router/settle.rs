@@ -97,8 +97,7 @@ impl<P: Publisher> Delivery<P> {
                 (outcome, payload, at)
             }
             Err(AppendError::TooLarge) => {
-                let processed =
-                    Processed { identity: processed.identity, ..Processed::parked("too-large") };
+                let processed = processed.too_large();
                 let outcome = self.outcome_of(&work, &processed);
                 let body = entry::encode(&outcome, &[]);
                 let Ok(at) = self.store(Kind::Outcome, work.id, body, false).await else { return };

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use identity::index::{Index, IndexError, Origin};
+use identity::error::IndexError;
+use identity::index::{Index, Origin};
 use identity::load::{Load, LoadError, LoadRules, Report};
 use identity::question::{Asked, Happened, Identifier, Known};
 use jiff::Timestamp;

@@ -23,6 +23,13 @@ pub struct Person<'a> {
     pub local: &'a [LocalId],
 }
 
+/// Nothing of whom it is.
+impl std::fmt::Debug for Person<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Person").field("local", &self.local.len()).finish_non_exhaustive()
+    }
+}
+
 /// How another record of the person is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
