@@ -70,7 +70,11 @@ impl<'b> Reader<'b> {
 
     pub(crate) fn list<T>(&mut self, each: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let length = usize::try_from(self.number()?).ok()?;
-        (0..length.min(self.0.len())).map(|_| each(self)).collect()
+        // Each item has a byte at least: a length that was damaged asks for no memory.
+        if length > self.0.len() {
+            return None;
+        }
+        (0..length).map(|_| each(self)).collect()
     }
 
     pub(crate) fn is_at_end(&self) -> bool {

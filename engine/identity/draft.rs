@@ -59,7 +59,8 @@ impl<'l> Draft<'l> {
         }
     }
 
-    fn holder(&mut self, key: &Key) -> Result<Option<PatientId>, IndexError> {
+    /// Whose identifier it is, which may be a record that was merged into another one.
+    pub(crate) fn holder(&mut self, key: &Key) -> Result<Option<PatientId>, IndexError> {
         match self.over.keys.get(key) {
             Some(holder) => Ok(*holder),
             None => self.layers.holder(key),

@@ -66,11 +66,19 @@ pub enum Fact {
     /// They do so no more.
     Unlinked { patient: PatientId, other: PatientId },
     /// Names and birth date became known.
-    Learned { patient: PatientId, names: Names },
+    Learned {
+        patient: PatientId,
+        #[serde(default, skip_serializing_if = "Names::is_empty")]
+        names: Names,
+    },
     /// What is held of protection and dissent.
     Sensitivity { patient: PatientId, protected: bool, dissent: bool },
     /// What the source of the entry now states of the patient.
-    Stated { patient: PatientId, statement: Map<String, Value> },
+    Stated {
+        patient: PatientId,
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        statement: Map<String, Value>,
+    },
     /// A visit goes to another patient (`to`), another visit (`into`), or both.
     VisitMoved {
         patient: PatientId,
@@ -147,6 +155,26 @@ impl Fact {
             Fact::DoNotLink { .. } => "do_not_link",
             Fact::MayLink { .. } => "may_link",
         }
+    }
+
+    /// The fact as it stands in the history: without names and statements, of which the journal has
+    /// every version and the index the last one.
+    pub(crate) fn for_history(&self) -> Value {
+        let bare = match self {
+            Fact::Learned { patient, .. } => {
+                Fact::Learned { patient: *patient, names: Names::default() }
+            }
+            Fact::Loaded { patient, number, status, locals, .. } => Fact::Loaded {
+                patient: *patient,
+                number: *number,
+                status: *status,
+                locals: locals.clone(),
+                names: Names::default(),
+            },
+            Fact::Stated { patient, .. } => Fact::Stated { patient: *patient, statement: Map::new() },
+            other => other.clone(),
+        };
+        serde_json::to_value(bare).unwrap_or_default()
     }
 
     /// The patients in whose history it stands.

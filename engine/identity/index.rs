@@ -146,7 +146,7 @@ impl Index {
             draft.apply(fact, from)?;
         }
         for (fact, nth) in facts.iter().zip(0..) {
-            let text = serde_json::to_string(fact).unwrap_or_default();
+            let text = fact.for_history().to_string();
             for patient in fact.patients() {
                 draft.note(Happening {
                     patient,

@@ -47,6 +47,8 @@ pub mod event;
 pub mod fact;
 pub mod patient;
 pub mod forbidden;
+pub mod question;
+pub mod operator;
 pub mod snapshot;
 pub mod error;
 mod decide;
