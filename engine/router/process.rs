@@ -148,7 +148,7 @@ pub fn transform(
     let recorded = facts.recorded.as_millisecond();
     let rules = channel.identity.rules(&channel.name, facts.resolution);
     let decided = match &facts.unmerge {
-        Some(retired) => index.unmerge(facts.message_id, retired),
+        Some(retired) => index.unmerge(facts.message_id, recorded, retired),
         None => index.decide(facts.message_id, recorded, stated, &rules),
     };
     let mut whom = match decided {

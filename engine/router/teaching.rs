@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use identity::error::IndexError;
 use identity::index::{Index, Origin};
 use identity::load::{Load, LoadError, LoadRules, Report};
-use identity::question::{Asked, Happened, Identifier, Known};
+use identity::forbidden::{Identifier, do_not_link};
+use identity::question::{Asked, Happened, Known};
 use jiff::Timestamp;
 use journal::entry::{Kind, MessageId, Position};
 use journal::journal::Journal;
@@ -151,7 +152,7 @@ impl Teaching {
         } else {
             // The salt need not be secret, only different for every pair.
             let salt = fastrand::u128(..).to_le_bytes();
-            self.index().do_not_link(&one, &other, salt)
+            do_not_link(&one, &other, salt)
         };
         let action = if undo { Action::MayLink } else { Action::DoNotLink };
         let facts = [fact];
@@ -229,9 +230,11 @@ impl Teaching {
             return Err(TeachingError::Patient);
         }
         // Refused here, where somebody is told, rather than parked.
-        let merged = self.index().unmerge(self.journal.next_id().0, &asked(retired)?)?;
-        if merged.facts.is_empty() {
-            return Err(TeachingError::NotMerged);
+        match self.index().unmerge(0, 0, &asked(retired)?) {
+            Err(IndexError::NotMerged | IndexError::Nobody) => {
+                return Err(TeachingError::NotMerged);
+            }
+            tried => drop(tried?),
         }
         self.decide(channel, actor, Action::Unmerge, None)?;
         let now = Timestamp::now();
