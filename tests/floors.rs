@@ -15,7 +15,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("record", &["hl7"]),
     ("transform", &["hl7", "record"]),
     ("router", &["hl7", "record", "transform", "journal", "archive"]),
-    ("console", &["hl7", "archive", "router"]),
+    ("console", &["hl7", "record", "archive", "router"]),
     ("xtask", &[]),
     ("tieline", &["hl7", "record", "transform", "journal", "archive", "router", "console"]),
 ];

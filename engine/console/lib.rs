@@ -20,6 +20,7 @@ mod profiles;
 mod parked;
 mod channels;
 mod events;
+mod event_types;
 mod refused;
 mod accounts;
 pub mod api;
