@@ -16,7 +16,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("identity", &["hl7", "record"]),
     ("transform", &["hl7", "record"]),
     ("router", &["hl7", "record", "identity", "transform", "journal", "archive"]),
-    ("console", &["hl7", "archive", "router"]),
+    ("console", &["hl7", "record", "identity", "archive", "router"]),
     ("xtask", &[]),
     (
         "tieline",

@@ -6,7 +6,9 @@ use router::handle::Handle;
 use router::status::Status;
 
 use crate::refusal::{Refusal, blocking};
-use crate::{accounts, channels, events, listing, message, parked, patients, profiles, refused};
+use crate::{
+    accounts, channels, event_types, events, listing, message, parked, patients, profiles, refused,
+};
 
 /// An edited message may be as long as any frame that a listener may be told to take.
 const LARGEST_EDIT: usize = 256 * 1024 * 1024;
@@ -40,6 +42,8 @@ pub fn routes() -> Router<Handle> {
         .route("/channels/{name}/pause", routing::post(channels::pause))
         .route("/channels/{name}/resume", routing::post(channels::resume))
         .route("/events", routing::get(events::events))
+        .route("/event-types", routing::get(event_types::all))
+        .route("/event-types/{name}/schema", routing::get(event_types::schema))
         .route("/refused", routing::get(refused::refused))
         .route("/reconcile", routing::get(accounts::reconcile))
         .route("/audit", routing::get(accounts::audit))

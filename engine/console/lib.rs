@@ -21,6 +21,7 @@ mod parked;
 mod patients;
 mod channels;
 mod events;
+mod event_types;
 mod refused;
 mod accounts;
 pub mod api;
