@@ -96,7 +96,9 @@ fn nhs_number(number: &str, identity: &Identity) -> Value {
 fn person(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
     draft.set_all(pid, 5, ("name", "name"), |name| human_name(name, &source.zone));
     if let Some(sex) = draft.read(pid, 8, "gender") {
-        gender(draft, &sex, source);
+        let own = source.sex.iter().find(|(own, _)| own.eq_ignore_ascii_case(&sex));
+        gender(draft, own.map_or(&sex, |(_, meant)| meant));
+        draft.set("_gender", object([("extension", only(code_as_sent(AS_SENT, &sex)))]));
     }
     if let Some(birth) = draft.read(pid, 7, "birthDate") {
         birth_date(draft, &birth, source);
@@ -105,10 +107,8 @@ fn person(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
 
 /// PID-8: 1 male, 2 female, 9 not specified, 0 not known in the NHS; M, F, O, A, U, N elsewhere.
 /// The code is kept as sent, since FHIR's four words say less.
-fn gender(draft: &mut Draft, sex: &str, source: &Source) {
-    let own = source.sex.iter().find(|(ours, _)| ours.eq_ignore_ascii_case(sex));
-    let meant = own.map_or(sex, |(_, meant)| meant);
-    let word = match meant.to_ascii_uppercase().as_str() {
+fn gender(draft: &mut Draft, sex: &str) {
+    let word = match sex.to_ascii_uppercase().as_str() {
         "1" | "M" => "male",
         "2" | "F" => "female",
         "9" | "O" | "A" | "N" => "other",
