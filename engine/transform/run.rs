@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use hl7::location::Location;
 use hl7::message::Message;
 use record::fhir::built::{Built, Unmappable};
+use record::fhir::provenance::Maker;
 use rhai::{Array, Dynamic, EvalAltResult, Map};
 use serde_json::Value;
 
@@ -43,6 +44,8 @@ pub(crate) struct Givens {
     pub(crate) tables: BTreeMap<String, Table>,
     pub(crate) settings: BTreeMap<String, Setting>,
     pub(crate) limits: Limits,
+    /// The script itself, as a Provenance names it.
+    pub(crate) maker: Maker,
 }
 
 /// One run: what it may read, and what it has said so far.

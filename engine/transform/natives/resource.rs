@@ -51,7 +51,7 @@ pub(crate) fn register(words: &mut Vocabulary) {
     words.add(
         Part::Resources,
         "report(group)",
-        "A list of the DiagnosticReport of an OBR and its Observations.",
+        "A list of the DiagnosticReport of an OBR, its Observations and its Specimens.",
         |group: &mut GroupView| report(group),
     );
     words.add(
@@ -118,7 +118,7 @@ fn report(view: &GroupView) -> Fallible<Array> {
 }
 
 impl Resource {
-    fn new(built: Built, at: Option<Range<usize>>) -> Self {
+    pub(crate) fn new(built: Built, at: Option<Range<usize>>) -> Self {
         Self(Arc::new(Body { built, at }))
     }
 
