@@ -124,7 +124,7 @@ fn answer() -> Result<Exit> {
         Verb::Archive(args) => archive_verb::run(&args),
         Verb::Profile(args) => profile::run(&args),
         Verb::Bench(args) => bench::bench(&args),
-        Verb::Schema => generated::schema(),
+        Verb::Schema(args) => generated::schema(args.event.as_deref()),
         Verb::Completions { shell } => generated::completions(shell),
         Verb::Man { verb } => generated::man(verb.as_deref()),
     }

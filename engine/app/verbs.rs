@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::arguments::{
-    BenchArgs, CheckArgs, DemoArgs, ListenArgs, RunArgs, SendArgs, TestArgs, TransformArgs,
+    BenchArgs, CheckArgs, DemoArgs, ListenArgs, RunArgs, SchemaArgs, SendArgs, TestArgs,
+    TransformArgs,
 };
 use crate::asking_arguments::{
     ArchiveArgs, AuditArgs, EventsArgs, MessagesArgs, ReconcileArgs, ShowArgs, StatusArgs,
@@ -67,8 +68,8 @@ pub(crate) enum Verb {
     Profile(ProfileArgs),
     /// The reproducible benchmark: acknowledgements per second, latency, end to end
     Bench(BenchArgs),
-    /// The JSON Schema of channels.yaml, for editors
-    Schema,
+    /// The JSON Schema of channels.yaml, for editors, or of an event's data
+    Schema(SchemaArgs),
     /// The shell's completions, on standard output
     Completions {
         /// Which shell

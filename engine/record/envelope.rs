@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::catalogue::EventType;
 use crate::fhir::report::summary;
 use crate::identity::Identity;
+use crate::replay::is_replay;
 use crate::result::is_shared;
 use crate::sensitivity::Sensitivity;
 use crate::site;
@@ -223,6 +224,7 @@ fn lineage(out: &mut Attributes, input: &EventInput<'_>) {
     out.option("replaces", before.filter(|id| input.left.contains(id)).map(|id| id.to_string()));
     out.flag("edited", input.edited);
     out.flag("outoforder", input.out_of_order);
+    out.flag("replay", is_replay(input.message));
     out.option("traceparent", input.traceparent.map(str::to_owned));
 }
 
@@ -364,6 +366,13 @@ mod tests {
                          Patient.generalPractitioner.where(type='Organization') Encounter.location",
         });
         assert_eq!(attributes(&event), expected);
+    }
+
+    #[test]
+    fn what_comes_out_of_a_store_says_so() {
+        let event = made(&ADMISSION.replace("|P|2.4", "|P^I|2.4"), 0, 1);
+        assert_eq!(attributes(&event)["replay"], true);
+        assert!(attributes(&made(ADMISSION, 0, 1)).get("replay").is_none());
     }
 
     #[test]
