@@ -23,6 +23,8 @@ mod event_types;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod golden_cases;
+#[cfg(test)]
 mod valid_events;
 #[cfg(test)]
 mod kill_nine;
