@@ -116,9 +116,9 @@ fn emit(run: &mut Run, name: &str, data: Dynamic, options: &Map) -> Fallible<()>
         parts.insert(0, run.patient()?);
     }
     let Built { resource, mut cleared, mut replaced, .. } = bundle(parts);
-    if event_type.entity() == "result" {
-        // A laboratory repeats what it was told of the person, perhaps long ago: its report may
-        // say who is meant, and must not undo what the hospital has put right since.
+    if matches!(event_type.entity(), "result" | "order" | "observation") {
+        // Who reports, asks or measures repeats what it was told of the person, perhaps long ago: it
+        // may say who is meant, and must not undo what the hospital has put right since.
         for paths in [&mut cleared, &mut replaced] {
             paths.retain(|path| !path.starts_with("Patient."));
         }
