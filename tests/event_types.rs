@@ -9,7 +9,8 @@ use record::unreached::PASSED_OVER;
 use serde_json::Value;
 
 use crate::harness::golden::golden_events;
-use crate::harness::repository;
+use crate::harness::setup::Setup;
+use crate::harness::{repository, tieline};
 
 /// Set to write the pages instead of comparing them.
 const UPDATE: &str = "TIELINE_UPDATE_DOCS";
@@ -143,6 +144,23 @@ fn the_pages_are_those_of_the_catalogue() {
     }
     let there = fs::read_dir(&folder).map_or(0, Iterator::count);
     assert_eq!(there, examples.len(), "docs/examples has others, too: {UPDATE}=1 writes it anew");
+}
+
+#[test]
+fn an_engine_publishes_its_catalogue_and_schemas() {
+    let engine = Setup::sample().start();
+    let published = engine.get("/api/v1/event-types").json();
+    assert_eq!(published.as_array().map(Vec::len), Some(all().len()));
+    for kind in all().iter().step_by(20) {
+        let schema = engine.get(&format!("/api/v1/event-types/{}/schema", kind.name)).json();
+        assert_eq!(schema, record::schema::schema(kind), "{}", kind.name);
+        let printed = tieline(["schema", "--event", kind.name]).out;
+        assert_eq!(serde_json::from_str::<Value>(&printed).expect("JSON"), schema, "{}", kind.name);
+    }
+    assert_eq!(engine.get("/api/v1/event-types/patient.vanished/schema").status, 404);
+    let unknown = tieline(["schema", "--event", "patient.vanished"]);
+    assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    assert!(unknown.err.contains("patient.registered"), "{}", unknown.err);
 }
 
 #[test]

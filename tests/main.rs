@@ -21,6 +21,8 @@ mod foreign_clients;
 #[cfg(test)]
 mod event_types;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod golden_cases;
 #[cfg(test)]
 mod valid_events;

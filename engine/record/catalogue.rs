@@ -62,6 +62,13 @@ impl EventType {
         self.name.split('.').nth(1).unwrap_or_default()
     }
 
+    /// Whether what it says of the person only says who is meant. A laboratory, or who writes or
+    /// orders something, repeats what it was told, perhaps long ago: that must not undo what the
+    /// hospital has put right since.
+    pub fn repeats_the_person(&self) -> bool {
+        matches!(self.entity(), "result" | "order" | "observation" | "document")
+    }
+
     /// The CloudEvents `type`: `uk.nhs.sharedrecord.encounter.admitted.v1`.
     pub fn full(&self, namespace: &str) -> String {
         format!("{namespace}.{}.v{MAJOR}", self.name)

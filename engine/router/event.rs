@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use identity::error::IndexError;
 use jiff::Timestamp;
 use journal::report::Corruption;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
@@ -88,6 +89,10 @@ pub enum Event<'a> {
     ArchiveUnwritable { error: &'a archive::error::ArchiveError },
     /// A part of the archive was damaged and is fed anew from the journal.
     ArchiveSetAside { finding: &'a str },
+    /// Files of the identity index were damaged.
+    IdentitySetAside { finding: &'a str },
+    /// The identity index cannot be written.
+    IdentityUnwritable { error: &'a IndexError },
     /// Days of the archive were dropped.
     ArchivePruned { days: u64, bytes: u64 },
     /// A data-quality finding; counted, never more than its code.
@@ -306,6 +311,13 @@ impl Event<'_> {
                 counter!("tieline_archive_errors_total").increment(1);
                 error!(%error, "the archive cannot be written; messages are delivered, finding them lags behind");
             }
+            Self::IdentitySetAside { finding } => {
+                error!(finding, "files of the identity index were set aside; it is taken from a copy and the journal");
+            }
+            Self::IdentityUnwritable { error } => {
+                counter!("tieline_identity_errors_total").increment(1);
+                error!(%error, "the identity index cannot be written; what it learns stays in the journal: free space on the data folder's disk");
+            }
             Self::ArchiveSetAside { finding } => {
                 warn!(
                     finding,
@@ -385,12 +397,16 @@ impl Event<'_> {
 
 /// Describes every metric, so that `/metrics` explains itself.
 pub fn describe() {
-    let counters: [(&'static str, &'static str); 28] = [
+    let counters: [(&'static str, &'static str); 29] = [
         (
             "tieline_duplicates_total",
             "Copies of earlier messages, not processed again, by channel.",
         ),
         ("tieline_decisions_total", "What operators decided, by action."),
+        (
+            "tieline_identity_errors_total",
+            "Failed writes of the identity index; the journal has what it learned.",
+        ),
         ("tieline_archive_errors_total", "Failed writes of the archive; the journal has it all."),
         ("tieline_messages_received_total", "Messages made durable, by channel."),
         ("tieline_messages_refused_total", "Frames answered negatively, by listener and reason."),

@@ -31,6 +31,7 @@ use crate::port::Port;
 use crate::publish::BrokerHealth;
 use crate::reconcile::{self, ReconcileError, Reconciled};
 use crate::refused::RefusedFrame;
+use crate::teaching::Teaching;
 use crate::status::{self, ArchiveStatus, ChannelStatus, JournalStatus, Status};
 
 /// How long an answer waits for the archive to have what was durable when it was asked.
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
     /// What a pending message waits for.
     pub(crate) waits_for: Box<dyn Fn(u64) -> &'static str + Send + Sync>,
     pub(crate) health: Ask<BrokerHealth>,
+    pub(crate) teaching: Teaching,
     pub(crate) started: Timestamp,
     /// Damaged parts of the journal that recovery met.
     pub(crate) damage: usize,
@@ -181,6 +183,11 @@ impl Handle {
     /// Where operators decide about parked messages.
     pub fn operators(&self) -> &Operators {
         &self.inner.operators
+    }
+
+    /// Where the identity index is asked and taught.
+    pub fn teaching(&self) -> &Teaching {
+        &self.inner.teaching
     }
 
     /// How a channel's messages are read; absent when channels.yaml no longer names it.

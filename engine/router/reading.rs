@@ -15,8 +15,8 @@ use crate::delivery::Delivery;
 use crate::duplicates::{self, Verdict};
 use crate::entry::{self, Accepted, EditOf, Outcome, State, StateChange};
 use crate::event::Event;
+use crate::identified::{self, Identified};
 use crate::ledger::{Ledger, Open};
-use crate::process::{self, Identified};
 use crate::publish::Publisher;
 use crate::scope;
 use crate::work::{Recorded, Released, Task, Work};
@@ -197,7 +197,8 @@ impl<P: Publisher> Delivery<P> {
         Event::OutcomeUnreadable { message: entry.id.0 }.emit();
         let channel = self.plan.get().channels.get(&head.channel).cloned();
         let identify = |channel| {
-            catch_unwind(AssertUnwindSafe(|| process::identify(channel, frame)))
+            let index = self.patients.index();
+            catch_unwind(AssertUnwindSafe(|| identified::identify(channel, frame, index)))
                 .map_or_else(|_| Vec::new(), |identified| identified.keys)
         };
         let patients = channel.as_deref().map_or_else(Vec::new, identify);
@@ -302,10 +303,12 @@ impl<P: Publisher> Delivery<P> {
         let channel = self.plan.get().channels.get(&head.channel).cloned();
         let identified = match &channel {
             Some(channel) => {
-                let identify = AssertUnwindSafe(|| process::identify(channel, frame.clone()));
+                let index = self.patients.index();
+                let identify =
+                    AssertUnwindSafe(|| identified::identify(channel, frame.clone(), index));
                 let identified = catch_unwind(identify)
                     .unwrap_or_else(|_| Identified::parked(frame, "internal"));
-                if head.refused { process::unless_refused(channel, identified) } else { identified }
+                if head.refused { identified::unless_refused(channel, identified) } else { identified }
             }
             None => Identified::parked(frame, "channel.unknown"),
         };

@@ -29,9 +29,14 @@ pub fn scope(reason: &str) -> Scope {
     match reason.split('.').next().unwrap_or_default() {
         _ if reason == "identity.none" => Scope::Nobody,
         "trigger" | "too-large" | "refused" => Scope::Nobody,
-        "identity" | "merge" | "sensitive" | "sensitivity" => Scope::Everywhere,
+        "identity" | "merge" | "move" | "sensitivity" => Scope::Everywhere,
         _ => Scope::Channel,
     }
+}
+
+/// Whether a person is to decide who is right about the patient of a message parked for this.
+pub fn is_conflict(reason: &str) -> bool {
+    scope(reason) == Scope::Everywhere
 }
 
 /// What a message of `channel` holds back while it is parked for `reason`. `channel` is absent when
@@ -120,8 +125,9 @@ mod tests {
             ("overloaded", Scope::Channel),
             ("what-a-script-calls-it", Scope::Channel),
             ("identity.two-numbers", Scope::Everywhere),
-            ("merge.unsupported", Scope::Everywhere),
-            ("sensitive.unsupported", Scope::Everywhere),
+            ("merge.approval", Scope::Everywhere),
+            ("move.approval", Scope::Everywhere),
+            ("sensitivity.conflict", Scope::Everywhere),
             ("identity.none", Scope::Nobody),
             ("trigger.unknown", Scope::Nobody),
             ("too-large", Scope::Nobody),

@@ -11,8 +11,9 @@ const DOCUMENT: EventType = EventType {
     trigger: "",
     times: MADE,
     resources: &["Patient", "DocumentReference"],
-    cleared: "`\"\"` in a field of TXA names the element of DocumentReference that the field becomes.",
-    replaced: "The lists of DocumentReference that TXA states in full.",
+    cleared: "`\"\"` in a field of TXA names the element of DocumentReference that the field becomes. \
+              Nothing of Patient: who writes a document repeats what it was once told.",
+    replaced: "The lists of DocumentReference that TXA states in full. Nothing of Patient.",
     shown_by: "TXA-16",
     engine: false,
     restricted: false,
