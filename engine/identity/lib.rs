@@ -65,3 +65,4 @@ mod key;
 mod disk;
 mod schema;
 mod compact;
+pub mod load;

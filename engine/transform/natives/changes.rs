@@ -7,6 +7,11 @@ use crate::reference::Part;
 use crate::run;
 use crate::vocabulary::Vocabulary;
 
+/// What a source may state of a patient.
+pub(crate) const KEYS: [&str; 10] = [
+    "family", "given", "birthdate", "sex", "address", "telecom", "practice", "gp", "death", "visits",
+];
+
 /// What may have changed, and the keys of a statement that say so.
 const PERSON: [(&str, &[&str]); 4] = [
     ("demographics", &["family", "given", "birthdate", "sex", "address", "telecom"]),
