@@ -287,7 +287,20 @@ impl Journal {
     /// # Errors
     /// See [`RetainError`]; what was not dropped is all there.
     pub fn retain(&self, now: SystemTime) -> Result<Retained, RetainError> {
-        retention::retain(&self.0.store, now)
+        self.retain_before(now, None)
+    }
+
+    /// The same, but no volume that holds anything at `needed` or behind it: somebody has not read
+    /// it yet.
+    ///
+    /// # Errors
+    /// See [`RetainError`]; what was not dropped is all there.
+    pub fn retain_before(
+        &self,
+        now: SystemTime,
+        needed: Option<Position>,
+    ) -> Result<Retained, RetainError> {
+        retention::retain(&self.0.store, now, needed)
     }
 
     /// Whether new messages are taken. Turns false when the disk cannot give more room than the

@@ -36,8 +36,12 @@ pub enum RetainError {
     },
 }
 
-/// Drops what may go at `now`.
-pub(crate) fn retain(store: &Store, now: SystemTime) -> Result<Retained, RetainError> {
+/// Drops what may go at `now`, before the volume of `needed`.
+pub(crate) fn retain(
+    store: &Store,
+    now: SystemTime,
+    needed: Option<Position>,
+) -> Result<Retained, RetainError> {
     let mut done = Retained::default();
     // Held to the end, so that no checkpoint moves the floor and no second round interferes.
     let kept = store.kept();
@@ -47,7 +51,8 @@ pub(crate) fn retain(store: &Store, now: SystemTime) -> Result<Retained, RetainE
     drop(look);
     for volume in store.volumes.all() {
         let old = || !leapt && is_old(store, &volume, now);
-        if volume.id >= floor.volume || !(too_many(store) || old()) {
+        let needed = needed.is_some_and(|needed| volume.id >= needed.volume);
+        if needed || volume.id >= floor.volume || !(too_many(store) || old()) {
             break;
         }
         let disk = |source| RetainError::Disk { volume: volume.id, source };

@@ -1,7 +1,7 @@
 //! The engine: assembles the line from a configuration, and is asked about it through one handle.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use archive::archive::Archive;
@@ -33,6 +33,7 @@ use crate::intake::Intake;
 use crate::lifeline::{Ended, Lifeline};
 use crate::listeners::{ListenError, Listeners, Prepared};
 use crate::operators::Operators;
+use crate::outboxes::Outboxes;
 use crate::plan::{Current, Plan};
 use crate::priority;
 use crate::publish::{BrokerHealth, Publisher};
@@ -98,6 +99,9 @@ pub enum StartError {
     /// A port is taken, or the address is not this machine's.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Where to deliver on cannot be found out.
+    #[error("the places of deliveries in the data folder cannot be read")]
+    Deliver(#[source] std::io::Error),
     /// The system gives no thread.
     #[error("a thread cannot be started")]
     Thread(#[source] std::io::Error),
@@ -121,6 +125,7 @@ impl Engine {
             plan: Arc::new(Current::new(plan.clone())),
             listeners,
             broker: None,
+            outboxes: OnceLock::new(),
             journal,
             started: loaded.clone(),
             largest_frame: largest_frame(loaded),
@@ -164,6 +169,15 @@ impl Engine {
         let damage = recovered.report.corrupt.len();
         let publisher = Arc::new(publisher);
         let delivering = TaskTracker::new();
+        let outboxes = Outboxes::start(
+            journal.clone(),
+            plan.clone(),
+            &data,
+            delivering.clone(),
+            delivery_stop.child_token(),
+        )
+        .map_err(StartError::Deliver)?;
+        configured.outboxes.set(outboxes.clone()).ok();
         let delivery = Delivery::start(
             journal.clone(),
             plan.clone(),
@@ -190,11 +204,12 @@ impl Engine {
         let keeping = {
             let (books, runtime) = (books.clone(), runtime.clone());
             let (stop, delivery) = (books_stop.clone(), delivery.clone());
-            let chronicle = chronicle.clone();
+            let (chronicle, needs) = (chronicle.clone(), outboxes.clone());
             let lifeline = Lifeline::new("books", &books_stop, &ended);
             thread("books", lifeline, move || {
                 let may_drop = || chronicle.caught_up();
-                books.follow(&runtime, &stop, &|| delivery.mark(), &may_drop);
+                let needed = || needs.needs();
+                books.follow(&runtime, &stop, &|| delivery.mark(), &may_drop, &needed);
             })?
         };
         let writing = {
@@ -214,7 +229,8 @@ impl Engine {
             }
         }
         listeners.commit(sockets);
-        let parts = Parts { journal: journal.clone(), books, chronicle, operators, damage };
+        let parts =
+            Parts { journal: journal.clone(), books, chronicle, operators, outboxes, damage };
         let handle = handle_of(parts, &plan, listeners, delivery, publisher);
         look_after(&handle, &plan, &books_stop);
         Ok(Self {
@@ -314,6 +330,7 @@ struct Parts {
     books: Arc<Books>,
     chronicle: Arc<Chronicle>,
     operators: Operators,
+    outboxes: Arc<Outboxes>,
     damage: usize,
 }
 
@@ -324,7 +341,7 @@ fn handle_of<P: Publisher>(
     delivery: Arc<Delivery<P>>,
     publisher: Arc<P>,
 ) -> Handle {
-    let Parts { journal, books, chronicle, operators, damage } = parts;
+    let Parts { journal, books, chronicle, operators, outboxes, damage } = parts;
     let health = {
         let delivery = delivery.clone();
         let unroutable = move || delivery.unroutable.count();
@@ -336,6 +353,7 @@ fn handle_of<P: Publisher>(
         books,
         chronicle,
         operators,
+        outboxes,
         listeners,
         moving: {
             let delivery = delivery.clone();

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use journal::entry::{Entry, Kind, MessageId, Position};
 use journal::queue::AppendError;
 use journal::reader::ReadError;
+use record::replay::is_replay;
 
 use crate::backoff::Backoff;
 use crate::delivery::Delivery;
@@ -18,6 +19,7 @@ use crate::event::Event;
 use crate::ledger::{Ledger, Open};
 use crate::process::{self, Identified};
 use crate::publish::Publisher;
+use crate::runnable::Lane;
 use crate::scope;
 use crate::work::{Recorded, Released, Task, Work};
 
@@ -314,8 +316,10 @@ impl<P: Publisher> Delivery<P> {
             Some(channel) => scope::run_keys(channel, &patients, identified.about_identity),
             None => patients.clone(),
         };
+        let bulk = identified.message.as_ref().is_some_and(|(message, _)| is_replay(message));
         let work = Work {
             id: entry.id,
+            lane: if bulk { Lane::Bulk } else { Lane::Live },
             place: entry.position,
             channel,
             patients,

@@ -14,9 +14,11 @@ pub mod acknowledge;
 pub mod alerts;
 pub mod channel;
 pub mod model;
+pub mod subscriber;
 
 pub mod listed;
 pub mod listener;
+pub mod calendar_day;
 pub mod measure;
 pub mod name;
 pub mod secret;
@@ -43,6 +45,7 @@ pub mod check;
 mod feed;
 mod later;
 mod nearest;
+mod entitled;
 mod watched;
 
 pub mod activate;
