@@ -287,20 +287,19 @@ impl Journal {
     /// # Errors
     /// See [`RetainError`]; what was not dropped is all there.
     pub fn retain(&self, now: SystemTime) -> Result<Retained, RetainError> {
-        self.retain_before(now, None)
+        self.retain_before(now, Position::END)
     }
 
-    /// The same, but no volume that holds anything at `needed` or behind it: somebody has not read
-    /// it yet.
+    /// The same, of the volumes before this position only: somebody else still needs what follows.
     ///
     /// # Errors
-    /// See [`RetainError`]; what was not dropped is all there.
+    /// See [`RetainError`].
     pub fn retain_before(
         &self,
         now: SystemTime,
-        needed: Option<Position>,
+        before: Position,
     ) -> Result<Retained, RetainError> {
-        retention::retain(&self.0.store, now, needed)
+        retention::retain(&self.0.store, now, before)
     }
 
     /// Whether new messages are taken. Turns false when the disk cannot give more room than the

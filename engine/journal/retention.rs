@@ -36,23 +36,23 @@ pub enum RetainError {
     },
 }
 
-/// Drops what may go at `now`, before the volume of `needed`.
+/// Drops what may go at `now` and lies in volumes before `before`.
 pub(crate) fn retain(
     store: &Store,
     now: SystemTime,
-    needed: Option<Position>,
+    before: Position,
 ) -> Result<Retained, RetainError> {
     let mut done = Retained::default();
     // Held to the end, so that no checkpoint moves the floor and no second round interferes.
     let kept = store.kept();
     let Some(floor) = kept.floor() else { return Ok(done) };
+    let floor = floor.min(before);
     let mut look = store.look.lock().unwrap_or_else(PoisonError::into_inner);
     let leapt = look.leapt(Instant::now(), milliseconds(now));
     drop(look);
     for volume in store.volumes.all() {
         let old = || !leapt && is_old(store, &volume, now);
-        let needed = needed.is_some_and(|needed| volume.id >= needed.volume);
-        if needed || volume.id >= floor.volume || !(too_many(store) || old()) {
+        if volume.id >= floor.volume || !(too_many(store) || old()) {
             break;
         }
         let disk = |source| RetainError::Disk { volume: volume.id, source };

@@ -4,7 +4,7 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 /// Describes every metric, so that `/metrics` explains itself.
 pub fn describe() {
-    let counters: [(&'static str, &'static str); 31] = [
+    let counters: [(&'static str, &'static str); 32] = [
         ("tieline_deliveries_total", "Events that a subscriber took from the engine."),
         (
             "tieline_delivery_failures_total",
@@ -19,6 +19,10 @@ pub fn describe() {
             "Copies of earlier messages, not processed again, by channel.",
         ),
         ("tieline_decisions_total", "What operators decided, by action."),
+        (
+            "tieline_identity_errors_total",
+            "Failed writes of the identity index; the journal has what it learned.",
+        ),
         ("tieline_archive_errors_total", "Failed writes of the archive; the journal has it all."),
         ("tieline_messages_received_total", "Messages made durable, by channel."),
         ("tieline_messages_refused_total", "Frames answered negatively, by listener and reason."),

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use identity::error::IndexError;
 use jiff::Timestamp;
 use journal::report::Corruption;
 use metrics::counter;
@@ -88,6 +89,10 @@ pub enum Event<'a> {
     ArchiveUnwritable { error: &'a archive::error::ArchiveError },
     /// A part of the archive was damaged and is fed anew from the journal.
     ArchiveSetAside { finding: &'a str },
+    /// Files of the identity index were damaged.
+    IdentitySetAside { finding: &'a str },
+    /// The identity index cannot be written.
+    IdentityUnwritable { error: &'a IndexError },
     /// Days of the archive were dropped.
     ArchivePruned { days: u64, bytes: u64 },
     /// A data-quality finding; counted, never more than its code.
@@ -315,6 +320,16 @@ impl Event<'_> {
             Self::ArchiveUnwritable { error } => {
                 counter!("tieline_archive_errors_total").increment(1);
                 error!(%error, "the archive cannot be written; messages are delivered, finding them lags behind");
+            }
+            Self::IdentitySetAside { finding } => {
+                error!(
+                    finding,
+                    "files of the identity index were set aside; it is taken from a copy and the journal"
+                );
+            }
+            Self::IdentityUnwritable { error } => {
+                counter!("tieline_identity_errors_total").increment(1);
+                error!(%error, "the identity index cannot be written; what it learns stays in the journal: free space on the data folder's disk");
             }
             Self::ArchiveSetAside { finding } => {
                 warn!(

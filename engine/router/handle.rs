@@ -33,6 +33,7 @@ use crate::publish::BrokerHealth;
 use crate::reconcile::{self, ReconcileError, Reconciled};
 use crate::refused::RefusedFrame;
 use crate::status::{self, ArchiveStatus, ChannelStatus, JournalStatus, Status, SubscriberStatus};
+use crate::teaching::Teaching;
 
 /// How long an answer waits for the archive to have what was durable when it was asked.
 const ARCHIVE: Duration = Duration::from_secs(2);
@@ -60,6 +61,7 @@ pub(crate) struct Inner {
     /// What a pending message waits for.
     pub(crate) waits_for: Box<dyn Fn(u64) -> &'static str + Send + Sync>,
     pub(crate) health: Ask<BrokerHealth>,
+    pub(crate) teaching: Teaching,
     pub(crate) started: Timestamp,
     /// Damaged parts of the journal that recovery met.
     pub(crate) damage: usize,
@@ -184,6 +186,11 @@ impl Handle {
     /// Where operators decide about parked messages.
     pub fn operators(&self) -> &Operators {
         &self.inner.operators
+    }
+
+    /// Where the identity index is asked and taught.
+    pub fn teaching(&self) -> &Teaching {
+        &self.inner.teaching
     }
 
     /// How a channel's messages are read; absent when channels.yaml no longer names it.

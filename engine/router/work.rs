@@ -9,10 +9,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::entry::{Accepted, Outcome};
+use crate::identified::Identified;
 use crate::ledger::Again;
 use crate::order::OrderKey;
 use crate::plan::ChannelPlan;
-use crate::process::Identified;
 use crate::runnable::Lane;
 
 /// Room in the window, given back when the message leaves memory.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use hl7::location::Location;
 use hl7::message::Message;
-use hl7::segment::Segment;
+use hl7::segment::{Repetition, Segment};
 use hl7::value::Value as Sent;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -58,6 +58,9 @@ impl fmt::Debug for Built {
             .finish_non_exhaustive()
     }
 }
+
+/// Components of a data type, each with the element of FHIR's that it stands for.
+pub(crate) type Parts = &'static [(usize, &'static str)];
 
 /// A resource in the making.
 pub(crate) struct Draft {
@@ -124,13 +127,15 @@ impl Draft {
         }
     }
 
-    /// Sets a repeating element from a field that states its full set: null clears it.
+    /// Sets a repeating element from a field that states its full set: null clears it. Where nothing
+    /// but nulls in components was sent, each clears what its component stands for in `parts`.
     pub(crate) fn set_all(
         &mut self,
         segment: &Segment<'_>,
         field: usize,
         (element, path): (&str, &str),
-        read: impl Fn(&hl7::segment::Repetition<'_>) -> Option<Value>,
+        parts: Parts,
+        read: impl Fn(&Repetition<'_>) -> Option<Value>,
     ) {
         let Some(field) = segment.field(field).filter(|field| !field.is_empty()) else { return };
         if field.is_null() {
@@ -138,12 +143,24 @@ impl Draft {
         }
         let mut values = field.repetitions().filter_map(|each| read(&each)).peekable();
         if values.peek().is_none() {
+            for each in field.repetitions() {
+                self.clear_parts(&each, path, parts);
+            }
             return;
         }
         for value in values {
             self.push(element, value);
         }
         self.replace(path);
+    }
+
+    /// Names what each component that is null stands for as deleted.
+    pub(crate) fn clear_parts(&mut self, of: &Repetition<'_>, path: &str, parts: Parts) {
+        for (component, element) in parts {
+            if of.component(*component).is_some_and(|found| found.is_null()) {
+                self.clear(&format!("{path}.{element}"));
+            }
+        }
     }
 
     pub(crate) fn extension(&mut self, extension: Value) {

@@ -1,10 +1,15 @@
 //! The `data` of an event: a Bundle of what a message stated.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
-use crate::fhir::built::Built;
+use crate::fhir::built::{Built, reference};
 
 /// Puts resources into a Bundle of type `collection`, the Patient first.
+///
+/// A resource that stands twice among them, as a specimen that its report brings along already, is put
+/// in once. A Provenance aims at all the others.
 ///
 /// `cleared` and `replaced` are merged. A path keeps its form `Patient.telecom` where the bundle has
 /// one resource of that type, and becomes `Bundle.entry[3].resource.value` where it has several, so
@@ -12,7 +17,9 @@ use crate::fhir::built::Built;
 pub fn bundle(resources: Vec<Built>) -> Built {
     let (patients, others): (Vec<_>, Vec<_>) =
         resources.into_iter().partition(|built| built.resource["resourceType"] == "Patient");
-    let resources: Vec<Built> = patients.into_iter().chain(others).collect();
+    let mut resources: Vec<Built> = patients.into_iter().chain(others).collect();
+    keep_first_of_each(&mut resources);
+    aim_provenance(&mut resources);
     let kinds: Vec<Value> = resources.iter().map(|b| b.resource["resourceType"].clone()).collect();
     let mut whole = Built {
         resource: json!({ "resourceType": "Bundle", "type": "collection" }),
@@ -43,6 +50,38 @@ pub fn bundle(resources: Vec<Built>) -> Built {
     whole
 }
 
+/// Takes out what stands there twice. Two versions of one resource are both kept: nobody here could say
+/// which of them is meant.
+fn keep_first_of_each(resources: &mut Vec<Built>) {
+    let mut first = HashMap::with_capacity(resources.len());
+    let mut twice = Vec::new();
+    for (index, built) in resources.iter().enumerate() {
+        let Some(id) = built.resource["id"].as_str() else { continue };
+        let earlier = *first.entry(id).or_insert(index);
+        if earlier != index && resources[earlier].resource == built.resource {
+            twice.push(index);
+        }
+    }
+    for index in twice.into_iter().rev() {
+        resources.remove(index);
+    }
+}
+
+fn aim_provenance(resources: &mut [Built]) {
+    let is_provenance = |built: &Built| built.resource["resourceType"] == "Provenance";
+    if !resources.iter().any(is_provenance) {
+        return;
+    }
+    let others = resources.iter().filter(|built| !is_provenance(built));
+    let targets: Vec<Value> =
+        others.filter_map(|built| Some(reference(built.resource["id"].as_str()?))).collect();
+    for built in resources.iter_mut().filter(|built| is_provenance(built)) {
+        if !targets.is_empty() {
+            built.resource["target"] = Value::Array(targets.clone());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,11 +97,13 @@ mod tests {
 
     #[test]
     fn the_patient_comes_first_and_paths_say_which_resource() {
+        let mut other = built("Observation", "value");
+        other.resource["id"] = json!("other");
         let whole = bundle(vec![
             built("DiagnosticReport", "issued"),
             built("Observation", "value"),
             built("Patient", "name"),
-            built("Observation", "value"),
+            other,
         ]);
         assert_eq!(whole.resource["type"], "collection");
         assert_eq!(whole.resource["entry"][0]["resource"]["resourceType"], "Patient");
@@ -75,5 +116,15 @@ mod tests {
         ];
         assert_eq!(whole.cleared, cleared);
         assert_eq!(whole.quality.len(), 4);
+    }
+
+    #[test]
+    fn a_resource_stands_there_once_and_a_provenance_aims_at_all() {
+        let specimen = || built("Specimen", "type");
+        let whole = bundle(vec![built("Provenance", "reason"), specimen(), specimen()]);
+        let entries = whole.resource["entry"].as_array().expect("a list");
+        assert_eq!(entries.len(), 2);
+        let target = json!([{ "reference": "urn:uuid:specimen" }]);
+        assert_eq!(entries[0]["resource"]["target"], target);
     }
 }

@@ -5,39 +5,21 @@ use hl7::segment::Segment;
 use serde_json::{Map, Value};
 
 use crate::fhir::built::{Built, Draft, Unmappable, coded_extension, id, reference};
-use crate::fhir::coded::{concept, in_system, uk};
-use crate::fhir::datatypes::{identifier, identifier_type, organisation, practitioner};
+use crate::fhir::coded::{CODED, concept, in_system};
+use crate::fhir::datatypes::{
+    PERSON, identifier, identifier_type, logical, organisation, practitioner,
+};
 use crate::fhir::location::{Placed, places};
-use crate::fhir::names::{LOCAL_CODES, TERMINOLOGY, UK_CODES, UK_CORE};
+use crate::fhir::names::{TERMINOLOGY, UK_CORE};
 use crate::fhir::object::{object, only};
+use crate::fhir::tables::{
+    ADMISSION_METHOD, ADMISSION_SOURCE, DISCHARGE_DESTINATION, DISCHARGE_METHOD, MAIN_SPECIALTY,
+    PATIENT_CLASS, day,
+};
 use crate::site;
 use crate::source::Source;
 use crate::text::stated;
 use crate::time::Moment;
-
-/// A code system of UK Core, and the codes it has. The NHS Data Dictionary has newer ones (40, 42,
-/// 55 and 56 of source and destination) that UK Core has not taken over; they stay text.
-type CodeList = (&'static str, &'static str);
-
-/// ITK's tables of 2014 have the older 28 for 2A to 2D.
-const ADMISSION_METHOD: CodeList = (
-    "UKCore-AdmissionMethodEngland",
-    "11 12 13 21 22 23 24 25 2A 2B 2C 2D 28 31 32 81 82 83 98 99",
-);
-const ADMISSION_SOURCE: CodeList =
-    ("UKCore-SourceOfAdmissionEngland", "19 29 39 49 51 52 53 54 65 66 79 85 87 88 98 99");
-const DISCHARGE_METHOD: CodeList = ("UKCore-DischargeMethodEngland", "1 3 4 5 6 7 8 9");
-const DESTINATION: CodeList = (
-    "UKCore-DischargeDestinationEngland",
-    "19 29 30 37 38 48 49 50 51 52 53 54 65 66 79 84 85 87 88 98 99",
-);
-const SPECIALTY: CodeList = (
-    "UKCore-MainSpecialtyEngland",
-    "100 101 107 110 120 130 140 141 142 143 145 146 147 148 149 150 160 170 171 180 190 191 192 \
-     200 300 301 302 303 304 305 310 311 312 313 314 315 317 320 321 325 326 330 340 350 352 360 \
-     361 370 371 400 401 410 420 421 430 450 451 460 500 501 502 504 510 520 560 600 601 610 620 \
-     700 710 711 712 713 715 800 810 820 821 822 823 824 830 831 832 833 834 900 901 902",
-);
 
 /// Triggers that take back what an earlier message said (table 0003).
 const CANCELLATIONS: &str = "A11 A12 A13 A23 A25 A26 A27 A32 A33 A38 A52 A53";
@@ -74,16 +56,17 @@ pub fn encounter(
     draft.set("status", Value::from(status));
     set_class(&mut draft, &class);
     draft.set("subject", reference(&id(message, "Patient", 1)));
-    let specialty = national(&mut draft, &pv1, 10, "serviceType", SPECIALTY);
+    let day = day(message);
+    let specialty = draft.tabled(&pv1, 10, "serviceType", (&MAIN_SPECIALTY, &day));
     draft.set("serviceType", specialty);
     participants(&mut draft, &pv1);
     // What the discharge said no longer holds, whether or not PV1 still says it.
     let reopened = trigger == "A13";
     period(&mut draft, &pv1, source, reopened);
-    hospitalization(&mut draft, &pv1, reopened);
+    hospitalization(&mut draft, &pv1, reopened, &day);
     locations(&mut draft, &pv1, source, status);
     if let Some(pv2) = message.segment("PV2", 1) {
-        draft.set_all(&pv2, 3, ("reasonCode", "reasonCode"), concept);
+        draft.set_all(&pv2, 3, ("reasonCode", "reasonCode"), CODED, concept);
     }
     if let Some(site) = site::of(message, source) {
         draft.set("serviceProvider", organisation(&site, None));
@@ -91,22 +74,25 @@ pub fn encounter(
     Ok(draft.finish())
 }
 
+/// A reference to the visit of a message by its number: others need not carry the Encounter along.
+pub(crate) fn visit(message: &Message, source: &Source) -> Option<Value> {
+    let pv1 = message.segment("PV1", 1)?;
+    Some(logical("Encounter", visit_number(&pv1, 19, Some("VN"), source)?))
+}
+
 /// Table 0004 as `ActCode` where FHIR has a word for it, else the code as sent: B and C are of the
 /// table, others of the sender.
 fn set_class(draft: &mut Draft, class: &str) {
-    let (system, code) = match class {
-        "I" => (format!("{TERMINOLOGY}v3-ActCode"), "IMP"),
-        "O" | "R" => (format!("{TERMINOLOGY}v3-ActCode"), "AMB"),
-        "E" => (format!("{TERMINOLOGY}v3-ActCode"), "EMER"),
-        "P" => (format!("{TERMINOLOGY}v3-ActCode"), "PRENC"),
-        "" => {
+    let (system, code) = match PATIENT_CLASS.code(class) {
+        Some(code) => (PATIENT_CLASS.system().to_owned(), code),
+        None if class.is_empty() => {
             draft.quality.push("encounter.class-absent");
             (format!("{TERMINOLOGY}v3-NullFlavor"), "UNK")
         }
-        "B" | "C" => (format!("{TERMINOLOGY}v2-0004"), class),
-        other => {
-            draft.quality.push("encounter.class-unmapped");
-            (format!("{LOCAL_CODES}patient-class"), other)
+        None if matches!(class, "B" | "C") => (format!("{TERMINOLOGY}v2-0004"), class),
+        None => {
+            draft.quality.push("code.unknown");
+            (PATIENT_CLASS.local(), class)
         }
     };
     let coding = [("system", Value::String(system)), ("code", Value::from(code))];
@@ -132,34 +118,28 @@ fn status_of(trigger: &str, pv1: &Segment<'_>) -> &'static str {
 /// PV1-19 is the visit; PV1-50 an alternate id, typically the consultant episode (CX-5 `CE`).
 fn visit_numbers(draft: &mut Draft, pv1: &Segment<'_>, source: &Source) {
     for (field, default_type) in [(19, Some("VN")), (50, None)] {
-        let Some(first) = pv1.field(field).and_then(|field| field.repetition(1)) else { continue };
-        if let Some(mut visit) = identifier(&first, &source.zone) {
-            if let (None, Some(kind)) = (visit.get("type"), default_type) {
-                visit["type"] = identifier_type(kind);
-            }
-            if visit.get("assigner").is_none() {
-                visit["assigner"] = organisation(&source.organisation, None);
-            }
+        if let Some(visit) = visit_number(pv1, field, default_type, source) {
             draft.push("identifier", visit);
         }
     }
 }
 
-/// A field with a national code; one that the list does not have stays text and is counted.
-fn national(
-    draft: &mut Draft,
+/// An identifier of a visit, of the sender's organisation where it names no other.
+pub(crate) fn visit_number(
     pv1: &Segment<'_>,
     field: usize,
-    path: &str,
-    (list, known): CodeList,
+    default_type: Option<&str>,
+    source: &Source,
 ) -> Option<Value> {
-    let code = draft.read(pv1, field, path)?;
-    let text = stated(pv1.text(field, 2));
-    let concept = uk(&format!("{UK_CODES}{list}"), known, &code, text.as_deref());
-    if concept.get("coding").is_none() {
-        draft.quality.push("encounter.code-unmapped");
+    let first = pv1.field(field)?.repetition(1)?;
+    let mut visit = identifier(&first, &source.zone)?;
+    if let (None, Some(kind)) = (visit.get("type"), default_type) {
+        visit["type"] = identifier_type(kind);
     }
-    Some(concept)
+    if visit.get("assigner").is_none() {
+        visit["assigner"] = organisation(&source.organisation, None);
+    }
+    Some(visit)
 }
 
 /// PV1-7 attending (in the NHS the consultant in charge), 8 referring, 9 consulting, 17 admitting.
@@ -167,7 +147,7 @@ fn participants(draft: &mut Draft, pv1: &Segment<'_>) {
     for (field, role) in [(7, "ATND"), (8, "REF"), (9, "CON"), (17, "ADM")] {
         let system = format!("{TERMINOLOGY}v3-ParticipationType");
         let path = format!("participant.where(type.coding.code='{role}')");
-        draft.set_all(pv1, field, ("participant", &path), |doctor| {
+        draft.set_all(pv1, field, ("participant", &path), PERSON, |doctor| {
             let individual = practitioner(doctor)?;
             let role = only(in_system(&system, role, None));
             Some(object([("type", role), ("individual", individual)]))
@@ -195,15 +175,15 @@ fn period(draft: &mut Draft, pv1: &Segment<'_>, source: &Source, reopened: bool)
 
 /// PV1-4 is the admission method in the NHS, not the type of admission; PV1-14 its source, PV1-36
 /// the discharge method and PV1-37 the destination.
-fn hospitalization(draft: &mut Draft, pv1: &Segment<'_>, reopened: bool) {
+fn hospitalization(draft: &mut Draft, pv1: &Segment<'_>, reopened: bool, day: &str) {
     let mut stay = Map::with_capacity(3);
     let method = format!("{UK_CORE}Extension-UKCore-AdmissionMethod");
     let path = format!("hospitalization.extension('{method}')");
-    if let Some(concept) = national(draft, pv1, 4, &path, ADMISSION_METHOD) {
+    if let Some(concept) = draft.tabled(pv1, 4, &path, (&ADMISSION_METHOD, day)) {
         stay.insert("extension".to_owned(), only(coded_extension(&method, concept)));
     }
     let path = "hospitalization.admitSource";
-    if let Some(concept) = national(draft, pv1, 14, path, ADMISSION_SOURCE) {
+    if let Some(concept) = draft.tabled(pv1, 14, path, (&ADMISSION_SOURCE, day)) {
         stay.insert("admitSource".to_owned(), concept);
     }
     let destination_path = "hospitalization.dischargeDisposition";
@@ -213,10 +193,12 @@ fn hospitalization(draft: &mut Draft, pv1: &Segment<'_>, reopened: bool) {
         draft.clear(destination_path);
         draft.clear(&method_path);
     } else {
-        if let Some(concept) = national(draft, pv1, 37, destination_path, DESTINATION) {
+        if let Some(concept) =
+            draft.tabled(pv1, 37, destination_path, (&DISCHARGE_DESTINATION, day))
+        {
             stay.insert("dischargeDisposition".to_owned(), concept);
         }
-        if let Some(concept) = national(draft, pv1, 36, &method_path, DISCHARGE_METHOD) {
+        if let Some(concept) = draft.tabled(pv1, 36, &method_path, (&DISCHARGE_METHOD, day)) {
             draft.extension(coded_extension(&method, concept));
         }
     }
@@ -279,7 +261,7 @@ mod tests {
             (&json!("in-progress"), &json!("IMP"))
         );
         assert_eq!(encounter["identifier"][0]["value"], "2139");
-        let specialty = json!({ "coding": [{ "system": format!("{UK_CODES}UKCore-MainSpecialtyEngland"), "code": "300" }] });
+        let specialty = json!({ "coding": [{ "system": MAIN_SPECIALTY.system(), "code": "300" }] });
         assert_eq!(encounter["serviceType"], specialty);
         let stay = &encounter["hospitalization"];
         assert_eq!(stay["extension"][0]["valueCodeableConcept"]["coding"][0]["code"], "2A");
@@ -336,9 +318,10 @@ mod tests {
             built.cleared,
             ["Encounter.period.end", "Encounter.location.where(status='active')"]
         );
-        assert_eq!(built.quality, ["encounter.code-unmapped"]);
+        assert_eq!(built.quality, ["code.unknown"]);
         let method = &built.resource["hospitalization"]["extension"][0]["valueCodeableConcept"];
-        assert_eq!(*method, json!({ "text": "77" }));
+        let local = json!([{ "system": "urn:tieline:codes:admission-method", "code": "77" }]);
+        assert_eq!(*method, json!({ "coding": local, "text": "77" }));
     }
 
     /// A PV1 with these fields, by their numbers in ascending order.
@@ -391,21 +374,27 @@ mod tests {
     }
 
     #[test]
-    fn codes_that_a_list_does_not_have_stay_text() {
+    fn codes_that_a_table_does_not_have_stay_as_sent() {
         let fields =
             [(2, "W"), (4, "89"), (10, "FRAILTY^Frailty team"), (19, "V1"), (36, "2"), (37, "99")];
         let built = built("A03", &pv1(&fields)).expect("an encounter");
         let encounter = &built.resource;
         let stay = &encounter["hospitalization"];
-        assert_eq!(encounter["serviceType"], json!({ "text": "Frailty team" }));
-        assert_eq!(stay["extension"][0]["valueCodeableConcept"], json!({ "text": "89" }));
-        assert_eq!(encounter["extension"][0]["valueCodeableConcept"], json!({ "text": "2" }));
+        let local = |table: &str, code: &str| {
+            json!({ "coding": [{ "system": format!("urn:tieline:codes:{table}"), "code": code }],
+                    "text": code })
+        };
+        let specialty = &encounter["serviceType"];
+        assert_eq!(specialty["coding"][0]["system"], "urn:tieline:codes:main-specialty");
+        assert_eq!(specialty["text"], "Frailty team");
+        let method = &stay["extension"][0]["valueCodeableConcept"];
+        assert_eq!(*method, local("admission-method", "89"));
+        let method = &encounter["extension"][0]["valueCodeableConcept"];
+        assert_eq!(*method, local("discharge-method", "2"));
         assert_eq!(stay["dischargeDisposition"]["coding"][0]["code"], "99");
-        assert_eq!(
-            encounter["class"],
-            json!({ "system": "urn:tieline:codes:patient-class", "code": "W" })
-        );
-        let unmapped = built.quality.iter().filter(|code| **code == "encounter.code-unmapped");
-        assert_eq!(unmapped.count(), 3);
+        let class = json!({ "system": "urn:tieline:codes:patient-class", "code": "W" });
+        assert_eq!(encounter["class"], class);
+        let unknown = built.quality.iter().filter(|code| **code == "code.unknown");
+        assert_eq!(unknown.count(), 4);
     }
 }

@@ -20,6 +20,20 @@ pub const OBSERVATION_STATUS: &str = "urn:tieline:extension:observation-status";
 pub const REPORT_STATUS: &str = "urn:tieline:extension:report-status";
 /// OBX-4, which tells observations of the same code apart.
 pub const SUB_ID: &str = "urn:tieline:extension:sub-id";
+/// ORC-1 as it was sent.
+pub const ORDER_CONTROL: &str = "urn:tieline:extension:order-control";
+/// ORC-5 as it was sent.
+pub const ORDER_STATUS: &str = "urn:tieline:extension:order-status";
+/// The rank of a diagnosis or contact among those of a message.
+pub const RANK: &str = "urn:tieline:extension:rank";
+/// A date that a plan expects: PV2-8, PV2-9.
+pub const EXPECTED: &str = "urn:tieline:extension:expected-";
+/// MSH-10: the identity of a message for its sender.
+pub const CONTROL_ID: &str = "urn:tieline:id:message-control-id";
+/// A channel of this engine.
+pub const CHANNEL: &str = "urn:tieline:id:channel";
+/// A script with its libraries and tables, by the hash of their texts.
+pub const SCRIPT: &str = "urn:tieline:id:script";
 /// Beginning of the systems of codes that only the sender knows; the sender's name of it follows.
 pub const LOCAL_CODES: &str = "urn:tieline:codes:";
 

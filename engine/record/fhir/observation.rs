@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::fhir::attachment::without_data;
 use crate::fhir::built::{Draft, Unmappable, code_as_sent, id, identifier_in, reference};
-use crate::fhir::coded::{concept, in_system, in_words};
+use crate::fhir::coded::{CODED, concept, in_system, in_words};
 use crate::fhir::names::{FHIR_R5, OBSERVATION_STATUS, RESULT_KEY, SUB_ID, TERMINOLOGY, UK_CORE};
 use crate::fhir::object::{object, only};
 use crate::fhir::value::{Observed, absent_reason, observed};
@@ -149,7 +149,7 @@ fn value(
 
 /// Flags, reference range, performer and comments: what a value must not be read without.
 fn surroundings(draft: &mut Draft, message: &Message, obx: &Segment<'_>) {
-    draft.set_all(obx, 8, ("interpretation", "interpretation"), interpretation);
+    draft.set_all(obx, 8, ("interpretation", "interpretation"), CODED, interpretation);
     // An observation is always stated whole, so that only a deletion needs to be named.
     draft.replaced.clear();
     let flags = draft.body.get("interpretation").and_then(Value::as_array);

@@ -6,21 +6,20 @@ use serde_json::{Map, Value};
 
 use crate::claim::claims_nhs_number;
 use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, coded_extension, id};
-use crate::fhir::coded::{concept, in_system, uk};
-use crate::fhir::datatypes::{address, human_name, identifier, organisation, telecom};
+use crate::fhir::coded::{concept, in_system};
+use crate::fhir::datatypes::{
+    ADDRESSED, NAMED, REACHED, address, human_name, identifier, organisation, telecom,
+};
 use crate::fhir::names::{AS_SENT, FHIR, NHS_NUMBER, UK_CODES, UK_CORE};
 use crate::fhir::object::{object, only, put};
 use crate::fhir::practice::general_practitioner;
+use crate::fhir::tables::{ETHNIC_CATEGORY, MARITAL_STATUS, day};
 use crate::identity::Identity;
 use crate::nhs_number::NhsNumber;
 use crate::precision::Precision;
 use crate::source::Source;
 use crate::text::stated;
 use crate::time::Moment;
-
-/// National codes of ethnic category and marital status (NHS Data Dictionary).
-const ETHNIC: &str = "A B C D E F G H J K L M N P R S Z 99";
-const MARITAL: &str = "S M D W P N";
 
 /// Builds the Patient that a message states. A message without PID gives a Patient with nothing
 /// but its type: every event has one.
@@ -37,7 +36,7 @@ pub fn patient(
         identifiers(&mut draft, &pid, source, identity);
         person(&mut draft, &pid, source);
         contact(&mut draft, &pid, source);
-        background(&mut draft, &pid);
+        background(&mut draft, &pid, &day(message));
         death(&mut draft, &pid, source);
     }
     if let Some(pd1) = message.segment("PD1", 1) {
@@ -94,9 +93,9 @@ fn nhs_number(number: &str, identity: &Identity) -> Value {
 }
 
 fn person(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
-    draft.set_all(pid, 5, ("name", "name"), |name| human_name(name, &source.zone));
+    draft.set_all(pid, 5, ("name", "name"), NAMED, |name| human_name(name, &source.zone));
     if let Some(sex) = draft.read(pid, 8, "gender") {
-        gender(draft, &sex);
+        gender(draft, &sex, source);
     }
     if let Some(birth) = draft.read(pid, 7, "birthDate") {
         birth_date(draft, &birth, source);
@@ -105,8 +104,10 @@ fn person(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
 
 /// PID-8: 1 male, 2 female, 9 not specified, 0 not known in the NHS; M, F, O, A, U, N elsewhere.
 /// The code is kept as sent, since FHIR's four words say less.
-fn gender(draft: &mut Draft, sex: &str) {
-    let word = match sex.to_ascii_uppercase().as_str() {
+pub(crate) fn gender(draft: &mut Draft, sex: &str, source: &Source) {
+    let own = source.sex.iter().find(|(ours, _)| ours.eq_ignore_ascii_case(sex));
+    let meant = own.map_or(sex, |(_, meant)| meant);
+    let word = match meant.to_ascii_uppercase().as_str() {
         "1" | "M" => "male",
         "2" | "F" => "female",
         "9" | "O" | "A" | "N" => "other",
@@ -135,22 +136,22 @@ fn birth_date(draft: &mut Draft, text: &str, source: &Source) {
 }
 
 fn contact(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
-    draft.set_all(pid, 11, ("address", "address"), |each| address(each, &source.zone));
-    draft.set_all(pid, 13, ("telecom", "telecom.where(use!='work')"), |t| telecom(t, "home"));
-    draft.set_all(pid, 14, ("telecom", "telecom.where(use='work')"), |t| telecom(t, "work"));
+    let zone = &source.zone;
+    draft.set_all(pid, 11, ("address", "address"), ADDRESSED, |each| address(each, zone));
+    let home = ("telecom", "telecom.where(use!='work')");
+    draft.set_all(pid, 13, home, REACHED, |each| telecom(each, "home"));
+    let work = ("telecom", "telecom.where(use='work')");
+    draft.set_all(pid, 14, work, REACHED, |each| telecom(each, "work"));
 }
 
-fn background(draft: &mut Draft, pid: &Segment<'_>) {
+fn background(draft: &mut Draft, pid: &Segment<'_>, day: &str) {
     let coded = |field: usize| pid.field(field).and_then(|field| field.repetition(1));
     if draft.read(pid, 15, "communication").is_some() || has_text(pid, 15) {
         let language = coded(15).and_then(|language| concept(&language));
         draft.set("communication", language.map(|known| only(object([("language", known)]))));
     }
-    if let Some(status) = draft.read(pid, 16, "maritalStatus") {
-        let system = format!("{UK_CODES}UKCore-PersonMaritalStatusEngland");
-        let text = stated(pid.text(16, 2));
-        draft.set("maritalStatus", uk(&system, MARITAL, &status, text.as_deref()));
-    }
+    let marital = draft.tabled(pid, 16, "maritalStatus", (&MARITAL_STATUS, day));
+    draft.set("maritalStatus", marital);
     let religion = format!("{FHIR}patient-religion");
     if draft.read(pid, 17, &format!("extension('{religion}')")).is_some()
         && let Some(concept) = coded(17).and_then(|religion| concept(&religion))
@@ -158,13 +159,8 @@ fn background(draft: &mut Draft, pid: &Segment<'_>) {
         draft.extension(coded_extension(&religion, concept));
     }
     let ethnicity = format!("{UK_CORE}Extension-UKCore-EthnicCategory");
-    if let Some(code) = draft.read(pid, 22, &format!("extension('{ethnicity}')")) {
-        let system = format!("{UK_CODES}UKCore-EthnicCategoryEngland");
-        let text = stated(pid.text(22, 2));
-        let concept = uk(&system, ETHNIC, &code, text.as_deref());
-        if concept.get("coding").is_none() {
-            draft.quality.push("ethnicity.unmapped");
-        }
+    let path = format!("extension('{ethnicity}')");
+    if let Some(concept) = draft.tabled(pid, 22, &path, (&ETHNIC_CATEGORY, day)) {
         draft.extension(coded_extension(&ethnicity, concept));
     }
     multiple_birth(draft, pid);

@@ -13,6 +13,7 @@ use crate::fhir::names::{
 };
 use crate::fhir::object::{object, only};
 use crate::fhir::observation::{Context, comments, observation};
+use crate::fhir::specimen::specimens;
 use crate::result::{
     ResultKind, classify, code, is_counted, is_shared, observation_keys, result_key,
 };
@@ -26,7 +27,8 @@ const SECTIONS: &str = "AU BG BLB CG CH CP CT CTH CUS EC EN GE HM ICU IMG IMM LA
 /// Those of them that are laboratories.
 const LABORATORIES: &str = "BG BLB CG CH CP GE HM IMM LAB MB MCB MYC PAR PAT SP SR TX URN VR";
 
-/// Builds a report: the `DiagnosticReport` first, then an Observation for each OBX in order.
+/// Builds a report: the `DiagnosticReport` first, then an Observation for each OBX in order, then its
+/// specimens.
 ///
 /// The report and each observation carry their key as identifier, the same in every version.
 /// Without a number to make one (`result.no-key`), with a unit that cannot be carried (`unit.lost`),
@@ -62,6 +64,9 @@ pub fn report(
     }
     issued(&mut draft, &obr, source);
 
+    let specimens = specimens(message, group, source);
+    let named = specimens.iter().filter_map(|each| each.resource["id"].as_str());
+    draft.set("specimen", Value::Array(named.map(reference).collect()));
     let segments: Vec<Segment<'_>> = group.segments().filter(|s| s.name() == "OBX").collect();
     let mut observations = Vec::new();
     let keys = observation_keys(&key, &segments);
@@ -78,6 +83,7 @@ pub fn report(
     }
     draft.set("status", Value::from(status(group, &obr, &observations)));
     observations.insert(0, draft.finish());
+    observations.extend(specimens);
     Ok(observations)
 }
 

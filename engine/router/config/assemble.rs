@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use record::dialect::Dialect;
 use record::marks::Marks;
 use record::mns;
 use record::notification::Shape;
@@ -13,6 +14,8 @@ use crate::alert_plan::{AlertsPlan, OnAlertPlan};
 use crate::broker_plan::Address;
 use crate::config::alerts::OnAlert;
 use crate::config::channel::{Channel, Day, IfStatusAbsent, PointOfCare, WrongCharset};
+use crate::config::dialect::Part;
+use crate::config::listed::MessageLocation;
 use crate::config::listener::{Listener, Mllp};
 use crate::config::load::Loaded;
 use crate::config::model::{Amqp, Config, Environment};
@@ -76,11 +79,37 @@ fn source(config: &Config, name: &str, channel: &Channel) -> source::Source {
         local: local.collect(),
         point_of_care: match said.point_of_care {
             PointOfCare::Uk => source::PointOfCare::Uk,
-            PointOfCare::International => source::PointOfCare::International,
+            // What is in an order of its own is put into the international one.
+            PointOfCare::International | PointOfCare::Components(_) => {
+                source::PointOfCare::International
+            }
         },
         death_revoked: said.death_revoked.clone(),
+        sex: said.sex.iter().map(|(own, sex)| (own.clone(), sex.code().to_owned())).collect(),
+        dialect: dialect(channel),
         segments: local_names(&said.segments),
         ..source::Source::new(name, said.organisation.as_str())
+    }
+}
+
+fn dialect(channel: &Channel) -> Dialect {
+    let said = &channel.source;
+    let places = |list: &[MessageLocation]| list.iter().map(|place| place.0).collect();
+    let facilities = said.facilities.iter().map(|(name, code)| (name.clone(), code.to_string()));
+    let events = said.events.iter().map(|(from, remap)| (from.to_string(), remap.known()));
+    let location = match &said.point_of_care {
+        PointOfCare::Components(parts) => parts.iter().map(|part: &Part| part.known()).collect(),
+        PointOfCare::Uk | PointOfCare::International => Vec::new(),
+    };
+    Dialect {
+        events: events.collect(),
+        facilities: facilities.collect(),
+        identifiers: channel.identity.positions.iter().map(|at| at.known()).collect(),
+        telecom: said.telecom.iter().map(|at| at.known()).collect(),
+        location,
+        placeholders: said.placeholders.known(),
+        visit: places(&said.visit.number),
+        merged_visit: places(&said.visit.merged),
     }
 }
 

@@ -13,6 +13,7 @@
 pub mod acknowledge;
 pub mod alerts;
 pub mod channel;
+pub mod dialect;
 pub mod model;
 pub mod subscriber;
 

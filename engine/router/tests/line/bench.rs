@@ -15,6 +15,7 @@ use router::entry::{self, Accepted};
 use router::fates::Fates;
 use router::ledger::Ledger;
 use router::operators::{Actor, Operators};
+use router::patients::Patients;
 use router::plan::{Current, Plan};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -52,7 +53,8 @@ impl Line {
             Books::recover(journal.clone(), &recovered).unwrap();
         let books = Arc::new(books);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let mut beginning = Beginning::new(folder, seen, judged);
+        let patients = Patients::open(journal.clone(), &folder.join("identity")).unwrap();
+        let mut beginning = Beginning::new(folder, seen, judged, Arc::new(patients));
         beginning.window = window;
         beginning.paused = paused.iter().map(|&channel| channel.to_owned()).collect();
         let fates = beginning.fates.clone();
@@ -130,6 +132,7 @@ pub(crate) fn message(patient: usize, number: usize, class: &str) -> Bytes {
         sender: "PAS/RXX01".into(),
         application_ack: None,
         edit: None,
+        unmerge: None,
         sequence: None,
         refused: false,
     };

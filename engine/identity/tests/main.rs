@@ -1,0 +1,6 @@
+//! Stories of the index: what messages come to, and what survives.
+
+mod conflicts;
+mod everyday;
+mod harness;
+mod merges;
