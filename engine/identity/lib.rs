@@ -66,4 +66,3 @@ mod key;
 mod disk;
 mod schema;
 mod compact;
-pub mod load;
