@@ -6,16 +6,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hl7::location::Location;
+use hl7::message::Message;
+use record::identity::Identity;
+use record::site;
+use record::source::Source;
+use record::translation::translated;
+use router::config::assemble::sources;
 use router::config::bundle::Bundle;
 use router::config::load;
 use router::config::preset::PRESETS;
-use router::plan::{ChannelPlan, Plan};
-use router::process::{self, Identified};
 
-/// A channel of sender organisation RXX with these keys below `source` and `identity`.
-fn channel(source: &str, identity: &str) -> Arc<ChannelPlan> {
+/// How a channel of organisation RXX with these keys below `source` and `identity` reads messages.
+fn channel(source: &str, identity: &str) -> Arc<Source> {
     let text = format!(
         "engine: {{ environment: test }}\nchannels:\n  one: {{ listener: {{ mllp: {{ listen: \"127.0.0.1:0\" }} }}, \
          source: {{ organisation: RXX, test_data: true, {source} }}, \
@@ -30,33 +33,45 @@ fn channel(source: &str, identity: &str) -> Arc<ChannelPlan> {
         ..Bundle::default()
     };
     let loaded = load::understand(bundle, Vec::new()).unwrap_or_else(|failure| panic!("{failure}"));
-    Plan::assemble(&loaded).unwrap().channels.remove("one").unwrap()
+    sources(&loaded).remove(0)
 }
 
-fn read(channel: &ChannelPlan, kind: &str, segments: &str) -> Identified {
-    let text = format!("MSH|^~\\&|PAS|RXX01|TIE|RXX|20251103||{kind}|1|P|2.4\r{segments}\r");
-    process::identify(channel, Bytes::from(text))
+/// A message in the terms of HL7 UK, and what was found in it.
+struct Found {
+    message: Message,
+    identity: Identity,
+    noticed: Vec<&'static str>,
+    site: Option<&'static str>,
+}
+
+fn read(source: &Source, kind: &str, segments: &str) -> Found {
+    let head = format!("MSH|^~\\&|PAS|RXX01|TIE|RXX|20251103||{kind}|1|P|2.4\r");
+    read_whole(source, &format!("{head}{segments}\r"))
+}
+
+fn read_whole(source: &Source, text: &str) -> Found {
+    let sent = Message::parse(text.to_owned().into_bytes(), &source.reading()).unwrap();
+    let (message, noticed) = match translated(&sent, source) {
+        Some(translated) => (translated.message, translated.quality),
+        None => (sent, Vec::new()),
+    };
+    let identity = Identity::read(&message, source).unwrap();
+    let site = site::unknown(&message, source);
+    Found { message, identity, noticed, site }
 }
 
 /// What a script reads at a place.
-fn at(found: &Identified, place: &str) -> String {
-    let (message, _) = found.message.as_ref().expect("a message");
+fn at(found: &Found, place: &str) -> String {
     let place: Location = place.parse().unwrap();
-    message.text(&place).into_option().unwrap_or_default().into_owned()
+    found.message.text(&place).into_option().unwrap_or_default().into_owned()
 }
 
-fn quality(found: &Identified) -> Vec<&'static str> {
-    found.identity.as_ref().expect("an identity").quality.clone()
+fn keyed(found: &Found) -> Option<String> {
+    found.identity.nhs_number.map(|number| number.to_string())
 }
 
-fn keyed(found: &Identified) -> Option<String> {
-    let number = found.identity.as_ref().expect("an identity").nhs_number;
-    number.map(|number| number.to_string())
-}
-
-fn local(found: &Identified) -> Option<String> {
-    let best = found.identity.as_ref().expect("an identity").best_local.clone();
-    best.map(|local| local.to_string())
+fn local(found: &Found) -> Option<String> {
+    found.identity.best_local.clone().map(|local| local.to_string())
 }
 
 #[test]
@@ -83,14 +98,14 @@ fn pims_numbers_persons_and_unknown_practices() {
                 PD1|||UNK^^UNK|G9999018~X99101\rPV1|1|NA\rMRG|1234";
     let text =
         format!("MSH|^~\\&|103|103|TIE|RXX|2025-05-05 23:23:32||ADT^A04|1|P|2.3.1\r{body}\r");
-    let found = process::identify(&channel, Bytes::from(text));
-    assert_eq!(found.parked, None, "the site behind a number of the Welsh services");
+    let found = read_whole(&channel, &text);
+    assert_eq!(found.site, None, "the site behind a number of the Welsh services");
     assert_eq!(
         (keyed(&found).as_deref(), at(&found, "MSH-9.2")),
         (Some("9990000018"), "A28".into())
     );
     assert_eq!((at(&found, "PD1-3.3"), at(&found, "PD1-4.1")), (String::new(), "G9999018".into()));
-    assert_eq!(quality(&found), ["placeholder.code", "placeholder.code"]);
+    assert_eq!(found.noticed, ["placeholder.code", "placeholder.code"]);
     let status = "PID|1||9990000018^06^^^NI~N123^^^^PI";
     assert_eq!(keyed(&read(&channel, "ADT^A31", status)), None, "06 is not traced");
 }
@@ -104,9 +119,9 @@ fn millennium_names_number_visit_and_merge_in_two_ways() {
     assert_eq!(keyed(&found).as_deref(), Some("9990000018"));
     assert_eq!((at(&found, "PV1-19.1"), at(&found, "MRG-5.1")), ("771234".into(), "771235".into()));
     assert_eq!(at(&found, "PV1-19.4"), "Homerton FIN");
-    assert!(quality(&found).contains(&"placeholder.telecom") && at(&found, "PID-13").is_empty());
+    assert!(found.noticed.contains(&"placeholder.telecom") && at(&found, "PID-13").is_empty());
     let barts = format!(
-        "PID|1||4410233^^^RXX01^MR||||||||||||||9912\rPV1|1|I{}V55^^^VISITID",
+        "PID|1||4410233^^^RXX01^MR|||||||||||||||9912\rPV1|1|I{}V55^^^VISITID",
         "|".repeat(17)
     );
     assert_eq!(at(&read(&plan, "ADT^A01", &barts), "PV1-19.1"), "V55");
@@ -121,7 +136,7 @@ fn millennium_names_number_visit_and_merge_in_two_ways() {
         read(&building, "ADT^A01", "PID|1||1^^^RXX01^MR\rPV1|1|I|W1^R2^B3^X^^^Homerton Univer");
     let parts = [1, 2, 3, 4].map(|part| at(&found, &format!("PV1-3.{part}")));
     assert_eq!(parts, ["W1", "R2", "B3", "RXX01"]);
-    assert_eq!(found.parked, None);
+    assert_eq!(found.site, None);
 }
 
 #[test]
@@ -167,13 +182,12 @@ fn without_a_preset_what_stands_for_nothing_is_nothing() {
         (String::new(), "07700 900114".into())
     );
     assert_eq!((at(&found, "NK1-2.1"), at(&found, "NK1-2.2")), (String::new(), "Ann".into()));
-    let counted = quality(&found);
+    let counted = &found.noticed;
     for kind in ["placeholder.identifier", "placeholder.name", "placeholder.telecom"] {
         assert!(counted.contains(&kind), "{kind}: {counted:?}");
     }
     let null = read(&plan, "ADT^A31", "PID|1||4410233^^^RXX01^MR||\"\"||||||||\"\"");
-    let (message, _) = null.message.as_ref().unwrap();
-    assert!(message.raw(&"PID-5".parse().unwrap()).is_null(), "the null is no placeholder");
+    assert!(null.message.raw(&"PID-5".parse().unwrap()).is_null(), "the null is no placeholder");
 }
 
 #[test]
@@ -181,9 +195,8 @@ fn only_what_is_said_otherwise_is_touched() {
     let plan = channel("preset: itk-2.4", "");
     let bytes = "MSH|^~\\&|PAS|RXX01|TIE|RXX|20251103||ADT^A01|1|P|2.4\r\
                  PID|1||9990000018^^^NHS^NH~7^^^RXX01^MR||TEST^ANN\rPV1|1|I|RXX^W1^B2^RXX01\r";
-    let found = process::identify(&plan, Bytes::from(bytes));
-    let (message, _) = found.message.as_ref().unwrap();
-    assert_eq!(message.bytes(), bytes.as_bytes());
+    let found = read_whole(&plan, bytes);
+    assert_eq!(found.message.bytes(), bytes.as_bytes());
 }
 
 #[test]
