@@ -12,7 +12,7 @@ use crate::fact::Fact;
 use crate::forbidden::{Identifier, is_forbidden};
 use crate::key::Key;
 use crate::overlay::Overlay;
-use crate::patient::{Patient, PatientId};
+use crate::patient::{Bound, Patient, PatientId};
 use crate::rules::{Resolution, Rules};
 
 /// Why a decision is not made.
@@ -122,12 +122,23 @@ impl<'l, 'r> Desk<'l, 'r> {
         self.draft.layers().names.space(local).ok_or(IndexError::TooManyNames)
     }
 
-    /// Local identifiers of a patient, those in use first, then the retired ones of the record.
+    /// Local identifiers of a record, those in use first, then the retired ones.
     pub(crate) fn locals_of(&mut self, id: PatientId) -> Result<Vec<LocalId>, IndexError> {
         let mut bound = self.patient(id)?.locals;
         bound.sort_by_key(|local| local.retired);
+        Ok(self.named(&bound))
+    }
+
+    /// Those in use alone.
+    pub(crate) fn locals_in_use(&mut self, id: PatientId) -> Result<Vec<LocalId>, IndexError> {
+        let mut bound = self.patient(id)?.locals;
+        bound.retain(|local| !local.retired);
+        Ok(self.named(&bound))
+    }
+
+    fn named(&mut self, bound: &[Bound]) -> Vec<LocalId> {
         let names = &self.draft.layers().names;
-        Ok(bound.iter().map(|local| names.local(local.space, &local.value)).collect())
+        bound.iter().map(|local| names.local(local.space, &local.value)).collect()
     }
 
     /// All identifiers of a patient, past ones and those of absorbed records included.

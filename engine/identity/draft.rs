@@ -222,10 +222,14 @@ impl<'l> Draft<'l> {
             }
             Fact::NumberReleased { patient, number } => {
                 self.change(patient, |of| of.let_go(number))?;
-                if self.holder(&Key::Number(number))? == Some(patient) {
-                    self.over.keys.insert(Key::Number(number), None);
+                let key = Key::Number(number);
+                match self.holder(&key)? {
+                    // It may have come with a record that was merged.
+                    Some(holder) if self.canonical(holder)? == self.canonical(patient)? => {
+                        self.give(key, None)
+                    }
+                    _ => Ok(()),
                 }
-                Ok(())
             }
             _ => Ok(()),
         }
@@ -251,7 +255,7 @@ impl<'l> Draft<'l> {
 
     fn merge(&mut self, retired: PatientId, survivor: PatientId) -> Result<(), IndexError> {
         self.change(retired, |of| of.alias_of = Some(survivor))?;
-        let known = self.patient(retired)?.unwrap_or_default().demographics;
+        let Patient { demographics: known, former, .. } = self.patient(retired)?.unwrap_or_default();
         self.change(survivor, |of| {
             let born = of.demographics.birth_date;
             let names = of.demographics.clone();
@@ -260,6 +264,10 @@ impl<'l> Draft<'l> {
             of.demographics.birth_date = born.or(known.birth_date);
             of.absorbed.retain(|id| *id != retired);
             of.absorbed.push(retired);
+            // What finds the merged record never keys the one in use.
+            of.former.retain(|number| !former.contains(number));
+            let held = of.number();
+            of.former.extend(former.iter().filter(|number| Some(**number) != held));
             of.alias_of = of.alias_of.filter(|id| *id != retired);
         })?;
         let mut statements = self.layers.statements(retired)?;

@@ -41,6 +41,7 @@ pub(crate) fn merge(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop
         settle_number(desk, &pair.survivor, survivor)?;
     }
     let is_news = retire_locals(desk, pair, &merged, survivor)?;
+    revive_locals(desk, pair, survivor)?;
     let placed = place(desk, &pair.survivor, &pair.retired.locals)?;
     for old in &merged {
         desk.tell(What::Merged(Role::Survivor), survivor, Some(*old));
@@ -177,6 +178,25 @@ fn retire_locals(
         desk.learn(Fact::Bound { patient, local: local.clone(), retired: true })?;
     }
     Ok(is_news)
+}
+
+/// The identifiers of PID are in use, whatever an earlier merge said.
+fn revive_locals(
+    desk: &mut Desk<'_, '_>,
+    pair: &Pair,
+    survivor: PatientId,
+) -> Result<(), IndexError> {
+    for local in &pair.survivor.locals {
+        let space = desk.space(local)?;
+        let own = desk.patient(survivor)?.locals;
+        let mut own = own.iter().filter(|of| of.space == space && *of.value == *local.value);
+        let in_use = own.any(|of| !of.retired);
+        if !in_use && desk.by_local(local)? == Some(survivor) {
+            let local = local.clone();
+            desk.learn(Fact::Bound { patient: survivor, local, retired: false })?;
+        }
+    }
+    Ok(())
 }
 
 /// A patient has other identifiers than before (A46, A47): those of MRG, which now are those of PID.
