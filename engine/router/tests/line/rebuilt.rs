@@ -8,7 +8,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use journal::entry::{Kind, Position};
 use journal::reader::ReadError;
-use router::entry::{self, Outcome};
+use router::entry::{self, Outcome, State};
 use router::ledger::Ledger;
 use serde_json::Value;
 
@@ -138,7 +138,7 @@ async fn settle(line: &Line, seed: u64) {
     loop {
         assert!(tokio::time::Instant::now() < deadline, "seed {seed}: not settled");
         let parked: Vec<u64> = line.books.ask(|ledger| {
-            let open = ledger.open.iter().filter(|(_, open)| open.reason.is_some());
+            let open = ledger.open.iter().filter(|(_, open)| open.state == State::Parked);
             open.map(|(id, _)| *id).collect()
         });
         for id in parked.into_iter().filter(|id| decided.insert(*id)) {
