@@ -64,6 +64,10 @@ mod order;
 mod duplicates;
 #[cfg(test)]
 mod alarms;
+#[cfg(test)]
+mod delivering;
+#[cfg(test)]
+mod entitled;
 #[cfg(all(test, feature = "faults"))]
 mod full_disk;
 #[cfg(test)]

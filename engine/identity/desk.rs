@@ -11,7 +11,8 @@ use crate::event::{EngineEvent, Other, What};
 use crate::fact::Fact;
 use crate::forbidden::{Identifier, is_forbidden};
 use crate::key::Key;
-use crate::patient::{Patient, PatientId};
+use crate::overlay::Overlay;
+use crate::patient::{Bound, Patient, PatientId};
 use crate::rules::{Resolution, Rules};
 
 /// Why a decision is not made.
@@ -121,12 +122,23 @@ impl<'l, 'r> Desk<'l, 'r> {
         self.draft.layers().names.space(local).ok_or(IndexError::TooManyNames)
     }
 
-    /// Local identifiers of a patient, those in use first, then the retired ones of the record.
+    /// Local identifiers of a record, those in use first, then the retired ones.
     pub(crate) fn locals_of(&mut self, id: PatientId) -> Result<Vec<LocalId>, IndexError> {
         let mut bound = self.patient(id)?.locals;
         bound.sort_by_key(|local| local.retired);
+        Ok(self.named(&bound))
+    }
+
+    /// Those in use alone.
+    pub(crate) fn locals_in_use(&mut self, id: PatientId) -> Result<Vec<LocalId>, IndexError> {
+        let mut bound = self.patient(id)?.locals;
+        bound.retain(|local| !local.retired);
+        Ok(self.named(&bound))
+    }
+
+    fn named(&mut self, bound: &[Bound]) -> Vec<LocalId> {
         let names = &self.draft.layers().names;
-        Ok(bound.iter().map(|local| names.local(local.space, &local.value)).collect())
+        bound.iter().map(|local| names.local(local.space, &local.value)).collect()
     }
 
     /// All identifiers of a patient, past ones and those of absorbed records included.
@@ -176,6 +188,11 @@ impl<'l, 'r> Desk<'l, 'r> {
                 self.concerned.push(id);
             }
         }
+    }
+
+    /// What was found, and what it would change.
+    pub(crate) fn into_facts(self) -> (Vec<Fact>, Overlay) {
+        (self.facts, self.draft.into_changes())
     }
 
     /// The decision, with what the facts come to.

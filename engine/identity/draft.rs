@@ -33,6 +33,11 @@ impl<'l> Draft<'l> {
         Self { over: Overlay::default(), layers }
     }
 
+    /// Its changes, for one who keeps them elsewhere.
+    pub(crate) fn into_changes(self) -> Overlay {
+        self.over
+    }
+
     /// Makes its changes those of the layers.
     pub(crate) fn keep(self) {
         for ((salt, hash), there) in &self.over.forbidden {
@@ -113,18 +118,7 @@ impl<'l> Draft<'l> {
     pub(crate) fn apply(&mut self, fact: &Fact, from: From) -> Result<(), IndexError> {
         match fact {
             Fact::Created { patient } => self.change(*patient, |_| {}),
-            Fact::Loaded { patient, number, status, locals, names } => {
-                let last = patient.loaded().unwrap_or(0).max(self.over.last_loaded);
-                self.over.last_loaded = last;
-                self.change(*patient, |of| of.learn(&Demographics::from(names)))?;
-                for local in locals {
-                    self.bind(*patient, local, false)?;
-                }
-                number.map_or(Ok(()), |number| {
-                    let fact = Fact::NumberHeld { patient: *patient, number, status: *status };
-                    self.apply(&fact, from)
-                })
-            }
+            Fact::Loaded { .. } => self.load(fact, from),
             Fact::Bound { patient, local, retired } => self.bind(*patient, local, *retired),
             Fact::NumberHeld { .. }
             | Fact::NumberRetired { .. }
@@ -168,6 +162,27 @@ impl<'l> Draft<'l> {
         }
     }
 
+    /// A load takes nothing from anybody: what became known since it looked stays as it is.
+    fn load(&mut self, fact: &Fact, from: From) -> Result<(), IndexError> {
+        let Fact::Loaded { patient, number, status, locals, names } = fact else { return Ok(()) };
+        self.over.last_loaded = patient.loaded().unwrap_or(0).max(self.over.last_loaded);
+        self.change(*patient, |of| of.learn(&Demographics::from(names)))?;
+        for local in locals {
+            let space = self.layers.names.space(local).ok_or(IndexError::TooManyNames)?;
+            let key = Key::Local(space, local.value.as_str().into());
+            if self.holder(&key)?.is_none() {
+                self.bind(*patient, local, false)?;
+            }
+        }
+        match *number {
+            Some(number) if self.holder(&Key::Number(number))?.is_none() => {
+                let fact = Fact::NumberHeld { patient: *patient, number, status: *status };
+                self.number(&fact, from)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn bind(
         &mut self,
         id: PatientId,
@@ -207,10 +222,14 @@ impl<'l> Draft<'l> {
             }
             Fact::NumberReleased { patient, number } => {
                 self.change(patient, |of| of.let_go(number))?;
-                if self.holder(&Key::Number(number))? == Some(patient) {
-                    self.over.keys.insert(Key::Number(number), None);
+                let key = Key::Number(number);
+                match self.holder(&key)? {
+                    // It may have come with a record that was merged.
+                    Some(holder) if self.canonical(holder)? == self.canonical(patient)? => {
+                        self.give(key, None)
+                    }
+                    _ => Ok(()),
                 }
-                Ok(())
             }
             _ => Ok(()),
         }
@@ -236,7 +255,7 @@ impl<'l> Draft<'l> {
 
     fn merge(&mut self, retired: PatientId, survivor: PatientId) -> Result<(), IndexError> {
         self.change(retired, |of| of.alias_of = Some(survivor))?;
-        let known = self.patient(retired)?.unwrap_or_default().demographics;
+        let Patient { demographics: known, former, .. } = self.patient(retired)?.unwrap_or_default();
         self.change(survivor, |of| {
             let born = of.demographics.birth_date;
             let names = of.demographics.clone();
@@ -245,6 +264,10 @@ impl<'l> Draft<'l> {
             of.demographics.birth_date = born.or(known.birth_date);
             of.absorbed.retain(|id| *id != retired);
             of.absorbed.push(retired);
+            // What finds the merged record never keys the one in use.
+            of.former.retain(|number| !former.contains(number));
+            let held = of.number();
+            of.former.extend(former.iter().filter(|number| Some(**number) != held));
             of.alias_of = of.alias_of.filter(|id| *id != retired);
         })?;
         let mut statements = self.layers.statements(retired)?;

@@ -347,12 +347,19 @@ fn prove_one(
 ) -> Result<(), Stop> {
     desk.may_unite(retired, survivor)?;
     let numbers = [desk.number_of(retired)?, desk.number_of(survivor)?];
-    let [has_locals, survivor_has] = [retired, survivor].map(|id| desk.locals_of(id));
-    let (has_locals, survivor_has) = (!has_locals?.is_empty(), !survivor_has?.is_empty());
+    let locals = desk.locals_in_use(retired)?;
+    let survivor_has_locals = !desk.locals_of(survivor)?.is_empty();
     unite(desk, Fact::United { retired, survivor })?;
+    let has_locals = !locals.is_empty();
+    // Unlike those of a merge they stay in use.
+    for local in locals {
+        desk.learn(Fact::Bound { patient: survivor, local, retired: false })?;
+    }
     match numbers {
         // Whoever had local identifiers only is identified by the number of the other.
-        [Some(_), None] if survivor_has => desk.tell(What::Identified, survivor, Some(retired)),
+        [Some(_), None] if survivor_has_locals => {
+            desk.tell(What::Identified, survivor, Some(retired));
+        }
         [None, Some(_)] if has_locals => desk.tell(What::Identified, retired, Some(survivor)),
         [None, None] => {
             desk.tell(What::Merged(Role::Survivor), survivor, Some(retired));

@@ -62,6 +62,18 @@ impl Stated {
         Value::Object(self.said.over(previous.and_then(Value::as_object)))
     }
 
+    /// What says nothing but whom it is about.
+    pub(crate) fn of_side(side: Side) -> Self {
+        Self {
+            side,
+            deleted: false,
+            unverified: false,
+            sensitivity: sensitivity::Stated::default(),
+            movement: None,
+            said: Said::default(),
+        }
+    }
+
     /// All sides that it names.
     pub(crate) fn sides(&self) -> impl Iterator<Item = &Side> {
         let moved = self.movement.iter().flatten().flat_map(|movement| &movement.pairs);

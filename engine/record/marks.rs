@@ -21,6 +21,17 @@ pub struct Marks {
     pub bulk: bool,
 }
 
+/// By where an event leaves: who may read one exchange of a broker may not read the others for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Exchange {
+    /// What happens now and may go to everybody who asked for it.
+    Ordinary,
+    /// Sensitive events, whenever they happened.
+    Restricted,
+    /// What does not happen now and is not sensitive.
+    Bulk,
+}
+
 /// What joins the words of a routing key's last part.
 const JOINT: char = '-';
 
@@ -99,6 +110,26 @@ impl Marks {
             && has(self.dissent, other.dissent)
             && has(self.safeguarding, other.safeguarding)
             && has(self.bulk, other.bulk)
+    }
+
+    /// These and the other.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            protected: self.protected || other.protected,
+            dissent: self.dissent || other.dissent,
+            safeguarding: self.safeguarding || other.safeguarding,
+            bulk: self.bulk || other.bulk,
+        }
+    }
+
+    /// By which of the three exchanges the event leaves.
+    pub fn exchange(self) -> Exchange {
+        match self.sensitivity() {
+            Sensitivity::Restricted => Exchange::Restricted,
+            Sensitivity::Normal if self.bulk => Exchange::Bulk,
+            Sensitivity::Normal => Exchange::Ordinary,
+        }
     }
 
     /// Every set of marks that these cover, no mark at all first.

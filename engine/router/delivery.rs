@@ -408,6 +408,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     pub(crate) fn enqueue(&self, work: Work) {
-        self.runnable.push(&work.head.channel.clone(), work);
+        let (channel, lane) = (work.head.channel.clone(), work.lane);
+        self.runnable.push(&channel, lane, work);
     }
 }

@@ -1,13 +1,14 @@
 //! The engine: assembles the line from a configuration, and is asked about it through one handle.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use archive::archive::Archive;
 use archive::error::ArchiveError;
 use jiff::Timestamp;
 use journal::disk::{Disk, RealDisk};
+use journal::entry::Position;
 use journal::journal::Journal;
 use journal::recovery::OpenError;
 use journal::report::Recovered;
@@ -33,6 +34,7 @@ use crate::intake::Intake;
 use crate::lifeline::{Ended, Lifeline};
 use crate::listeners::{ListenError, Listeners, Prepared};
 use crate::operators::Operators;
+use crate::outboxes::Outboxes;
 use crate::patients::{Patients, PatientsError};
 use crate::plan::{Current, Plan};
 use crate::priority;
@@ -109,6 +111,9 @@ pub enum StartError {
     /// A port is taken, or the address is not this machine's.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Where to deliver on cannot be found out.
+    #[error("the places of deliveries in the data folder cannot be read")]
+    Deliver(#[source] std::io::Error),
     /// The system gives no thread.
     #[error("a thread cannot be started")]
     Thread(#[source] std::io::Error),
@@ -132,6 +137,7 @@ impl Engine {
             plan: Arc::new(Current::new(plan.clone())),
             listeners,
             broker: None,
+            outboxes: OnceLock::new(),
             journal,
             started: loaded.clone(),
             largest_frame: largest_frame(loaded),
@@ -179,6 +185,15 @@ impl Engine {
         let patients = Arc::new(patients);
         let publisher = Arc::new(publisher);
         let delivering = TaskTracker::new();
+        let outboxes = Outboxes::start(
+            journal.clone(),
+            plan.clone(),
+            &data,
+            delivering.clone(),
+            delivery_stop.child_token(),
+        )
+        .map_err(StartError::Deliver)?;
+        configured.outboxes.set(outboxes.clone()).ok();
         let delivery = Delivery::start(
             journal.clone(),
             plan.clone(),
@@ -206,9 +221,13 @@ impl Engine {
             let (books, runtime) = (books.clone(), runtime.clone());
             let (stop, delivery) = (books_stop.clone(), delivery.clone());
             let (chronicle, copied) = (chronicle.clone(), patients.clone());
+            let undelivered = outboxes.clone();
             let lifeline = Lifeline::new("books", &books_stop, &ended);
             thread("books", lifeline, move || {
-                let needed = || chronicle.caught_up().then(|| copied.needed());
+                let needed = || {
+                    let undelivered = undelivered.needs().unwrap_or(Position::END);
+                    chronicle.caught_up().then(|| copied.needed().min(undelivered))
+                };
                 books.follow(&runtime, &stop, &|| delivery.mark(), &needed);
             })?
         };
@@ -222,12 +241,14 @@ impl Engine {
             })?
         };
         let learning = {
-            let (patients, runtime, stop) = (patients.clone(), Runtime::current(), books_stop.clone());
+            let (patients, runtime, stop) =
+                (patients.clone(), Runtime::current(), books_stop.clone());
             let lifeline = Lifeline::new("identity", &books_stop, &ended);
             thread("identity", lifeline, move || patients.follow(&runtime, &stop))?
         };
         let copying = {
-            let (patients, runtime, stop) = (patients.clone(), Runtime::current(), books_stop.clone());
+            let (patients, runtime, stop) =
+                (patients.clone(), Runtime::current(), books_stop.clone());
             let lifeline = Lifeline::new("identity-copies", &books_stop, &ended);
             thread("identity-copies", lifeline, move || {
                 priority::give_way();
@@ -243,8 +264,15 @@ impl Engine {
         }
         listeners.commit(sockets);
         let teaching = Teaching::new(journal.clone(), plan.clone(), patients, &data);
-        let parts =
-            Parts { journal: journal.clone(), books, chronicle, operators, teaching, damage };
+        let parts = Parts {
+            journal: journal.clone(),
+            books,
+            chronicle,
+            operators,
+            outboxes,
+            teaching,
+            damage,
+        };
         let handle = handle_of(parts, &plan, listeners, delivery, publisher);
         look_after(&handle, &plan, &books_stop);
         Ok(Self {
@@ -344,6 +372,7 @@ struct Parts {
     books: Arc<Books>,
     chronicle: Arc<Chronicle>,
     operators: Operators,
+    outboxes: Arc<Outboxes>,
     teaching: Teaching,
     damage: usize,
 }
@@ -355,7 +384,7 @@ fn handle_of<P: Publisher>(
     delivery: Arc<Delivery<P>>,
     publisher: Arc<P>,
 ) -> Handle {
-    let Parts { journal, books, chronicle, operators, teaching, damage } = parts;
+    let Parts { journal, books, chronicle, operators, outboxes, teaching, damage } = parts;
     let health = {
         let delivery = delivery.clone();
         let unroutable = move || delivery.unroutable.count();
@@ -367,6 +396,7 @@ fn handle_of<P: Publisher>(
         books,
         chronicle,
         operators,
+        outboxes,
         listeners,
         moving: {
             let delivery = delivery.clone();

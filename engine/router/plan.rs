@@ -26,8 +26,9 @@ use crate::config::measure::Size;
 use crate::config::model::Broker;
 use crate::config::secret::RevealError;
 use crate::conformance::Conformance;
+use crate::delivery_plan::DeliveryPlan;
 use crate::meters::Meters;
-use crate::routes::{Pattern, Routes, Subscription};
+use crate::routes::Routes;
 use crate::silence::ExpectPlan;
 use crate::tls::TlsPlan;
 use crate::topology::Topology;
@@ -43,6 +44,8 @@ pub struct Plan {
     pub listeners: Vec<Arc<ListenerPlan>>,
     /// Who should get what.
     pub routes: Routes,
+    /// To whom the engine itself delivers, by the subscriber's name.
+    pub deliveries: BTreeMap<String, Arc<DeliveryPlan>>,
     /// Where events leave; embedded when absent.
     pub broker: Option<BrokerPlan>,
     /// When alarms are raised and who is told.
@@ -263,6 +266,7 @@ impl Plan {
             version: loaded.version.clone(),
             channels: channels.iter().map(|c| (c.name.clone(), c.clone())).collect(),
             listeners,
+            deliveries: deliveries(loaded, &routes)?,
             routes,
             broker,
             alerts: assemble::alerts(loaded)?,
@@ -333,13 +337,25 @@ fn listeners(loaded: &Loaded, channels: &[Arc<ChannelPlan>]) -> Vec<Arc<Listener
         .collect()
 }
 
+fn deliveries(
+    loaded: &Loaded,
+    routes: &Routes,
+) -> Result<BTreeMap<String, Arc<DeliveryPlan>>, RevealError> {
+    let mut plans = BTreeMap::new();
+    for (subscription, (name, said)) in
+        routes.subscriptions.iter().zip(loaded.config.subscribers.iter())
+    {
+        if let Some(http) = said.http() {
+            let plan = assemble::delivery(subscription, http, &loaded.base)?;
+            plans.insert(name.to_owned(), Arc::new(plan));
+        }
+    }
+    Ok(plans)
+}
+
 fn routes(loaded: &Loaded) -> Routes {
-    let subscriptions = loaded.config.subscribers.iter().map(|(name, subscriber)| Subscription {
-        name: name.to_owned(),
-        queue: assemble::queue(&loaded.config, name, subscriber),
-        receives: subscriber.receives.iter().map(|p| Pattern::new(&p.to_string())).collect(),
-        from: subscriber.from.iter().map(ToString::to_string).collect(),
-        restricted: subscriber.restricted,
-    });
-    Routes { subscriptions: subscriptions.collect() }
+    let subscribers = loaded.config.subscribers.iter();
+    Routes {
+        subscriptions: subscribers.map(|(name, said)| assemble::subscription(name, said)).collect(),
+    }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use journal::entry::{Entry, Kind, MessageId, Position};
 use journal::queue::AppendError;
 use journal::reader::ReadError;
+use record::replay::is_replay;
 
 use crate::backoff::Backoff;
 use crate::delivery::Delivery;
@@ -18,6 +19,7 @@ use crate::event::Event;
 use crate::identified::{self, Identified};
 use crate::ledger::{Ledger, Open};
 use crate::publish::Publisher;
+use crate::runnable::Lane;
 use crate::scope;
 use crate::work::{Recorded, Released, Task, Work};
 
@@ -308,14 +310,20 @@ impl<P: Publisher> Delivery<P> {
                     AssertUnwindSafe(|| identified::identify(channel, frame.clone(), index));
                 let identified = catch_unwind(identify)
                     .unwrap_or_else(|_| Identified::parked(frame, "internal"));
-                if head.refused { identified::unless_refused(channel, identified) } else { identified }
+                if head.refused {
+                    identified::unless_refused(channel, identified)
+                } else {
+                    identified
+                }
             }
             None => Identified::parked(frame, "channel.unknown"),
         };
         let patients = identified.keys.clone();
         let in_order = channel.as_deref().and_then(scope::channel_key);
+        let bulk = identified.message.as_ref().is_some_and(|(message, _)| is_replay(message));
         let work = Work {
             id: entry.id,
+            lane: if bulk { Lane::Bulk } else { Lane::Live },
             place: entry.position,
             channel,
             patients,

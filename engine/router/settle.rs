@@ -136,12 +136,12 @@ impl<P: Publisher> Delivery<P> {
         let plan = self.plan.get();
         let mut routes = 0;
         for (number, (event, body)) in events.into_iter().enumerate() {
-            let subscribers = plan.routes.count(&event.routing_key);
-            routes += subscribers as u64;
+            let wanted = plan.routes.count(&event.routing_key, Timestamp::now());
+            routes += wanted.subscribers as u64;
             if number < recorded.receipts {
                 continue;
             }
-            if subscribers > 0 {
+            if wanted.queues > 0 {
                 let outgoing = Outgoing {
                     id: event.id,
                     event_type: event.event_type,
@@ -155,7 +155,7 @@ impl<P: Publisher> Delivery<P> {
                 };
             }
             recorded.receipts = number + 1;
-            Event::Published { subscribers }.emit();
+            Event::Published { subscribers: wanted.subscribers }.emit();
         }
         Ok(routes)
     }
@@ -221,8 +221,7 @@ impl<P: Publisher> Delivery<P> {
         let holds = match (&processed.state, &processed.reason) {
             (State::Parked, Some(reason)) => {
                 let channel = work.channel.as_deref();
-                let mut holds =
-                    scope::holds(channel, &work.head.channel, reason, &work.patients);
+                let mut holds = scope::holds(channel, &work.head.channel, reason, &work.patients);
                 if processed.withholds {
                     holds.extend(scope::everywhere(&work.patients));
                     holds.dedup();

@@ -18,7 +18,6 @@ use serde_json::Value;
 use crate::fault::{Detail, Stop};
 use crate::json;
 use crate::limits::{self, Limits};
-use crate::natives::changes;
 use crate::natives::message::Handle;
 use crate::outcome::{Decision, Emitted, Input};
 use crate::sources::Setting;
@@ -324,13 +323,9 @@ impl Findings for Vec<Built> {
     }
 }
 
-/// A statement as a map that has every key, so that a script need not ask whether it is there.
+/// What is not stated is not in the map: `"death" in stated`.
 fn map_of(statement: Option<&Value>) -> Dynamic {
-    let Some(Value::Object(statement)) = statement else { return Dynamic::UNIT };
-    let keys = changes::KEYS.map(|key| {
-        (key.into(), statement.get(key).map_or(Dynamic::UNIT, json::to_dynamic))
-    });
-    Map::from(keys).into()
+    statement.map_or(Dynamic::UNIT, json::to_dynamic)
 }
 
 fn text_at(message: &Message, at: &str) -> Option<String> {

@@ -3,4 +3,8 @@
 mod conflicts;
 mod everyday;
 mod harness;
+mod interleavings;
+mod loads;
 mod merges;
+mod model;
+mod survival;

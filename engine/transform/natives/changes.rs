@@ -7,11 +7,6 @@ use crate::reference::Part;
 use crate::run;
 use crate::vocabulary::Vocabulary;
 
-/// What a source may state of a patient.
-pub(crate) const KEYS: [&str; 10] = [
-    "family", "given", "birthdate", "sex", "address", "telecom", "practice", "gp", "death", "visits",
-];
-
 /// What may have changed, and the keys of a statement that say so.
 const PERSON: [(&str, &[&str]); 4] = [
     ("demographics", &["family", "given", "birthdate", "sex", "address", "telecom"]),
@@ -28,7 +23,8 @@ pub(crate) fn register(words: &mut Vocabulary) {
         "previous",
         "A map of what this source last stated of the patient, or `()`: `family`, `given`, \
          `birthdate`, `sex`, `address`, `telecom`, `practice`, `gp`, `death`, and `visits`, a map by \
-         visit number of `class`, `location`, `consultant`, `service` and `ready`.",
+         visit number of `class`, `location`, `consultant`, `service` and `ready`. What was not \
+         stated is not in it: `\"death\" in previous`.",
     );
     words.document(
         Part::Patient,

@@ -24,7 +24,7 @@ pub(crate) const NUMBERS: [&str; 8] = [
 pub(crate) struct World {
     pub(crate) folder: TempDir,
     pub(crate) index: Index,
-    next: Cell<u64>,
+    pub(crate) next: Cell<u64>,
 }
 
 /// Who sends, and what it may do.
