@@ -119,7 +119,7 @@ fn a_merge_leaves_on_both_partitions_and_joins_what_follows() {
     sender.ask(admission("A1", "1000001").text());
     sender.ask(local_only("A01", "A2", "1000012"));
     sender.ask(merge("M1", "1000001", "1000012"));
-    sender.ask(local_only("A02", "A3", "1000012"));
+    sender.ask(local_only("A02", "A3", "1000012").replacen("WARD1", "WARD2", 1));
     drained(&engine);
     let told = events(&engine);
     let merged = of_type(&told, "patient.merged");
@@ -150,7 +150,7 @@ fn a_merge_is_taken_back_by_a_person() {
     let words = ["identity", "unmerge", "-", "-n", "pas-adt", "--reason", "ward asked"];
     let (code, out, err) = asked_with(&engine, &words, "1000012^^^RXX01^MR\n");
     assert_eq!(code, Some(0), "{out}{err}");
-    sender.ask(local_only("A02", "A3", "1000012"));
+    sender.ask(local_only("A02", "A3", "1000012").replacen("WARD1", "WARD2", 1));
     drained(&engine);
     let told = events(&engine);
     let apart = of_type(&told, "patient.unmerged");
@@ -269,7 +269,7 @@ fn the_index_is_filled_without_publishing() {
     engine.setup.write(
         "patients.csv",
         "authority,type,local_id,nhs_number,status,family,given,birth_date\n\
-         RXX01,MR,1000002,9990000026,01,TESTER,PAT,19700101\n\
+         RXX01,MR,1000002,9990000026,01,EXAMPLE,ALEX,19800229\n\
          RXX01,MR,1000001,9990000026,01,EXAMPLE,ALEX,19800229\n",
     );
     let file = engine.setup.path("patients.csv");

@@ -123,12 +123,18 @@ pub(crate) fn text(patient: usize, number: usize, class: &str) -> String {
 }
 
 pub(crate) fn message(patient: usize, number: usize, class: &str) -> Bytes {
+    let control_id = format!("P{patient}-{number:03}");
+    accepted("pas-adt", "ADT^A01", &control_id, &text(patient, number, class))
+}
+
+/// A message as intake keeps it.
+pub(crate) fn accepted(channel: &str, kind: &str, control_id: &str, text: &str) -> Bytes {
     let head = Accepted {
-        channel: "pas-adt".into(),
+        channel: channel.into(),
         peer: "127.0.0.1:9".into(),
         received: 1_768_472_100_000,
-        control_id: format!("P{patient}-{number:03}"),
-        message_type: "ADT^A01".into(),
+        control_id: control_id.into(),
+        message_type: kind.into(),
         sender: "PAS/RXX01".into(),
         application_ack: None,
         edit: None,
@@ -136,7 +142,7 @@ pub(crate) fn message(patient: usize, number: usize, class: &str) -> Bytes {
         sequence: None,
         refused: false,
     };
-    entry::encode(&head, &[text(patient, number, class).as_bytes()])
+    entry::encode(&head, &[text.as_bytes()])
 }
 
 fn plan() -> Arc<Plan> {
