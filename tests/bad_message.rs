@@ -48,7 +48,7 @@ fn the_same_number_twice_does_not_park() {
 
 #[test]
 fn an_unknown_trigger_parks() {
-    let unknown = Adt { trigger: "A60", ..admission("C1", "1000001") };
+    let unknown = Adt { trigger: "A29", ..admission("C1", "1000001") };
     assert_eq!(parked(&unknown.text()), "trigger.unknown");
 }
 
