@@ -14,7 +14,9 @@ const FOUR: [&str; 4] = ["value", "absent", "null", "part-null"];
 fn every_event_type_is_made_by_a_golden_case() {
     let made: BTreeSet<String> = golden_events()
         .iter()
-        .filter_map(|golden| Some(golden.event["dataschema"].as_str()?.split(':').nth(3)?.to_owned()))
+        .filter_map(|golden| {
+            Some(golden.event["dataschema"].as_str()?.split(':').nth(3)?.to_owned())
+        })
         .collect();
     let never: Vec<&str> = all()
         .iter()

@@ -128,7 +128,18 @@ pub(crate) async fn load(
         engine.teaching().load(&channel, (file, form), dry_run.then_some(&scratch), &actor)
     })
     .await??;
-    Ok(Json(serde_json::to_value(report).expect("a report is texts and numbers")))
+    let conflicts: Vec<Value> = report
+        .problems
+        .iter()
+        .map(|problem| json!({ "line": problem.at, "code": problem.code }))
+        .collect();
+    Ok(Json(json!({
+        "rows": report.rows,
+        "taken": report.taken,
+        "unchanged": report.unchanged,
+        "conflicts": conflicts,
+        "counts": report.codes,
+    })))
 }
 
 impl From<TeachingError> for Refusal {

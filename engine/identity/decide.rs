@@ -5,15 +5,17 @@ use record::nhs_number::Status;
 use record::trigger::Kind;
 use serde_json::Value;
 
-use crate::decision::Decision;
+use crate::decision::{Decision, Parked};
 use crate::desk::{Desk, Stop, conflict};
 use crate::draft::Draft;
 use crate::error::IndexError;
 use crate::event::What;
-use crate::fact::Fact;
+use crate::fact::{Fact, Names};
+use crate::forbidden::Identifier;
 use crate::key::Key;
 use crate::layers::Layers;
 use crate::merge::{change, merge};
+use crate::overlay::Overlay;
 use crate::patient::PatientId;
 use crate::place::{Placed, place};
 use crate::rules::{Merges, Resolution, Rules};
@@ -72,6 +74,59 @@ pub(crate) fn resolve(
         }
     }
     Ok(found)
+}
+
+/// What a row of a load comes to, in the light of earlier rows of its `batch`, to which it is added;
+/// or why it does not go in. No number or identifier changes hands.
+pub(crate) fn load(
+    layers: &mut Layers,
+    batch: &mut Overlay,
+    stated: &Stated,
+    source: &str,
+) -> Result<Result<Vec<Fact>, Parked>, IndexError> {
+    let last_loaded = layers.last_loaded.max(batch.last_loaded);
+    layers.trial = Some(std::mem::take(batch));
+    let found = load_over(layers, last_loaded, stated, source);
+    *batch = layers.trial.take().unwrap_or_default();
+    let (facts, changes) = match found {
+        Ok(found) => found,
+        Err(Stop::Parked(parked)) => return Ok(Err(parked)),
+        Err(Stop::Failed(error)) => return Err(error),
+    };
+    batch.add(changes);
+    Ok(Ok(facts))
+}
+
+fn load_over(
+    layers: &mut Layers,
+    last_loaded: u64,
+    stated: &Stated,
+    source: &str,
+) -> Result<(Vec<Fact>, Overlay), Stop> {
+    let rules = Rules {
+        source,
+        teaches: true,
+        merges: Merges::Approve,
+        may_lower_sensitivity: false,
+        resolution: None,
+    };
+    let is_new = stated.movement.is_none() && resolve(layers, stated)?.is_empty();
+    let mut desk = Desk::new(Draft::new(layers), &rules, 0, 0)?;
+    if is_new {
+        let side = &stated.side;
+        let identifiers: Vec<Identifier> = side.number.into_iter().map(Identifier::Number).collect();
+        let locals: Vec<Identifier> = side.locals.iter().cloned().map(Identifier::Local).collect();
+        desk.may_join(&identifiers, &locals)?;
+        desk.learn(Fact::Loaded {
+            patient: PatientId::of_load(last_loaded + 1),
+            number: side.number,
+            status: side.status.filter(|_| side.number.is_some()),
+            locals: side.locals.clone(),
+            names: Names::from(&side.demographics),
+        })?;
+    }
+    deliberate(&mut desk, stated)?;
+    Ok(desk.into_facts())
 }
 
 fn deliberate(desk: &mut Desk<'_, '_>, stated: &Stated) -> Result<Decision, Stop> {

@@ -11,6 +11,7 @@ use crate::event::{EngineEvent, Other, What};
 use crate::fact::Fact;
 use crate::forbidden::{Identifier, is_forbidden};
 use crate::key::Key;
+use crate::overlay::Overlay;
 use crate::patient::{Patient, PatientId};
 use crate::rules::{Resolution, Rules};
 
@@ -176,6 +177,11 @@ impl<'l, 'r> Desk<'l, 'r> {
                 self.concerned.push(id);
             }
         }
+    }
+
+    /// What was found, and what it would change.
+    pub(crate) fn into_facts(self) -> (Vec<Fact>, Overlay) {
+        (self.facts, self.draft.into_changes())
     }
 
     /// The decision, with what the facts come to.

@@ -33,6 +33,11 @@ impl<'l> Draft<'l> {
         Self { over: Overlay::default(), layers }
     }
 
+    /// Its changes, for one who keeps them elsewhere.
+    pub(crate) fn into_changes(self) -> Overlay {
+        self.over
+    }
+
     /// Makes its changes those of the layers.
     pub(crate) fn keep(self) {
         for ((salt, hash), there) in &self.over.forbidden {
@@ -113,18 +118,7 @@ impl<'l> Draft<'l> {
     pub(crate) fn apply(&mut self, fact: &Fact, from: From) -> Result<(), IndexError> {
         match fact {
             Fact::Created { patient } => self.change(*patient, |_| {}),
-            Fact::Loaded { patient, number, status, locals, names } => {
-                let last = patient.loaded().unwrap_or(0).max(self.over.last_loaded);
-                self.over.last_loaded = last;
-                self.change(*patient, |of| of.learn(&Demographics::from(names)))?;
-                for local in locals {
-                    self.bind(*patient, local, false)?;
-                }
-                number.map_or(Ok(()), |number| {
-                    let fact = Fact::NumberHeld { patient: *patient, number, status: *status };
-                    self.apply(&fact, from)
-                })
-            }
+            Fact::Loaded { .. } => self.load(fact, from),
             Fact::Bound { patient, local, retired } => self.bind(*patient, local, *retired),
             Fact::NumberHeld { .. }
             | Fact::NumberRetired { .. }
@@ -165,6 +159,27 @@ impl<'l> Draft<'l> {
                 self.over.forbidden.insert((*salt, *hash), false);
                 Ok(())
             }
+        }
+    }
+
+    /// A load takes nothing from anybody: what became known since it looked stays as it is.
+    fn load(&mut self, fact: &Fact, from: From) -> Result<(), IndexError> {
+        let Fact::Loaded { patient, number, status, locals, names } = fact else { return Ok(()) };
+        self.over.last_loaded = patient.loaded().unwrap_or(0).max(self.over.last_loaded);
+        self.change(*patient, |of| of.learn(&Demographics::from(names)))?;
+        for local in locals {
+            let space = self.layers.names.space(local).ok_or(IndexError::TooManyNames)?;
+            let key = Key::Local(space, local.value.as_str().into());
+            if self.holder(&key)?.is_none() {
+                self.bind(*patient, local, false)?;
+            }
+        }
+        match *number {
+            Some(number) if self.holder(&Key::Number(number))?.is_none() => {
+                let fact = Fact::NumberHeld { patient: *patient, number, status: *status };
+                self.number(&fact, from)
+            }
+            _ => Ok(()),
         }
     }
 

@@ -16,6 +16,8 @@ use crate::patient::{Bound, Patient, PatientId};
 
 /// All layers.
 pub(crate) struct Layers {
+    /// What a load found in earlier rows of its batch, while it looks at the next one.
+    pub(crate) trial: Option<Overlay>,
     pub(crate) changed: Overlay,
     pub(crate) flushing: Option<Arc<Overlay>>,
     pub(crate) cache: Cache,
@@ -32,6 +34,7 @@ pub(crate) struct Layers {
 impl Layers {
     pub(crate) fn open(disk: Disk, cached: usize) -> rusqlite::Result<Self> {
         Ok(Self {
+            trial: None,
             changed: Overlay::default(),
             flushing: None,
             cache: Cache::new(cached),
@@ -44,7 +47,7 @@ impl Layers {
     }
 
     fn overlays(&self) -> impl Iterator<Item = &Overlay> {
-        [&self.changed].into_iter().chain(self.flushing.as_deref())
+        self.trial.iter().chain([&self.changed]).chain(self.flushing.as_deref())
     }
 
     fn failed(&self) -> impl FnOnce(rusqlite::Error) -> IndexError + use<> {

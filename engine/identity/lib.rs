@@ -49,6 +49,7 @@ pub mod patient;
 pub mod forbidden;
 pub mod question;
 pub mod operator;
+pub mod load;
 pub mod snapshot;
 pub mod error;
 mod decide;

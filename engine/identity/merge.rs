@@ -162,23 +162,19 @@ fn retire_locals(
 ) -> Result<bool, IndexError> {
     let mut is_news = false;
     for local in &pair.retired.locals {
-        let bearer = desk.by_local(local)?;
         let space = desk.space(local)?;
-        let record = match bearer {
-            // It stays with the record that was merged, so that the merge can be undone.
-            Some(_) if !merged.is_empty() && !desk.patient(survivor)?.is_bound(space, &local.value) => {
-                continue;
-            }
+        let is_known = desk.by_local(local)?.is_some();
+        let own = desk.patient(survivor)?.locals;
+        let bound = own.into_iter().find(|of| of.space == space && *of.value == *local.value);
+        let patient = match bound {
+            Some(bound) if bound.retired => continue,
             Some(_) => survivor,
+            // It stays with the record that was merged, so that the merge can be undone.
+            None if is_known => continue,
             None => merged.first().copied().unwrap_or(survivor),
         };
-        let in_use = desk.patient(record)?;
-        let mut in_use = in_use.locals.iter().filter(|of| of.space == space);
-        let retired = in_use.any(|of| *of.value == *local.value && of.retired);
-        if !retired {
-            is_news = true;
-            desk.learn(Fact::Bound { patient: record, local: local.clone(), retired: true })?;
-        }
+        is_news = true;
+        desk.learn(Fact::Bound { patient, local: local.clone(), retired: true })?;
     }
     Ok(is_news)
 }

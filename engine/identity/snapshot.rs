@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, params};
 
 use crate::error::{IndexError, is_damage};
-use crate::index::Index;
+use crate::index::{FILE, Index, Settings};
 use crate::schema;
 
 /// One copy.
@@ -66,6 +66,17 @@ impl Index {
             remove(old)?;
         }
         Ok(Some(Snapshot { path, position, rows }))
+    }
+
+    /// A copy of the index in another folder, in which a load can be tried out.
+    pub fn scratch(&self, folder: &Path, settings: Settings) -> Result<Index, IndexError> {
+        fs::create_dir_all(folder).map_err(IndexError::folder(folder))?;
+        let mut writer = self.writer();
+        self.flush_with(&mut writer)?;
+        let path = folder.join(FILE);
+        let copied = writer.connection.execute("VACUUM INTO ?1", [path.to_string_lossy()]);
+        copied.map_err(IndexError::storage(&path))?;
+        Index::over(folder, settings)
     }
 
     /// Behind what position the journal is still needed by the index: that of the older of the two

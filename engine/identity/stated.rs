@@ -52,9 +52,26 @@ impl Stated {
         self.sensitivity.protected == Some(true) || self.sensitivity.dissent == Some(true)
     }
 
+    /// Whether it merges, moves, links or renumbers.
+    pub fn moves(&self) -> bool {
+        self.movement.is_some()
+    }
+
     /// What its source states of the patient after it, if it stated `previous` before.
     pub fn after(&self, previous: Option<&Value>) -> Value {
         Value::Object(self.said.over(previous.and_then(Value::as_object)))
+    }
+
+    /// What says nothing but whom it is about.
+    pub(crate) fn of_side(side: Side) -> Self {
+        Self {
+            side,
+            deleted: false,
+            unverified: false,
+            sensitivity: sensitivity::Stated::default(),
+            movement: None,
+            said: Said::default(),
+        }
     }
 
     /// All sides that it names.

@@ -8,7 +8,7 @@ use hl7::tolerance::Deviation;
 use jiff::tz::TimeZone;
 
 use crate::dialect::{Dialect, Placeholders};
-use crate::nhs_number::Status;
+use crate::nhs_number::{NhsNumber, Status};
 
 /// One sending system, as its channel describes it.
 #[derive(Clone, Debug)]
@@ -157,6 +157,17 @@ impl Default for NhsNumberRules {
             status_in_check_digit: false,
             test_data: false,
         }
+    }
+}
+
+impl NhsNumberRules {
+    /// Whether a valid number may key, by its status alone.
+    pub fn trusts(&self, number: NhsNumber, status: Option<Status>) -> bool {
+        let is_trusted = match status {
+            Some(status) => self.trust.contains(&status),
+            None => self.if_status_absent == IfStatusAbsent::Key,
+        };
+        is_trusted && (self.test_data || !number.is_test())
     }
 }
 

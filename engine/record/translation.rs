@@ -162,7 +162,8 @@ impl Edits {
         let placeholders = &dialect.placeholders;
         for (index, (telecom, at)) in repetitions(segment, at).enumerate() {
             let Some(text) = stated(telecom.text(1, 1)) else { continue };
-            if Placeholders::holds(&placeholders.telecom, &text) || placeholders.is_repeated(&text) {
+            if Placeholders::holds(&placeholders.telecom, &text) || placeholders.is_repeated(&text)
+            {
                 self.remove(at, "placeholder.telecom");
                 continue;
             }
@@ -218,7 +219,8 @@ impl Edits {
         for (places, home) in [(&dialect.visit, "PV1-19"), (&dialect.merged_visit, "MRG-5")] {
             let Ok(home) = home.parse::<Location>() else { continue };
             let found = places.iter().find(|place| stated(message.text(place)).is_some());
-            let Some(found) = found.filter(|found| found.field != home.field || !same(found, &home))
+            let Some(found) =
+                found.filter(|found| found.field != home.field || !same(found, &home))
             else {
                 continue;
             };

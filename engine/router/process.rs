@@ -178,11 +178,15 @@ pub fn transform(
     // Rules were inferred from what the source sends, not from what it means.
     match held_against(channel, as_sent, facts, &mut processed) {
         Some(parks) => (processed.reason, processed.detail) = parks,
-        None if facts.unmerge.is_some() => {
-            processed.state = State::Filtered;
-            processed.reason = Some("identity-only".to_owned());
+        None if facts.unmerge.is_some() => processed.settle_without_events(),
+        None => {
+            processed.run(&about, &identity, &whom);
+            // What it says of identity is a result, though its script has none.
+            let silent = processed.reason.as_deref() == Some("script.no-result");
+            if silent && (stated.moves() || !whom.events.is_empty()) {
+                processed.settle_without_events();
+            }
         }
-        None => processed.run(&about, &identity, &whom),
     }
     processed.announce(&about, &identity, whom);
     processed
@@ -261,6 +265,12 @@ impl Processed {
     pub(crate) fn too_large(self) -> Self {
         let withholds = !self.learned.is_empty();
         Self { identity: self.identity, withholds, ..Self::parked("too-large") }
+    }
+
+    fn settle_without_events(&mut self) {
+        self.state = State::Filtered;
+        self.reason = Some("identity-only".to_owned());
+        self.detail = None;
     }
 
     fn run(&mut self, about: &About<'_>, identity: &Arc<Identity>, whom: &Whom) {

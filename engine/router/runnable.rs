@@ -166,7 +166,7 @@ mod tests {
             taken.iter().enumerate().filter(|(_, n)| **n >= 1000).map(|(at, _)| at).collect();
         assert_eq!(bulk[..3], [15, 31, 32], "one in sixteen, then what is left");
         for lane in [0..1000, 1000..2000] {
-            let of: Vec<&i32> = taken.iter().filter(|n| lane.contains(n)).collect();
+            let of: Vec<&i32> = taken.iter().filter(|n| lane.contains(*n)).collect();
             assert!(of.is_sorted(), "{of:?}");
         }
         // Bulk alone has the workers to itself.

@@ -2,14 +2,15 @@
 //! has an effect, and says who gave it and why.
 
 use std::fs::{self, File};
-use std::io::{self, Seek};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use identity::error::IndexError;
-use identity::index::{Index, Origin};
-use identity::load::{Load, LoadError, LoadRules, Report};
+use identity::index::{Index, Origin, Settings};
+use identity::load::{Load, LoadError, Report};
 use identity::forbidden::{Identifier, do_not_link};
 use identity::question::{Asked, Happened, Known};
 use jiff::Timestamp;
@@ -18,6 +19,7 @@ use journal::journal::Journal;
 use journal::queue::AppendError;
 use record::local::LocalId;
 use record::nhs_number::NhsNumber;
+use record::source::Source;
 use serde_json::value::to_raw_value;
 use thiserror::Error;
 
@@ -180,13 +182,17 @@ impl Teaching {
         }
         reason(actor).map_err(|_| TeachingError::Reason)?;
         file.rewind().map_err(TeachingError::Scratch)?;
-        let rules = LoadRules { source: &of.source };
+        let source = Source::clone(&of.source);
         let mut load = match form {
-            Form::Csv => Load::csv(file, rules)?,
-            Form::Messages => Load::messages(file, rules)?,
+            Form::Csv => Load::csv(file, source)?,
+            Form::Messages => {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes).map_err(TeachingError::Scratch)?;
+                Load::messages(Bytes::from(bytes), source)?
+            }
         };
         if let Some(scratch) = dry_run {
-            let scratch = self.index().scratch(&scratch.index())?;
+            let scratch = self.index().scratch(&scratch.index(), Settings::default())?;
             while let Some(batch) = load.next_batch(&scratch)? {
                 let origin = Origin { at_ms: 0, source: channel, message_id: 0, actor: None };
                 scratch.apply(Position::START.to_bytes(), &origin, &batch.facts)?;
@@ -195,6 +201,9 @@ impl Teaching {
         }
         self.decide(channel, actor, Action::LoadIdentity, None)?;
         while let Some(batch) = load.next_batch(self.index())? {
+            if batch.facts.is_empty() {
+                continue;
+            }
             let at_ms = Timestamp::now().as_millisecond();
             let Ok(learned) = to_raw_value(&batch.facts) else { continue };
             let (actor, channel) = (actor.name.clone(), channel.to_owned());

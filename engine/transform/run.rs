@@ -323,8 +323,9 @@ impl Findings for Vec<Built> {
     }
 }
 
-fn map_of(value: Option<&Value>) -> Dynamic {
-    value.map_or(Dynamic::UNIT, json::to_dynamic)
+/// What is not stated is not in the map: `"death" in stated`.
+fn map_of(statement: Option<&Value>) -> Dynamic {
+    statement.map_or(Dynamic::UNIT, json::to_dynamic)
 }
 
 fn text_at(message: &Message, at: &str) -> Option<String> {

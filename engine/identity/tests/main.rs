@@ -3,4 +3,6 @@
 mod conflicts;
 mod everyday;
 mod harness;
+mod loads;
 mod merges;
+mod survival;

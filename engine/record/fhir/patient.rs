@@ -188,20 +188,24 @@ fn death(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
     let indicator = draft.read(pid, 30, "deceased");
     let indicator = indicator.as_deref().and_then(yes_or_no);
     draft.cleared.dedup();
-    let revoked = |text: &String| source.death_revoked.iter().any(|word| word == text);
+    let revoked = |text: &String| source.death_revoked.iter().any(|w| w.eq_ignore_ascii_case(text));
     if time.as_ref().is_some_and(revoked) {
-        return draft.set("deceasedBoolean", Value::Bool(false));
-    }
-    let moment = time.map(|text| Moment::read(&text, &source.zone));
-    match (moment, indicator) {
-        (Some(Ok(_)), Some(false)) => draft.quality.push("death.contradictory"),
-        (Some(Ok(moment)), _) => draft.set("deceasedDateTime", Value::from(moment.fhir())),
-        (unreadable, indicator) => {
-            if unreadable.is_some() {
-                draft.quality.push("date.unreadable");
+        draft.set("deceasedBoolean", Value::Bool(false));
+    } else {
+        match (time.map(|text| Moment::read(&text, &source.zone)), indicator) {
+            (Some(Ok(_)), Some(false)) => draft.quality.push("death.contradictory"),
+            (Some(Ok(moment)), _) => draft.set("deceasedDateTime", Value::from(moment.fhir())),
+            (unreadable, indicator) => {
+                if unreadable.is_some() {
+                    draft.quality.push("date.unreadable");
+                }
+                draft.set("deceasedBoolean", indicator.map(Value::Bool));
             }
-            draft.set("deceasedBoolean", indicator.map(Value::Bool));
         }
+    }
+    // Where one of the two fields deletes and the other states, what is stated counts.
+    if ["deceasedBoolean", "deceasedDateTime"].iter().any(|key| draft.body.contains_key(*key)) {
+        draft.cleared.retain(|path| path != "Patient.deceased");
     }
 }
 
@@ -327,6 +331,12 @@ mod tests {
             built(&format!("PID{}{time}|{indicator}", "|".repeat(29)))
         };
         assert_eq!(death("RESURREC", "").resource["deceasedBoolean"], false);
+        let half_deleted = death("\"\"", "Y");
+        assert_eq!(
+            (&half_deleted.resource["deceasedBoolean"], half_deleted.cleared.len()),
+            (&json!(true), 0)
+        );
+        assert_eq!(death("\"\"", "\"\"").cleared, ["Patient.deceased"]);
         assert_eq!(death("", "Y").resource["deceasedBoolean"], true);
         assert_eq!(death("^D", "N").resource["deceasedBoolean"], false);
         let odd = death("20240110", "N");

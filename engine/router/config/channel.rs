@@ -10,7 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::acknowledge::Acknowledge;
-use crate::config::dialect::{EventRemap, Part, Placeholders, Position, Sex, Telecom, Trigger, Visit};
+use crate::config::dialect::{
+    EventRemap, Part, Placeholders, Position, Sex, Telecom, Trigger, Visit,
+};
 use crate::config::listed::{
     CharsetName, DeviationName, HeaderLocation, MessageLocation, StatusCode, Zone,
 };
@@ -111,9 +113,8 @@ pub enum UnknownType {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// A set of defaults for the whole channel, each of which may be overridden here:
-    /// `itk-2.4`, `welsh-pims`, `cerner-millennium`, `carecast`, `hl7-2.3.1-community` or
-    /// `generic`.
+    /// A set of defaults for the whole channel, each of which may be overridden here: `itk-2.4`,
+    /// `welsh-pims`, `cerner-millennium`, `carecast`, `hl7-2.3.1-community` or `generic`.
     #[serde(default = "Source::preset")]
     pub preset: String,
     /// The organisation the events speak for.
@@ -153,8 +154,8 @@ pub struct Source {
     /// Words in PID-29 that revoke a death.
     #[serde(default = "Source::death_revoked")]
     pub death_revoked: Vec<String>,
-    /// Its own codes of sex in PID-8, and what each means: `{ K: female }`. `1`, `2`, `9` and `0`,
-    /// `M`, `F`, `O`, `A`, `U` and `N` are understood anyhow; the code as it was sent is kept.
+    /// Its own codes of sex in PID-8, beside 1, 2, 9, 0 and M, F, O, A, U, N, and what each means:
+    /// `{ K: female }`. The code as it was sent is kept.
     #[serde(default)]
     pub sex: BTreeMap<String, Sex>,
     /// Trigger events that mean another one, by the one that is sent:

@@ -25,7 +25,8 @@ fn channel(source: &str, identity: &str) -> Arc<ChannelPlan> {
     let bundle = Bundle {
         files: vec![("c.yaml".to_owned(), text)],
         transforms: Some(Path::new("").to_owned()),
-        scripts: [("x.rhai".to_owned(), "fn transform(msg) { filter(\"no\") }\n".to_owned())].into(),
+        scripts: [("x.rhai".to_owned(), "fn transform(msg) { filter(\"no\") }\n".to_owned())]
+            .into(),
         ..Bundle::default()
     };
     let loaded = load::understand(bundle, Vec::new()).unwrap_or_else(|failure| panic!("{failure}"));
@@ -65,8 +66,14 @@ fn itk_events_of_class_n_are_about_a_person() {
         let segments = format!("PID|1||9990000018^^^NHS^NH|||||||\rPV1|1|{class}|RXX^W1^B2^RXX01");
         at(&read(&channel, &format!("ADT^{sent}"), &segments), "MSH-9.2")
     };
-    assert_eq!([trigger("A04", "N"), trigger("A01", "u"), trigger("A08", "U")], ["A28", "A31", "A31"]);
-    assert_eq!([trigger("A04", "O"), trigger("A01", "I"), trigger("A28", "N")], ["A04", "A01", "A28"]);
+    assert_eq!(
+        [trigger("A04", "N"), trigger("A01", "u"), trigger("A08", "U")],
+        ["A28", "A31", "A31"]
+    );
+    assert_eq!(
+        [trigger("A04", "O"), trigger("A01", "I"), trigger("A28", "N")],
+        ["A04", "A01", "A28"]
+    );
 }
 
 #[test]
@@ -74,10 +81,14 @@ fn pims_numbers_persons_and_unknown_practices() {
     let channel = channel("preset: welsh-pims, facilities: { \"103\": RXX01 }", "");
     let body = "PID|1||9990000018^01^^^NI~N123^^^^PI||TEST^ANN||19760121+\"\"^D|||||||||||||||||||||^D\r\
                 PD1|||UNK^^UNK|G9999018~X99101\rPV1|1|NA\rMRG|1234";
-    let text = format!("MSH|^~\\&|103|103|TIE|RXX|2025-05-05 23:23:32||ADT^A04|1|P|2.3.1\r{body}\r");
+    let text =
+        format!("MSH|^~\\&|103|103|TIE|RXX|2025-05-05 23:23:32||ADT^A04|1|P|2.3.1\r{body}\r");
     let found = process::identify(&channel, Bytes::from(text));
     assert_eq!(found.parked, None, "the site behind a number of the Welsh services");
-    assert_eq!((keyed(&found).as_deref(), at(&found, "MSH-9.2")), (Some("9990000018"), "A28".into()));
+    assert_eq!(
+        (keyed(&found).as_deref(), at(&found, "MSH-9.2")),
+        (Some("9990000018"), "A28".into())
+    );
     assert_eq!((at(&found, "PD1-3.3"), at(&found, "PD1-4.1")), (String::new(), "G9999018".into()));
     assert_eq!(quality(&found), ["placeholder.code", "placeholder.code"]);
     let status = "PID|1||9990000018^06^^^NI~N123^^^^PI";
@@ -94,7 +105,10 @@ fn millennium_names_number_visit_and_merge_in_two_ways() {
     assert_eq!((at(&found, "PV1-19.1"), at(&found, "MRG-5.1")), ("771234".into(), "771235".into()));
     assert_eq!(at(&found, "PV1-19.4"), "Homerton FIN");
     assert!(quality(&found).contains(&"placeholder.telecom") && at(&found, "PID-13").is_empty());
-    let barts = format!("PID|1||4410233^^^RXX01^MR||||||||||||||9912\rPV1|1|I{}V55^^^VISITID", "|".repeat(17));
+    let barts = format!(
+        "PID|1||4410233^^^RXX01^MR||||||||||||||9912\rPV1|1|I{}V55^^^VISITID",
+        "|".repeat(17)
+    );
     assert_eq!(at(&read(&plan, "ADT^A01", &barts), "PV1-19.1"), "V55");
     let fin = channel("preset: cerner-millennium, visit: { number: [PID-18] }", "");
     assert_eq!(at(&read(&fin, "ADT^A01", &barts), "PV1-19.1"), "9912", "key by key");
@@ -103,7 +117,8 @@ fn millennium_names_number_visit_and_merge_in_two_ways() {
          point_of_care: { components: [ward, room, bed, other, other, other, site] }",
         "",
     );
-    let found = read(&building, "ADT^A01", "PID|1||1^^^RXX01^MR\rPV1|1|I|W1^R2^B3^X^^^Homerton Univer");
+    let found =
+        read(&building, "ADT^A01", "PID|1||1^^^RXX01^MR\rPV1|1|I|W1^R2^B3^X^^^Homerton Univer");
     let parts = [1, 2, 3, 4].map(|part| at(&found, &format!("PV1-3.{part}")));
     assert_eq!(parts, ["W1", "R2", "B3", "RXX01"]);
     assert_eq!(found.parked, None);
@@ -141,9 +156,16 @@ fn without_a_preset_what_stands_for_nothing_is_nothing() {
     let body = "PID|1||0000000^^^RXX01^MR~4410233^^^RXX01^MR||Unknown^XXXX||||||||01632 960000~07700 900114\r\
                 NK1|1|unknown^Ann||||(000)000-0000\rPV1|1|I||||NA||||||||||||||";
     let found = read(&plan, "ADT^A31", body);
-    assert_eq!(local(&found).as_deref(), Some("4410233^^^RXX01^MR"), "a number of zeros names nobody");
+    assert_eq!(
+        local(&found).as_deref(),
+        Some("4410233^^^RXX01^MR"),
+        "a number of zeros names nobody"
+    );
     assert_eq!((at(&found, "PID-5.1"), at(&found, "PID-5.2")), (String::new(), String::new()));
-    assert_eq!((at(&found, "PID-13"), at(&found, "PID-13(2)")), (String::new(), "07700 900114".into()));
+    assert_eq!(
+        (at(&found, "PID-13"), at(&found, "PID-13(2)")),
+        (String::new(), "07700 900114".into())
+    );
     assert_eq!((at(&found, "NK1-2.1"), at(&found, "NK1-2.2")), (String::new(), "Ann".into()));
     let counted = quality(&found);
     for kind in ["placeholder.identifier", "placeholder.name", "placeholder.telecom"] {
@@ -176,6 +198,10 @@ fn every_preset_has_its_page() {
         let says = words.windows(said.len()).any(|window| window == said);
         assert!(page.contains(&format!("## `{}`", preset.name)), "{}", preset.name);
         assert!(says, "docs/presets.md does not say what {}.yaml says of itself", preset.name);
-        assert!(page.contains(&keys.join("\n")), "docs/presets.md has other keys of {}", preset.name);
+        assert!(
+            page.contains(&keys.join("\n")),
+            "docs/presets.md has other keys of {}",
+            preset.name
+        );
     }
 }
