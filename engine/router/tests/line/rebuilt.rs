@@ -114,6 +114,7 @@ async fn every_subscriber_rebuilds_the_same_record_whatever_happens_to_patients(
             if number == MESSAGES / 2 {
                 // What is under way is taken up again, and decided as it was.
                 line.stop().await;
+                broker.cut();
                 line = Line::start(folder.path(), &broker, 64);
             }
         }
