@@ -95,13 +95,7 @@ impl Stated {
     }
 }
 
-fn raise(
-    into: &mut Option<bool>,
-    segment: &Segment<'_>,
-    field: usize,
-    yes: &[&str],
-    no: &[&str],
-) {
+fn raise(into: &mut Option<bool>, segment: &Segment<'_>, field: usize, yes: &[&str], no: &[&str]) {
     let codes = segment.field(field).into_iter().flat_map(|field| field.repetitions());
     for code in codes.filter_map(|code| stated(code.text(1, 1))) {
         let code = normal(&code);
