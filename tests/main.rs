@@ -21,6 +21,10 @@ mod foreign_clients;
 #[cfg(test)]
 mod event_types;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
+mod golden_cases;
+#[cfg(test)]
 mod valid_events;
 #[cfg(test)]
 mod kill_nine;
@@ -60,6 +64,10 @@ mod order;
 mod duplicates;
 #[cfg(test)]
 mod alarms;
+#[cfg(test)]
+mod delivering;
+#[cfg(test)]
+mod entitled;
 #[cfg(all(test, feature = "faults"))]
 mod full_disk;
 #[cfg(test)]

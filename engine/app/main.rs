@@ -44,6 +44,9 @@ mod transform;
 mod golden;
 mod verdict;
 mod test;
+mod identity_arguments;
+mod identity_verb;
+mod identity_view;
 mod junit;
 mod send;
 mod listen;
@@ -117,6 +120,7 @@ fn answer() -> Result<Exit> {
         Verb::Show(args) => show::run(&args),
         Verb::Trace(args) => trace::run(&args),
         Verb::Parked(args) => parked::run(&args),
+        Verb::Identity(args) => identity_verb::run(&args.what),
         Verb::Pause(args) => pause::pause(&args),
         Verb::Resume(args) => pause::resume(&args),
         Verb::Reconcile(args) => reconcile::run(&args),

@@ -17,7 +17,8 @@ use record::nhs_number::Status;
 use record::timing::Timing;
 use record::unreached;
 use router::plan::ChannelPlan;
-use router::process::{Identified, Processed};
+use router::identified::Identified;
+use router::process::Processed;
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{Format, TransformArgs};

@@ -12,6 +12,7 @@ use crate::asking_arguments::{
     TraceArgs,
 };
 use crate::deciding_arguments::{ParkedArgs, PauseArgs};
+use crate::identity_arguments::IdentityArgs;
 use crate::profile_arguments::ProfileArgs;
 
 /// A trust integration engine: HL7 v2 in, safe on disk, through scripts, out as shared-record
@@ -54,6 +55,8 @@ pub(crate) enum Verb {
     Trace(TraceArgs),
     /// What is parked and why; shows, releases, edits and discards
     Parked(ParkedArgs),
+    /// Whom identifiers mean: shows, decides conflicts and merges, fills the index
+    Identity(IdentityArgs),
     /// Stops a channel's intake or delivery, until it is resumed
     Pause(PauseArgs),
     /// Lets a paused channel go on

@@ -18,6 +18,7 @@ mod message;
 pub mod message_tree;
 mod profiles;
 mod parked;
+mod patients;
 mod channels;
 mod events;
 mod event_types;

@@ -21,7 +21,8 @@ pub(crate) fn register(words: &mut Vocabulary) {
     words.add(
         Part::Results,
         "emit(type, data)",
-        "An event about a resource or a list of resources. They are put in a Bundle behind the \
+        "An event about a resource or a list of resources, in which lists may stand again and `()` \
+         counts as nothing. They are put in a Bundle behind the \
          Patient, which is added when it is not among them. A Patient with other identifiers than \
          the message states parks it as `identity.changed`, a message about nobody as \
          `identity.none`. A type that the engine makes itself (`patient.merged`) is refused.",
@@ -150,12 +151,24 @@ fn options(run: &Run, options: &Map) -> Fallible<(Option<String>, Option<String>
     Ok((text("time"), local))
 }
 
-/// A resource, a map with a `resourceType`, or a list of them.
+/// A resource, a map with a `resourceType`, or a list of them, in which lists may stand again: what a
+/// builder of several gave. `()` in a list is what a message did not state.
 fn resources(data: Dynamic) -> Fallible<Vec<Resource>> {
+    let mut found = Vec::new();
+    collect(data, &mut found)?;
+    if found.is_empty() { Err("an event needs at least one resource".into()) } else { Ok(found) }
+}
+
+fn collect(data: Dynamic, found: &mut Vec<Resource>) -> Fallible<()> {
     // By value: a resource that the script does not hold any more is not copied.
     match data.try_cast_result::<Array>() {
-        Ok(list) if list.is_empty() => Err("an event needs at least one resource".into()),
-        Ok(list) => list.into_iter().map(Resource::from_dynamic).collect(),
-        Err(one) => Ok(vec![Resource::from_dynamic(one)?]),
+        Ok(list) => {
+            let stated = list.into_iter().filter(|each| !each.is_unit());
+            for each in stated {
+                collect(each, found)?;
+            }
+        }
+        Err(one) => found.push(Resource::from_dynamic(one)?),
     }
+    Ok(())
 }

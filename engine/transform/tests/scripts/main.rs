@@ -3,6 +3,7 @@
 #![expect(clippy::panic, reason = "what helps a test fails by panicking")]
 
 mod adt;
+mod builders;
 mod faults;
 mod limits;
 mod problems;
@@ -78,6 +79,7 @@ pub(crate) fn input(message: &str) -> Input {
         source: Arc::new(source),
         identity: Arc::new(identity),
         previous: None,
+        stated: None,
         now: "2026-03-01T10:15:01Z".parse().expect("a time"),
     }
 }
