@@ -27,19 +27,11 @@ pub struct Translated {
 /// means. A value that cannot be written in the message's character set stays as it is.
 pub fn translated(message: &Message, source: &Source) -> Option<Translated> {
     let mut edits = Edits::default();
-    let mut seen: Vec<(&str, usize)> = Vec::new();
+    let mut seen = [0; TOUCHED.len()];
     for segment in message.segments() {
         let name = segment.name();
-        let nth = match seen.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, count)) => {
-                *count += 1;
-                *count
-            }
-            None => {
-                seen.push((name, 0));
-                0
-            }
-        };
+        let Some(kind) = TOUCHED.iter().position(|touched| *touched == name) else { continue };
+        let nth = std::mem::replace(&mut seen[kind], seen[kind] + 1);
         if let Some(at) = segment_at(name, nth) {
             edits.segment(&segment, at, source);
         }
@@ -58,6 +50,9 @@ pub fn translated(message: &Message, source: &Source) -> Option<Translated> {
     }
     Some(Translated { message: translated, quality: edits.quality })
 }
+
+/// The segments in which something may be put right.
+const TOUCHED: [&str; 6] = ["MSH", "PID", "PD1", "NK1", "PV1", "MRG"];
 
 #[derive(Default)]
 struct Edits {
@@ -305,6 +300,6 @@ fn repetitions<'m>(
 ) -> impl Iterator<Item = (Repetition<'m>, Location)> {
     let field = at.field.and_then(|number| segment.field(number as usize));
     let field = field.filter(|field| !field.is_empty() && !field.is_null());
-    let all = field.into_iter().flat_map(|field| field.repetitions().collect::<Vec<_>>());
+    let all = field.into_iter().flat_map(|field| field.repetitions());
     (1..).zip(all).map(move |(repetition, found)| (found, Location { repetition, ..at }))
 }
