@@ -60,21 +60,6 @@ fn a_message_cut_off_after_its_header_parks() {
 }
 
 #[test]
-fn a_merge_parks_until_merges_are_understood() {
-    let merge = Adt { trigger: "A40", ..admission("C1", "1000001") };
-    assert_eq!(parked(&merge.text()), "merge.unsupported");
-}
-
-#[test]
-fn a_sensitive_patient_parks() {
-    let text = admission("C1", "1000001").text();
-    // PV1-16 is thirteen fields behind PV1-3.
-    let sensitive = text.replacen("|||||||||||||||V1000001", "||||||||||||S|||V1000001", 1);
-    assert_ne!(text, sensitive, "PV1-16 was set");
-    assert_eq!(parked(&sensitive), "sensitive.unsupported");
-}
-
-#[test]
 fn another_trusts_site_parks() {
     let elsewhere = admission("C1", "1000001").text().replacen("BED2^RXX01", "BED2^RZZ01", 1);
     assert_eq!(parked(&elsewhere), "site.unknown");

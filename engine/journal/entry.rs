@@ -73,6 +73,9 @@ impl Position {
     /// that exist only as a carried copy.
     pub const START: Position = Position { volume: 0, batch: 0, entry: 0 };
 
+    /// Behind everything that can be.
+    pub const END: Position = Position { volume: u64::MAX, batch: u32::MAX, entry: u32::MAX };
+
     /// Sixteen bytes, little endian: volume, batch, entry.
     pub fn to_bytes(self) -> [u8; 16] {
         let all =

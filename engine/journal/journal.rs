@@ -287,7 +287,19 @@ impl Journal {
     /// # Errors
     /// See [`RetainError`]; what was not dropped is all there.
     pub fn retain(&self, now: SystemTime) -> Result<Retained, RetainError> {
-        retention::retain(&self.0.store, now)
+        self.retain_before(now, Position::END)
+    }
+
+    /// The same, of the volumes before this position only: somebody else still needs what follows.
+    ///
+    /// # Errors
+    /// See [`RetainError`].
+    pub fn retain_before(
+        &self,
+        now: SystemTime,
+        before: Position,
+    ) -> Result<Retained, RetainError> {
+        retention::retain(&self.0.store, now, before)
     }
 
     /// Whether new messages are taken. Turns false when the disk cannot give more room than the

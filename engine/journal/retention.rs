@@ -36,12 +36,17 @@ pub enum RetainError {
     },
 }
 
-/// Drops what may go at `now`.
-pub(crate) fn retain(store: &Store, now: SystemTime) -> Result<Retained, RetainError> {
+/// Drops what may go at `now` and lies in volumes before `before`.
+pub(crate) fn retain(
+    store: &Store,
+    now: SystemTime,
+    before: Position,
+) -> Result<Retained, RetainError> {
     let mut done = Retained::default();
     // Held to the end, so that no checkpoint moves the floor and no second round interferes.
     let kept = store.kept();
     let Some(floor) = kept.floor() else { return Ok(done) };
+    let floor = floor.min(before);
     let mut look = store.look.lock().unwrap_or_else(PoisonError::into_inner);
     let leapt = look.leapt(Instant::now(), milliseconds(now));
     drop(look);

@@ -21,6 +21,7 @@ mod example;
 mod fill;
 pub mod flag;
 pub mod location;
+pub mod known;
 pub mod names;
 mod object;
 pub mod observation;

@@ -4,8 +4,7 @@ use std::fmt;
 
 use hl7::message::Message;
 
-use crate::claim::claims_nhs_number;
-use crate::identity::Identity;
+use crate::claim::{claims_nhs_number, fallback};
 use crate::local::{LocalId, local_ids};
 use crate::nhs_number::NhsNumber;
 use crate::source::Source;
@@ -22,35 +21,28 @@ impl OrderKey {
     }
 }
 
-/// The keys that a message has to wait for, one for each patient it names: the best local
-/// identifier, else the NHS Number, of every PID and of every MRG. `identity` is what its PID
-/// segments say when they agree; without it each of them counts on its own.
-pub fn order_keys(
-    message: &Message,
-    source: &Source,
-    identity: Option<&Identity>,
-) -> Vec<OrderKey> {
-    let agreed = identity.and_then(|identity| {
-        let local = identity.best_local.as_ref().map(local_key);
-        local.or_else(|| identity.found.map(number_key))
-    });
-    let mut keys: Vec<OrderKey> = agreed.into_iter().collect();
+/// The names under which a message has to wait, one for each identifier it states: the source's own
+/// and the valid NHS Numbers, of every PID and of every MRG, and in the source's fallback places.
+/// Whether two of them are of one patient is for others to know; all of them are its own.
+pub fn order_keys(message: &Message, source: &Source) -> Vec<OrderKey> {
+    let mut keys: Vec<OrderKey> = Vec::with_capacity(4);
     for segment in message.segments() {
         let number = match segment.name() {
-            "PID" if identity.is_none() => 3,
+            "PID" => 3,
             "MRG" => 1,
             _ => continue,
         };
-        let (_, best) = local_ids(segment.field(number), &source.local);
-        let key = best.as_ref().map(local_key).or_else(|| {
-            let field = segment.field(number)?;
-            let mut claims = field
-                .repetitions()
-                .filter(|identifier| claims_nhs_number(identifier, &source.nhs_number));
-            let number = claims.find_map(|id| NhsNumber::parse(&stated(id.text(1, 1))?).ok());
-            number.map(number_key)
-        });
-        keys.extend(key);
+        let Some(field) = segment.field(number) else { continue };
+        let (local, _) = local_ids(Some(field), &source.local);
+        keys.extend(local.iter().map(local_key));
+        let rules = &source.nhs_number;
+        let claims = field.repetitions().filter(|identifier| claims_nhs_number(identifier, rules));
+        let numbers = claims.filter_map(|id| NhsNumber::parse(&stated(id.text(1, 1))?).ok());
+        keys.extend(numbers.map(number_key));
+    }
+    for at in &source.nhs_number.fallbacks {
+        let found = fallback(message, *at, &source.nhs_number);
+        keys.extend(found.iter().filter_map(|stated| stated.verdict.ok()).map(number_key));
     }
     keys.sort_unstable();
     keys.dedup();
@@ -97,10 +89,11 @@ mod tests {
         let keys_of = |body: &str| -> Vec<String> {
             let text = format!("{HEAD}{body}");
             let message = Message::parse(text.into_bytes(), &Reading::default()).unwrap();
-            let identity = Identity::read(&message, &source).ok();
-            let keys = order_keys(&message, &source, identity.as_ref());
+            let keys = order_keys(&message, &source);
             keys.iter().map(|key| key.as_str().to_owned()).collect()
         };
+        let both = "PID|1||77^^^RXX01^MR~9990000018^^^NHS^NH\r";
+        assert_eq!(keys_of(both), ["local:77^^^RXX01^MR", "nhs:9990000018"]);
         let merge = "PID|1||77^^^RXX01^MR\rMRG|88^^^RXX01^MR\r";
         assert_eq!(keys_of(merge), ["local:77^^^RXX01^MR", "local:88^^^RXX01^MR"]);
         let by_number = "PID|1||77^^^RXX01^MR\rMRG|9990000026^^^NHS^NH\r";

@@ -1,9 +1,10 @@
 //! What must not be published as if it were ordinary: sensitive patients, dissent, merges.
 
-use hl7::location::Location;
 use hl7::message::Message;
+use hl7::segment::Segment;
 
 use crate::text::stated;
+use crate::trigger::Kind;
 
 /// Whether an event may go where all events go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,28 +62,49 @@ pub fn unsupported(message: &Message) -> Option<&'static str> {
 
 /// Whether the message says that two records are of one patient, or no longer are.
 pub fn is_merge(message: &Message) -> bool {
-    let at = |text: &str| -> Option<String> {
-        let at: Location = text.parse().ok()?;
-        stated(message.text(&at))
-    };
-    let trigger = at("MSH-9.2").or_else(|| at("EVN-1")).unwrap_or_default().to_ascii_uppercase();
-    let is_adt = at("MSH-9.1").is_some_and(|code| code.eq_ignore_ascii_case("ADT"));
-    is_adt
-        && matches!(
-            trigger.as_str(),
-            "A18"
-                | "A34"
-                | "A35"
-                | "A36"
-                | "A40"
-                | "A41"
-                | "A42"
-                | "A43"
-                | "A44"
-                | "A45"
-                | "A46"
-                | "A47"
-        )
+    let kind = Kind::of(message);
+    kind.is_some_and(|kind| !matches!(kind, Kind::Renumber | Kind::Link | Kind::Unlink))
+}
+
+/// What a message says outright of its patient's protection and dissent. Absent is not normal, and
+/// neither is null: both say nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stated {
+    /// Whereabouts are protected: PV1-16 S, Y or R, ZU8-4 1 or 2; they are not: PV1-16 N or I,
+    /// ZU8-4 0.
+    pub protected: Option<bool>,
+    /// The patient dissents from sharing: ZU8-2 2; does not: 1 or 3.
+    pub dissent: Option<bool>,
+}
+
+impl Stated {
+    /// Reads all segments of those names. Where a message says both, it protects.
+    pub fn of(message: &Message) -> Stated {
+        let mut found = Stated::default();
+        for segment in message.segments() {
+            match segment.name() {
+                "PV1" => raise(&mut found.protected, &segment, 16, &["S", "Y", "R"], &["N", "I"]),
+                "ZU8" => {
+                    raise(&mut found.protected, &segment, 4, &["1", "2"], &["0"]);
+                    raise(&mut found.dissent, &segment, 2, &["2"], &["1", "3"]);
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+fn raise(into: &mut Option<bool>, segment: &Segment<'_>, field: usize, yes: &[&str], no: &[&str]) {
+    let codes = segment.field(field).into_iter().flat_map(|field| field.repetitions());
+    for code in codes.filter_map(|code| stated(code.text(1, 1))) {
+        let code = normal(&code);
+        if yes.contains(&code.as_str()) {
+            *into = Some(true);
+        } else if no.contains(&code.as_str()) {
+            *into = into.or(Some(false));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -184,13 +184,14 @@ impl Books {
 
     /// Follows the journal until stopped, then writes a last checkpoint. Blocks; give it a thread.
     /// `seen` gives how far delivery has judged, and a durable mark of the window of duplicates;
-    /// `may_drop` says whether whoever else reads the journal has read what retention would drop.
+    /// `needed` says from where on somebody still needs the journal; nothing may be dropped
+    /// while it gives nothing.
     pub fn follow(
         &self,
         runtime: &Handle,
         stop: &CancellationToken,
         seen: &dyn Fn() -> std::io::Result<Option<(Position, Mark)>>,
-        may_drop: &dyn Fn() -> bool,
+        needed: &dyn Fn() -> Option<Position>,
     ) {
         let mut durable = self.journal.durable();
         let mut last = Instant::now();
@@ -223,8 +224,8 @@ impl Books {
             }
             // By the clock too: on a full disk nothing new comes, and only this makes room.
             if fresh >= CHECKPOINT_ENTRIES || timely {
-                if may_drop() {
-                    self.retain();
+                if let Some(before) = needed() {
+                    self.retain(before);
                 }
                 last = Instant::now();
             }
@@ -277,8 +278,8 @@ impl Books {
         }
     }
 
-    fn retain(&self) {
-        match self.journal.retain(SystemTime::now()) {
+    fn retain(&self, before: Position) {
+        match self.journal.retain_before(SystemTime::now(), before) {
             Ok(retained) if retained.volumes > 0 => {
                 let (volumes, bytes) = (retained.volumes, retained.freed);
                 Event::VolumesDropped { volumes, bytes }.emit();

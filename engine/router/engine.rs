@@ -1,13 +1,14 @@
 //! The engine: assembles the line from a configuration, and is asked about it through one handle.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use archive::archive::Archive;
 use archive::error::ArchiveError;
 use jiff::Timestamp;
 use journal::disk::{Disk, RealDisk};
+use journal::entry::Position;
 use journal::journal::Journal;
 use journal::recovery::OpenError;
 use journal::report::Recovered;
@@ -33,11 +34,14 @@ use crate::intake::Intake;
 use crate::lifeline::{Ended, Lifeline};
 use crate::listeners::{ListenError, Listeners, Prepared};
 use crate::operators::Operators;
+use crate::outboxes::Outboxes;
+use crate::patients::{Patients, PatientsError};
 use crate::plan::{Current, Plan};
 use crate::priority;
 use crate::publish::{BrokerHealth, Publisher};
 use crate::reload::{Configured, ReloadError, Reloaded};
 use crate::sampler;
+use crate::teaching::Teaching;
 use crate::watch;
 
 /// How long delivery may take to finish what is in flight; the rest goes on after the next start.
@@ -95,9 +99,21 @@ pub enum StartError {
         #[source]
         source: ArchiveError,
     },
+    /// The identity index cannot be opened, not even from a copy.
+    #[error("the identity index in {folder} cannot be opened")]
+    Patients {
+        /// Its folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: PatientsError,
+    },
     /// A port is taken, or the address is not this machine's.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Where to deliver on cannot be found out.
+    #[error("the places of deliveries in the data folder cannot be read")]
+    Deliver(#[source] std::io::Error),
     /// The system gives no thread.
     #[error("a thread cannot be started")]
     Thread(#[source] std::io::Error),
@@ -121,6 +137,7 @@ impl Engine {
             plan: Arc::new(Current::new(plan.clone())),
             listeners,
             broker: None,
+            outboxes: OnceLock::new(),
             journal,
             started: loaded.clone(),
             largest_frame: largest_frame(loaded),
@@ -162,8 +179,21 @@ impl Engine {
         let waiting = waiting.map(|(channel, _)| channel.clone()).collect();
         tell_recovery(&recovered, entries, ledger.total().counts.pending, began);
         let damage = recovered.report.corrupt.len();
+        let folder = data.join("identity");
+        let patients = Patients::open(journal.clone(), &folder)
+            .map_err(|source| StartError::Patients { folder, source })?;
+        let patients = Arc::new(patients);
         let publisher = Arc::new(publisher);
         let delivering = TaskTracker::new();
+        let outboxes = Outboxes::start(
+            journal.clone(),
+            plan.clone(),
+            &data,
+            delivering.clone(),
+            delivery_stop.child_token(),
+        )
+        .map_err(StartError::Deliver)?;
+        configured.outboxes.set(outboxes.clone()).ok();
         let delivery = Delivery::start(
             journal.clone(),
             plan.clone(),
@@ -174,7 +204,7 @@ impl Engine {
                 ended: ended.clone(),
                 paused: waiting,
                 fates: configured.listeners.intake().fates.clone(),
-                ..Beginning::new(&data, seen, judged)
+                ..Beginning::new(&data, seen, judged, patients.clone())
             },
         )
         .map_err(StartError::Thread)?;
@@ -190,11 +220,15 @@ impl Engine {
         let keeping = {
             let (books, runtime) = (books.clone(), runtime.clone());
             let (stop, delivery) = (books_stop.clone(), delivery.clone());
-            let chronicle = chronicle.clone();
+            let (chronicle, copied) = (chronicle.clone(), patients.clone());
+            let undelivered = outboxes.clone();
             let lifeline = Lifeline::new("books", &books_stop, &ended);
             thread("books", lifeline, move || {
-                let may_drop = || chronicle.caught_up();
-                books.follow(&runtime, &stop, &|| delivery.mark(), &may_drop);
+                let needed = || {
+                    let undelivered = undelivered.needs().unwrap_or(Position::END);
+                    chronicle.caught_up().then(|| copied.needed().min(undelivered))
+                };
+                books.follow(&runtime, &stop, &|| delivery.mark(), &needed);
             })?
         };
         let writing = {
@@ -206,6 +240,21 @@ impl Engine {
                 chronicle.follow(&runtime, &stop, &|| plan.get().archive);
             })?
         };
+        let learning = {
+            let (patients, runtime, stop) =
+                (patients.clone(), Runtime::current(), books_stop.clone());
+            let lifeline = Lifeline::new("identity", &books_stop, &ended);
+            thread("identity", lifeline, move || patients.follow(&runtime, &stop))?
+        };
+        let copying = {
+            let (patients, runtime, stop) =
+                (patients.clone(), Runtime::current(), books_stop.clone());
+            let lifeline = Lifeline::new("identity-copies", &books_stop, &ended);
+            thread("identity-copies", lifeline, move || {
+                priority::give_way();
+                patients.keep_copies(&runtime, &stop);
+            })?
+        };
         let listeners = configured.listeners.clone();
         listeners.intake().sequences.take_up(last_numbers);
         for (channel, paused) in &paused {
@@ -214,7 +263,16 @@ impl Engine {
             }
         }
         listeners.commit(sockets);
-        let parts = Parts { journal: journal.clone(), books, chronicle, operators, damage };
+        let teaching = Teaching::new(journal.clone(), plan.clone(), patients, &data);
+        let parts = Parts {
+            journal: journal.clone(),
+            books,
+            chronicle,
+            operators,
+            outboxes,
+            teaching,
+            damage,
+        };
         let handle = handle_of(parts, &plan, listeners, delivery, publisher);
         look_after(&handle, &plan, &books_stop);
         Ok(Self {
@@ -224,7 +282,7 @@ impl Engine {
             delivery_stop,
             books_stop,
             delivering,
-            threads: vec![reading, keeping, writing],
+            threads: vec![reading, keeping, writing, learning, copying],
             ended,
         })
     }
@@ -314,6 +372,8 @@ struct Parts {
     books: Arc<Books>,
     chronicle: Arc<Chronicle>,
     operators: Operators,
+    outboxes: Arc<Outboxes>,
+    teaching: Teaching,
     damage: usize,
 }
 
@@ -324,7 +384,7 @@ fn handle_of<P: Publisher>(
     delivery: Arc<Delivery<P>>,
     publisher: Arc<P>,
 ) -> Handle {
-    let Parts { journal, books, chronicle, operators, damage } = parts;
+    let Parts { journal, books, chronicle, operators, outboxes, teaching, damage } = parts;
     let health = {
         let delivery = delivery.clone();
         let unroutable = move || delivery.unroutable.count();
@@ -336,6 +396,7 @@ fn handle_of<P: Publisher>(
         books,
         chronicle,
         operators,
+        outboxes,
         listeners,
         moving: {
             let delivery = delivery.clone();
@@ -347,6 +408,7 @@ fn handle_of<P: Publisher>(
         },
         waits_for: Box::new(move |id| delivery.waits_for(id)),
         health,
+        teaching,
         started: Timestamp::now(),
         damage,
     })

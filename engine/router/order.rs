@@ -1,12 +1,16 @@
 //! Order is kept per patient: the keyed queue.
 //!
 //! A message runs when it is at the head of the queue of *every* key it holds; messages that share
-//! no key run side by side. The queue is plain data: no task, no lock, no clock.
+//! no key run side by side. Beside its own keys a message holds those of its kin: what is under way
+//! may prove that two names are of one patient, so that whoever follows under either name waits
+//! (`kin.rs`). The queue is plain data: no task, no lock, no clock.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-/// What orders messages: one patient as one source names it. Opaque, compared only.
+use crate::kin::Kin;
+
+/// What orders messages: one name of one patient. Opaque, compared only.
 pub type OrderKey = Arc<str>;
 
 /// Work waiting behind earlier work of the same patient.
@@ -14,11 +18,14 @@ pub type OrderKey = Arc<str>;
 pub struct Order<W> {
     queues: HashMap<OrderKey, VecDeque<u64>>,
     waiting: HashMap<u64, Waiting<W>>,
+    kin: Kin<OrderKey>,
 }
 
 #[derive(Debug)]
 struct Waiting<W> {
     keys: Vec<OrderKey>,
+    /// One of the patient's own, by which its kin is found.
+    kin: Option<OrderKey>,
     /// Keys at whose head this message does not stand yet.
     blocked_by: usize,
     /// Taken when the message starts to run.
@@ -27,16 +34,23 @@ struct Waiting<W> {
 
 impl<W> Default for Order<W> {
     fn default() -> Self {
-        Self { queues: HashMap::new(), waiting: HashMap::new() }
+        Self { queues: HashMap::new(), waiting: HashMap::new(), kin: Kin::default() }
     }
 }
 
 impl<W> Order<W> {
-    /// Queues `work` under its keys; gives it back at once when nothing of theirs is before it.
-    /// Call in message order. A message without keys never waits.
-    pub fn admit(&mut self, message: u64, mut keys: Vec<OrderKey>, work: W) -> Option<W> {
-        keys.sort_unstable();
-        keys.dedup();
+    /// Queues `work` under the names of its patients and, if all of a channel is in order, under
+    /// the channel; gives it back at once when nothing of theirs is before it. Call in message
+    /// order. A message without keys never waits.
+    pub fn admit(
+        &mut self,
+        message: u64,
+        patients: &[OrderKey],
+        channel: Option<OrderKey>,
+        work: W,
+    ) -> Option<W> {
+        let mut keys = self.kin.join(patients);
+        keys.extend(channel);
         let mut blocked_by = 0;
         for key in &keys {
             let queue = self.queues.entry(key.clone()).or_default();
@@ -44,13 +58,17 @@ impl<W> Order<W> {
             queue.push_back(message);
         }
         let (now, later) = if blocked_by == 0 { (Some(work), None) } else { (None, Some(work)) };
-        self.waiting.insert(message, Waiting { keys, blocked_by, work: later });
+        let kin = patients.first().cloned();
+        self.waiting.insert(message, Waiting { keys, kin, blocked_by, work: later });
         now
     }
 
     /// Frees the keys of a message that is done and gives back what may run now, in message order.
     pub fn finish(&mut self, message: u64) -> Vec<W> {
         let Some(done) = self.waiting.remove(&message) else { return Vec::new() };
+        if let Some(key) = &done.kin {
+            self.kin.leave(key);
+        }
         let mut runnable: Vec<(u64, W)> = Vec::new();
         for key in done.keys {
             let Some(queue) = self.queues.get_mut(&key) else { continue };
@@ -91,13 +109,17 @@ mod tests {
         names.iter().map(|name| OrderKey::from(*name)).collect()
     }
 
+    fn admit(order: &mut Order<u64>, message: u64, names: &[&str]) -> Option<u64> {
+        order.admit(message, &keys(names), None, message)
+    }
+
     #[test]
     fn one_patient_runs_in_order_and_another_does_not_wait() {
         let mut order = Order::default();
-        assert_eq!(order.admit(1, keys(&["a"]), 1), Some(1));
-        assert_eq!(order.admit(2, keys(&["a"]), 2), None);
-        assert_eq!(order.admit(3, keys(&["b"]), 3), Some(3));
-        assert_eq!(order.finish(3), Vec::<i32>::new());
+        assert_eq!(admit(&mut order, 1, &["a"]), Some(1));
+        assert_eq!(admit(&mut order, 2, &["a"]), None);
+        assert_eq!(admit(&mut order, 3, &["b"]), Some(3));
+        assert_eq!(order.finish(3), Vec::<u64>::new());
         assert_eq!(order.finish(1), vec![2]);
         assert!(order.finish(2).is_empty());
         assert!(order.is_empty());
@@ -106,22 +128,48 @@ mod tests {
     #[test]
     fn a_message_of_two_patients_waits_for_both_and_holds_both() {
         let mut order = Order::default();
-        order.admit(1, keys(&["a"]), 1);
-        order.admit(2, keys(&["b"]), 2);
-        assert_eq!(order.admit(3, keys(&["a", "b"]), 3), None);
-        assert_eq!(order.admit(4, keys(&["b"]), 4), None);
+        admit(&mut order, 1, &["a"]);
+        admit(&mut order, 2, &["b"]);
+        assert_eq!(admit(&mut order, 3, &["a", "b"]), None);
+        assert_eq!(admit(&mut order, 4, &["b"]), None);
         assert!(order.finish(1).is_empty());
         assert_eq!(order.finish(2), vec![3]);
         assert_eq!(order.finish(3), vec![4]);
     }
 
+    /// While a merge is under way, what follows under either number is in order with the other.
+    #[test]
+    fn whoever_follows_a_merge_waits_under_either_name() {
+        let mut order = Order::default();
+        assert_eq!(admit(&mut order, 1, &["a", "b"]), Some(1));
+        assert_eq!(admit(&mut order, 2, &["a"]), None);
+        assert_eq!(admit(&mut order, 3, &["b"]), None);
+        assert_eq!(order.finish(1), vec![2]);
+        assert_eq!(order.finish(2), vec![3]);
+        assert!(order.finish(3).is_empty());
+        // Nothing of theirs is under way: the two names are strangers again.
+        assert_eq!(admit(&mut order, 4, &["a"]), Some(4));
+        assert_eq!(admit(&mut order, 5, &["b"]), Some(5));
+    }
+
+    #[test]
+    fn an_ordered_channel_does_not_make_its_patients_kin() {
+        let mut order = Order::default();
+        let channel = || Some(OrderKey::from("channel:pas"));
+        assert_eq!(order.admit(1, &keys(&["a"]), channel(), 1), Some(1));
+        assert_eq!(order.admit(2, &keys(&["b"]), channel(), 2), None);
+        assert_eq!(order.admit(3, &keys(&["c"]), None, 3), Some(3));
+        assert_eq!(order.admit(4, &keys(&["a"]), None, 4), None);
+        assert_eq!(order.finish(1), vec![2, 4]);
+    }
+
     #[test]
     fn the_same_key_twice_is_one_key_and_no_key_never_waits() {
         let mut order = Order::default();
-        assert_eq!(order.admit(1, keys(&["a", "a"]), 1), Some(1));
-        assert_eq!(order.admit(2, Vec::new(), 2), Some(2));
+        assert_eq!(admit(&mut order, 1, &["a", "a"]), Some(1));
+        assert_eq!(admit(&mut order, 2, &[]), Some(2));
         assert!(order.finish(2).is_empty());
-        assert_eq!(order.admit(3, keys(&["a"]), 3), None);
+        assert_eq!(admit(&mut order, 3, &["a"]), None);
         assert_eq!(order.finish(1), vec![3]);
     }
 
@@ -137,11 +185,11 @@ mod tests {
             let mut count = 0;
             for message in 0..60_u64 {
                 let names: Vec<String> =
-                    (0..random.usize(0..3)).map(|_| random.u8(0..5).to_string()).collect();
+                    (0..random.usize(0..3)).map(|_| random.u8(0..8).to_string()).collect();
                 let names: Vec<OrderKey> =
                     names.iter().map(|n| OrderKey::from(n.as_str())).collect();
                 held.insert(message, names.clone());
-                running.extend(order.admit(message, names, message));
+                running.extend(order.admit(message, &names, None, message));
                 while !running.is_empty() && random.bool() {
                     let done = running.swap_remove(random.usize(0..running.len()));
                     started.insert(done, count);
@@ -155,14 +203,14 @@ mod tests {
                 running.extend(order.finish(done));
             }
             assert!(order.is_empty(), "seed {seed}: everything ran");
-            for (later, later_keys) in &held {
-                for earlier in 0..*later {
-                    if held[&earlier].iter().any(|key| later_keys.contains(key)) {
-                        assert!(
-                            started[&earlier] < started[later],
-                            "seed {seed}: {earlier} before {later}"
-                        );
-                    }
+            let shares =
+                |one: &u64, other: &u64| held[one].iter().any(|key| held[other].contains(key));
+            for later in 0..60 {
+                for earlier in (0..later).filter(|earlier| shares(earlier, &later)) {
+                    assert!(
+                        started[&earlier] < started[&later],
+                        "seed {seed}: {earlier} before {later}"
+                    );
                 }
             }
         }

@@ -29,9 +29,14 @@ pub fn scope(reason: &str) -> Scope {
     match reason.split('.').next().unwrap_or_default() {
         _ if reason == "identity.none" => Scope::Nobody,
         "trigger" | "too-large" | "refused" => Scope::Nobody,
-        "identity" | "merge" | "sensitive" | "sensitivity" => Scope::Everywhere,
+        "identity" | "merge" | "move" | "sensitivity" => Scope::Everywhere,
         _ => Scope::Channel,
     }
+}
+
+/// Whether a person is to decide who is right about the patient of a message parked for this.
+pub fn is_conflict(reason: &str) -> bool {
+    scope(reason) == Scope::Everywhere
 }
 
 /// What a message of `channel` holds back while it is parked for `reason`. `channel` is absent when
@@ -98,22 +103,11 @@ pub(crate) fn everywhere(patients: &[OrderKey]) -> Vec<HoldKey> {
     patients.iter().map(|patient| HoldKey::Patient(patient.clone())).collect()
 }
 
-/// The keys under which a message runs: one message at a time holds each. What changes whom a
-/// number belongs to waits for its patients whatever the channel says.
-pub(crate) fn run_keys(
-    channel: &ChannelPlan,
-    patients: &[OrderKey],
-    about_identity: bool,
-) -> Vec<OrderKey> {
-    match channel.order {
-        Order::None if about_identity => patients.to_vec(),
-        Order::Patient => patients.to_vec(),
-        Order::Channel => {
-            let channel = OrderKey::from(format!("channel:{}", channel.name));
-            patients.iter().cloned().chain([channel]).collect()
-        }
-        Order::None => Vec::new(),
-    }
+/// The key that all messages of a channel hold, if they all run in order. Those of one patient do
+/// in any case: what a message makes known of its patient is known to the next.
+pub(crate) fn channel_key(channel: &ChannelPlan) -> Option<OrderKey> {
+    let ordered = channel.order == Order::Channel;
+    ordered.then(|| OrderKey::from(format!("channel:{}", channel.name)))
 }
 
 #[cfg(test)]
@@ -131,8 +125,9 @@ mod tests {
             ("overloaded", Scope::Channel),
             ("what-a-script-calls-it", Scope::Channel),
             ("identity.two-numbers", Scope::Everywhere),
-            ("merge.unsupported", Scope::Everywhere),
-            ("sensitive.unsupported", Scope::Everywhere),
+            ("merge.approval", Scope::Everywhere),
+            ("move.approval", Scope::Everywhere),
+            ("sensitivity.conflict", Scope::Everywhere),
             ("identity.none", Scope::Nobody),
             ("trigger.unknown", Scope::Nobody),
             ("too-large", Scope::Nobody),

@@ -9,10 +9,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::entry::{Accepted, Outcome};
+use crate::identified::Identified;
 use crate::ledger::Again;
 use crate::order::OrderKey;
 use crate::plan::ChannelPlan;
-use crate::process::Identified;
+use crate::runnable::Lane;
 
 /// Room in the window, given back when the message leaves memory.
 pub(crate) type Room = (OwnedSemaphorePermit, OwnedSemaphorePermit);
@@ -28,6 +29,7 @@ pub(crate) struct Work {
     /// The patients it names.
     pub(crate) patients: Vec<OrderKey>,
     pub(crate) task: Task,
+    pub(crate) lane: Lane,
     /// Set when an operator released it.
     pub(crate) again: Option<Released>,
     /// What was found on its way so far.

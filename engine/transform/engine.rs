@@ -25,7 +25,7 @@ static PACKAGES: LazyLock<[Shared<Module>; 6]> = LazyLock::new(|| {
 });
 
 /// The names a script sees in every function besides its own variables.
-pub(crate) const CONSTANTS: [&str; 3] = ["identity", "previous", "message_time"];
+pub(crate) const CONSTANTS: [&str; 4] = ["identity", "previous", "stated", "message_time"];
 
 /// An engine with our words, these limits, and nothing that can be imported yet.
 pub(crate) fn build(limits: &Limits) -> Engine {

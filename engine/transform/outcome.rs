@@ -25,6 +25,8 @@ pub struct Input {
     pub identity: Arc<Identity>,
     /// What the source last stated of the patient.
     pub previous: Option<Value>,
+    /// The same after this message.
+    pub stated: Option<Value>,
     /// The time of receipt: the only "now" that a script can come to know.
     pub now: Timestamp,
 }

@@ -68,6 +68,7 @@ pub(crate) struct Run {
     identifiers: OnceCell<Option<Value>>,
     identity: OnceCell<Dynamic>,
     previous: OnceCell<Dynamic>,
+    stated: OnceCell<Dynamic>,
     time: OnceCell<Dynamic>,
     day: OnceCell<String>,
 }
@@ -166,7 +167,10 @@ fn constant(name: &str) -> Option<Dynamic> {
         let run = run.as_ref()?;
         match name {
             "identity" => Some(run.identity.get_or_init(|| run.identity_map()).clone()),
-            "previous" => Some(run.previous.get_or_init(|| run.previous_value()).clone()),
+            "previous" => {
+                Some(run.previous.get_or_init(|| map_of(run.input.previous.as_ref())).clone())
+            }
+            "stated" => Some(run.stated.get_or_init(|| map_of(run.input.stated.as_ref())).clone()),
             "message_time" => Some(run.time.get_or_init(|| run.message_time()).clone()),
             _ => None,
         }
@@ -191,6 +195,7 @@ impl Run {
             identifiers: OnceCell::new(),
             identity: OnceCell::new(),
             previous: OnceCell::new(),
+            stated: OnceCell::new(),
             time: OnceCell::new(),
             day: OnceCell::new(),
         }
@@ -299,10 +304,6 @@ impl Run {
         ])
         .into()
     }
-
-    fn previous_value(&self) -> Dynamic {
-        self.input.previous.as_ref().map_or(Dynamic::UNIT, json::to_dynamic)
-    }
 }
 
 /// What builders noticed about the data.
@@ -320,6 +321,11 @@ impl Findings for Vec<Built> {
     fn findings(&self) -> impl Iterator<Item = &str> {
         self.iter().flat_map(Findings::findings)
     }
+}
+
+/// What is not stated is not in the map: `"death" in stated`.
+fn map_of(statement: Option<&Value>) -> Dynamic {
+    statement.map_or(Dynamic::UNIT, json::to_dynamic)
 }
 
 fn text_at(message: &Message, at: &str) -> Option<String> {

@@ -215,6 +215,7 @@ mod tests {
             source: Arc::new(source),
             identity: Arc::new(identity),
             previous: None,
+            stated: None,
             now: jiff::Timestamp::UNIX_EPOCH,
         }
     }

@@ -175,7 +175,7 @@ fn nhs_number(number: &str, identity: &Identity) -> Value {
 fn person(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
     draft.set_all(pid, 5, ("name", "name"), NAMED, |name| human_name(name, &source.zone));
     if let Some(sex) = draft.read(pid, 8, "gender") {
-        gender(draft, &sex);
+        gender(draft, &sex, source);
     }
     if let Some(birth) = draft.read(pid, 7, "birthDate") {
         birth_date(draft, &birth, source);
@@ -184,8 +184,10 @@ fn person(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
 
 /// PID-8: 1 male, 2 female, 9 not specified, 0 not known in the NHS; M, F, O, A, U, N elsewhere.
 /// The code is kept as sent, since FHIR's four words say less.
-pub(crate) fn gender(draft: &mut Draft, sex: &str) {
-    let word = match sex.to_ascii_uppercase().as_str() {
+pub(crate) fn gender(draft: &mut Draft, sex: &str, source: &Source) {
+    let own = source.sex.iter().find(|(ours, _)| ours.eq_ignore_ascii_case(sex));
+    let meant = own.map_or(sex, |(_, meant)| meant);
+    let word = match meant.to_ascii_uppercase().as_str() {
         "1" | "M" => "male",
         "2" | "F" => "female",
         "9" | "O" | "A" | "N" => "other",
@@ -381,6 +383,12 @@ mod tests {
             built(&format!("PID{}{time}|{indicator}", "|".repeat(29)))
         };
         assert_eq!(death("RESURREC", "").resource["deceasedBoolean"], false);
+        let half_deleted = death("\"\"", "Y");
+        assert_eq!(
+            (&half_deleted.resource["deceasedBoolean"], half_deleted.cleared.len()),
+            (&json!(true), 0)
+        );
+        assert_eq!(death("\"\"", "\"\"").cleared, ["Patient.deceased"]);
         assert_eq!(death("", "Y").resource["deceasedBoolean"], true);
         assert_eq!(death("^D", "N").resource["deceasedBoolean"], false);
         let odd = death("20240110", "N");

@@ -42,7 +42,7 @@ fn related(message: &Message, nk1: &Segment<'_>, source: &Source) -> Option<Buil
     draft
         .set_all(nk1, 6, ("telecom", "telecom.where(use='work')"), REACHED, |t| telecom(t, "work"));
     if let Some(sex) = draft.read(nk1, 15, "gender") {
-        gender(&mut draft, &sex);
+        gender(&mut draft, &sex, source);
     }
     let birth = draft.moment(nk1, 16, "birthDate", source);
     draft.set("birthDate", birth.map(|birth| Value::from(birth.date())));

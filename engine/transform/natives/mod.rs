@@ -1,6 +1,7 @@
 //! The native functions by chapter of the reference.
 
 pub(crate) mod builders;
+pub(crate) mod changes;
 pub(crate) mod message;
 pub(crate) mod patient;
 pub(crate) mod resource;
@@ -14,6 +15,7 @@ pub(crate) fn register(words: &mut Vocabulary) {
     results::register(words);
     tables::register(words);
     patient::register(words);
+    changes::register(words);
     resource::register(words);
     builders::register(words);
 }

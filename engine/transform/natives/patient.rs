@@ -20,11 +20,6 @@ pub(crate) fn register(words: &mut Vocabulary) {
     );
     words.document(
         Part::Patient,
-        "previous",
-        "A map of what the source last stated of the patient, or `()`.",
-    );
-    words.document(
-        Part::Patient,
         "message_time",
         "The time of the message (EVN-2, else MSH-7) as RFC 3339 text, or `()`.",
     );

@@ -87,6 +87,13 @@ pub(crate) fn register(words: &mut Vocabulary) {
     );
     words.add(
         Part::Resources,
+        "resource.clear(path)",
+        "Names a FHIRPath below the resource as cleared, such as \"extension('urn:...')\", where the \
+         sender deleted what no element of the resource shows.",
+        |resource: &mut Resource, path: &str| resource.clear(path),
+    );
+    words.add(
+        Part::Resources,
         "resource(map)",
         "A resource of a map that has a `resourceType`.",
         |map: Map| Resource::from_map(&map),
@@ -152,6 +159,15 @@ impl Resource {
 
     pub(crate) fn into_built(self) -> Built {
         Arc::unwrap_or_clone(self.0).built
+    }
+
+    fn clear(&mut self, path: &str) {
+        let built = &mut Arc::make_mut(&mut self.0).built;
+        let kind = built.resource.get("resourceType").and_then(Value::as_str);
+        let full = format!("{}.{path}", kind.unwrap_or_default());
+        if !built.cleared.contains(&full) {
+            built.cleared.push(full);
+        }
     }
 
     fn get(&self, path: &str) -> Fallible<Dynamic> {

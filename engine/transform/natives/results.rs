@@ -25,7 +25,7 @@ pub(crate) fn register(words: &mut Vocabulary) {
          counts as nothing. They are put in a Bundle behind the \
          Patient, which is added when it is not among them. A Patient with other identifiers than \
          the message states parks it as `identity.changed`, a message about nobody as \
-         `identity.none`.",
+         `identity.none`. A type that the engine makes itself (`patient.merged`) is refused.",
         |name: &str, data: Dynamic| run::with(|run| emit(run, name, data, &Map::new())),
     );
     words.add(
@@ -95,6 +95,9 @@ fn emit(run: &mut Run, name: &str, data: Dynamic, options: &Map) -> Fallible<()>
     let Some(event_type) = catalogue::lookup(name) else {
         return Err(format!("`{name}` is not an event type").into());
     };
+    if event_type.engine {
+        return Err(format!("`{name}` is made by the engine, never by a script").into());
+    }
     if run.emitted.len() >= run.givens.limits.events {
         return Stop::Output("more events than one message may have").raise();
     }
@@ -113,9 +116,7 @@ fn emit(run: &mut Run, name: &str, data: Dynamic, options: &Map) -> Fallible<()>
         parts.insert(0, run.patient()?);
     }
     let Built { resource, mut cleared, mut replaced, .. } = bundle(parts);
-    if event_type.entity() == "result" {
-        // A laboratory repeats what it was told of the person, perhaps long ago: its report may
-        // say who is meant, and must not undo what the hospital has put right since.
+    if event_type.repeats_the_person() {
         for paths in [&mut cleared, &mut replaced] {
             paths.retain(|path| !path.starts_with("Patient."));
         }

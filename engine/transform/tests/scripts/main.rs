@@ -79,6 +79,7 @@ pub(crate) fn input(message: &str) -> Input {
         source: Arc::new(source),
         identity: Arc::new(identity),
         previous: None,
+        stated: None,
         now: "2026-03-01T10:15:01Z".parse().expect("a time"),
     }
 }

@@ -1,0 +1,107 @@
+//! What a message states otherwise than its source did before.
+
+use serde_json::{Map, Value};
+
+use crate::natives::message::Handle;
+use crate::reference::Part;
+use crate::run;
+use crate::vocabulary::Vocabulary;
+
+/// What may have changed, and the keys of a statement that say so.
+const PERSON: [(&str, &[&str]); 4] = [
+    ("demographics", &["family", "given", "birthdate", "sex", "address", "telecom"]),
+    ("practice", &["practice"]),
+    ("gp", &["gp"]),
+    ("death", &["death"]),
+];
+/// The same of a visit.
+const VISIT: [&str; 3] = ["consultant", "location", "ready"];
+
+pub(crate) fn register(words: &mut Vocabulary) {
+    words.document(
+        Part::Patient,
+        "previous",
+        "A map of what this source last stated of the patient, or `()`: `family`, `given`, \
+         `birthdate`, `sex`, `address`, `telecom`, `practice`, `gp`, `death`, and `visits`, a map by \
+         visit number of `class`, `location`, `consultant`, `service` and `ready`. What was not \
+         stated is not in it: `\"death\" in previous`.",
+    );
+    words.document(
+        Part::Patient,
+        "stated",
+        "The same as `previous` after this message: what it leaves out stays, what it deletes is gone.",
+    );
+    words.add(
+        Part::Patient,
+        "changed(msg, aspect)",
+        "Whether the message states otherwise what its source stated before: \"demographics\", \
+         \"practice\", \"gp\", \"death\", or of the visit \"consultant\", \"location\", \"ready\". \
+         Demographics of a patient nobody stated before have changed; nothing else has.",
+        |_: &mut Handle, aspect: &str| {
+            run::with(|run| {
+                let (before, now) = (run.input.previous.as_ref(), run.input.stated.as_ref());
+                match changed(before, now, aspect) {
+                    Some(changed) => Ok(changed),
+                    None => Err(format!("there is no aspect `{aspect}`").into()),
+                }
+            })
+        },
+    );
+}
+
+/// `None` if there is no such aspect.
+fn changed(before: Option<&Value>, now: Option<&Value>, aspect: &str) -> Option<bool> {
+    let now = now.and_then(Value::as_object);
+    let before = before.and_then(Value::as_object);
+    if let Some((_, keys)) = PERSON.iter().find(|(name, _)| *name == aspect) {
+        let Some(now) = now else { return Some(false) };
+        return Some(match before {
+            Some(before) => keys.iter().any(|key| before.get(*key) != now.get(*key)),
+            None => aspect == "demographics" && keys.iter().any(|key| now.contains_key(*key)),
+        });
+    }
+    let key = *VISIT.iter().find(|name| **name == aspect)?;
+    let visits = |statement: Option<&Map<String, Value>>| {
+        statement.and_then(|map| map.get("visits")).and_then(Value::as_object).cloned()
+    };
+    let (Some(before), Some(now)) = (visits(before), visits(now)) else { return Some(false) };
+    Some(now.iter().any(|(number, visit)| {
+        let (visit, before) = (visit.as_object(), before.get(number).and_then(Value::as_object));
+        visit.zip(before).is_some_and(|(visit, before)| visit.get(key) != before.get(key))
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_differs_has_changed_and_what_is_gone_too() {
+        let before = json!({ "family": "TEST", "practice": "Y00001", "death": "Y",
+            "visits": { "V1": { "consultant": "C1", "location": "W1" } } });
+        let asked = |now: Value, aspect: &str| changed(Some(&before), Some(&now), aspect);
+        assert_eq!(asked(json!({ "family": "TEST", "gp": "G" }), "demographics"), Some(false));
+        assert_eq!(asked(json!({ "family": "OTHER" }), "demographics"), Some(true));
+        assert_eq!(asked(json!({}), "practice"), Some(true));
+        assert_eq!(asked(json!({}), "gp"), Some(false));
+        assert_eq!(asked(json!({ "gp": "G1" }), "gp"), Some(true));
+        assert_eq!(asked(json!({ "death": "Y" }), "death"), Some(false));
+        let visit = |consultant: &str| json!({ "visits": { "V1": { "consultant": consultant } } });
+        assert_eq!(asked(visit("C1"), "consultant"), Some(false));
+        assert_eq!(asked(visit("C2"), "consultant"), Some(true));
+        assert_eq!(asked(visit("C2"), "location"), Some(true));
+        let other = json!({ "visits": { "V2": { "consultant": "C2" } } });
+        assert_eq!(asked(other, "consultant"), Some(false));
+        assert_eq!(asked(json!({}), "shoes"), None);
+    }
+
+    #[test]
+    fn of_a_patient_nobody_stated_before_only_the_demographics_are_news() {
+        let now = json!({ "family": "TEST", "practice": "Y00001" });
+        assert_eq!(changed(None, Some(&now), "demographics"), Some(true));
+        assert_eq!(changed(None, Some(&now), "practice"), Some(false));
+        assert_eq!(changed(None, None, "demographics"), Some(false));
+    }
+}

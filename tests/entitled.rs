@@ -1,0 +1,1 @@
+//! Who gets sensitive events, and until when.
