@@ -58,7 +58,8 @@ pub fn person(
     link: Option<(Person<'_>, Link)>,
     old: Option<NhsNumber>,
 ) -> Built {
-    let mut draft = Draft::new("Patient", &id(message, "Patient", 1), uk_core!("UKCore-Patient"));
+    let profile = uk_core!("UKCore-Patient");
+    let mut draft = Draft::new("Patient", &id(message, "Patient", 1), profile);
     identifiers(&person).into_iter().for_each(|found| draft.push("identifier", found));
     if let Some(old) = old {
         let mut retired = identifier_in(NHS_NUMBER, old.as_str());
