@@ -54,18 +54,18 @@ impl Layers {
         IndexError::storage(&self.disk.path)
     }
 
-    pub(crate) fn patient(&mut self, id: PatientId) -> Result<Option<Patient>, IndexError> {
+    pub(crate) fn patient(&mut self, id: PatientId) -> Result<Option<Arc<Patient>>, IndexError> {
         if let Some(patient) = self.overlays().find_map(|over| over.patients.get(&id)) {
             return Ok(Some(patient.clone()));
         }
         if let Some(bytes) = self.cache.patient(id) {
-            let patient = decoded(bytes);
-            return patient.map(Some).map_err(self.failed());
+            let patient = decoded(bytes).map_err(self.failed())?;
+            return Ok(Some(Arc::new(patient)));
         }
         let Some(bytes) = self.disk.patient(id).map_err(self.failed())? else { return Ok(None) };
         let patient = decoded(&bytes).map_err(self.failed())?;
         self.cache.keep(id, bytes);
-        Ok(Some(patient))
+        Ok(Some(Arc::new(patient)))
     }
 
     /// Whose identifier it is, which may be a record that was merged into another one.
