@@ -31,7 +31,8 @@ pub fn translated(message: &Message, source: &Source) -> Option<Translated> {
     for segment in message.segments() {
         let name = segment.name();
         let Some(kind) = TOUCHED.iter().position(|touched| *touched == name) else { continue };
-        let nth = std::mem::replace(&mut seen[kind], seen[kind] + 1);
+        let nth = seen[kind];
+        seen[kind] += 1;
         if let Some(at) = segment_at(name, nth) {
             edits.segment(&segment, at, source);
         }
