@@ -1,5 +1,5 @@
 //! Every event of every sample and golden case is valid by its own JSON Schema and as FHIR R4, as
-//! validators see it that we did not write (tests/foreign/valid_events.js); and these do see what is
+//! validators see it that we did not write (`tests/foreign/valid_events.js`); and these do see what is
 //! broken.
 
 use std::collections::BTreeSet;

@@ -16,7 +16,8 @@ pub(crate) fn schema(event: Option<&str>) -> Result<Exit> {
     match event {
         None => output.text(schema::text())?,
         Some(name) => {
-            output.line(format_args!("{:#}", record::schema::schema(event_type(name)?)))?
+            let schema = record::schema::schema(event_type(name)?);
+            output.line(format_args!("{schema:#}"))?;
         }
     }
     Ok(Exit::Well)

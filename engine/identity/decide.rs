@@ -3,7 +3,7 @@
 use record::movement::{Movement, Pair};
 use record::nhs_number::Status;
 use record::trigger::Kind;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::decision::{Decision, Parked};
 use crate::desk::{Desk, Stop, conflict};
@@ -57,10 +57,7 @@ pub(crate) fn decide(
 }
 
 /// Everybody whom a message names and who is known, through merges.
-pub(crate) fn resolve(
-    layers: &mut Layers,
-    stated: &Stated,
-) -> Result<Vec<PatientId>, IndexError> {
+pub(crate) fn resolve(layers: &mut Layers, stated: &Stated) -> Result<Vec<PatientId>, IndexError> {
     let mut draft = Draft::new(layers);
     let mut found = Vec::new();
     for side in stated.sides() {
@@ -114,7 +111,8 @@ fn load_over(
     let mut desk = Desk::new(Draft::new(layers), &rules, 0, 0)?;
     if is_new {
         let side = &stated.side;
-        let identifiers: Vec<Identifier> = side.number.into_iter().map(Identifier::Number).collect();
+        let identifiers: Vec<Identifier> =
+            side.number.into_iter().map(Identifier::Number).collect();
         let locals: Vec<Identifier> = side.locals.iter().cloned().map(Identifier::Local).collect();
         desk.may_join(&identifiers, &locals)?;
         desk.learn(Fact::Loaded {
@@ -130,7 +128,7 @@ fn load_over(
 }
 
 fn deliberate(desk: &mut Desk<'_, '_>, stated: &Stated) -> Result<Decision, Stop> {
-    let mut decision = Decision::default();
+    let mut decision = Decision { stated: json!({}), ..Decision::default() };
     let index_is_right = desk.resolved(Resolution::Index);
     let mut placed = match &stated.movement {
         Some(Err(unreadable)) if !index_is_right => {
@@ -214,11 +212,7 @@ fn withdraw(
 }
 
 /// Any source raises protection and dissent; only one that may lowers them, and only outright.
-fn protect(
-    desk: &mut Desk<'_, '_>,
-    stated: &Stated,
-    patient: PatientId,
-) -> Result<(), Stop> {
+fn protect(desk: &mut Desk<'_, '_>, stated: &Stated, patient: PatientId) -> Result<(), Stop> {
     let record = desk.patient(patient)?;
     let may_lower = desk.rules.may_lower_sensitivity;
     let mut refused = false;

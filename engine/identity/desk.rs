@@ -2,7 +2,7 @@
 
 use record::local::LocalId;
 use record::nhs_number::NhsNumber;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::decision::{Decision, Parked};
 use crate::draft::{Draft, From};
@@ -88,9 +88,11 @@ impl<'l, 'r> Desk<'l, 'r> {
         Ok(())
     }
 
-    /// A patient who was not known.
-    pub(crate) fn create(&mut self) -> Result<PatientId, IndexError> {
-        let patient = PatientId::of_message(self.message_id, self.made);
+    /// A patient who was not known; parks when the ids of the message do not suffice.
+    pub(crate) fn create(&mut self) -> Result<PatientId, Stop> {
+        let Some(patient) = PatientId::of_message(self.message_id, self.made) else {
+            return conflict("merge.unreadable", "it names more than eight patients nobody knows");
+        };
         self.made += 1;
         self.learn(Fact::Created { patient })?;
         Ok(patient)
@@ -153,7 +155,11 @@ impl<'l, 'r> Desk<'l, 'r> {
     }
 
     /// Parks when the list of identifiers that must not be linked holds one of each side.
-    pub(crate) fn may_join(&mut self, ones: &[Identifier], others: &[Identifier]) -> Result<(), Stop> {
+    pub(crate) fn may_join(
+        &mut self,
+        ones: &[Identifier],
+        others: &[Identifier],
+    ) -> Result<(), Stop> {
         let list = &self.draft.layers().forbidden;
         if is_forbidden(list, ones, others) {
             return conflict("identity.do-not-link", "it would link identifiers that must not be");
@@ -170,7 +176,10 @@ impl<'l, 'r> Desk<'l, 'r> {
         self.may_join(&ones, &others)
     }
 
-    pub(crate) fn statement(&mut self, id: PatientId) -> Result<Option<Map<String, Value>>, IndexError> {
+    pub(crate) fn statement(
+        &mut self,
+        id: PatientId,
+    ) -> Result<Option<Map<String, Value>>, IndexError> {
         self.draft.statement(id, self.from.source)
     }
 
@@ -212,7 +221,8 @@ impl<'l, 'r> Desk<'l, 'r> {
 
     /// What a parked message is about, as things stand.
     pub(crate) fn parked(mut self, parked: Parked) -> Result<Decision, IndexError> {
-        let mut decision = Decision { parked: Some(parked), ..Decision::default() };
+        let (parked, stated) = (Some(parked), json!({}));
+        let mut decision = Decision { parked, stated, ..Decision::default() };
         self.concerns(&mut decision)?;
         decision.quality = self.quality;
         Ok(decision)

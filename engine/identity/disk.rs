@@ -24,7 +24,8 @@ impl Disk {
     }
 
     pub(crate) fn patient(&self, id: PatientId) -> rusqlite::Result<Option<Box<[u8]>>> {
-        let mut query = self.connection.prepare_cached("SELECT body FROM patients WHERE id = ?1")?;
+        let mut query =
+            self.connection.prepare_cached("SELECT body FROM patients WHERE id = ?1")?;
         let body = |row: &rusqlite::Row<'_>| Ok(row.get_ref(0)?.as_blob()?.into());
         query.query_row([signed(id)], body).optional()
     }
@@ -191,7 +192,8 @@ fn write_keys(writing: &Transaction<'_>, changed: &Overlay) -> rusqlite::Result<
     let mut number = writing.prepare_cached("INSERT OR REPLACE INTO numbers VALUES (?1, ?2)")?;
     let mut local = writing.prepare_cached("INSERT OR REPLACE INTO locals VALUES (?1, ?2, ?3)")?;
     let mut no_number = writing.prepare_cached("DELETE FROM numbers WHERE number = ?1")?;
-    let mut no_local = writing.prepare_cached("DELETE FROM locals WHERE space = ?1 AND value = ?2")?;
+    let mut no_local =
+        writing.prepare_cached("DELETE FROM locals WHERE space = ?1 AND value = ?2")?;
     for key in sorted(&changed.keys) {
         let holder = &changed.keys[key];
         match (key, holder) {

@@ -42,7 +42,11 @@ impl<'l> Draft<'l> {
     pub(crate) fn keep(self) {
         for ((salt, hash), there) in &self.over.forbidden {
             let list = &mut self.layers.forbidden;
-            if *there { list.insert((*salt, *hash)) } else { list.remove(&(*salt, *hash)) };
+            if *there {
+                list.insert((*salt, *hash))
+            } else {
+                list.remove(&(*salt, *hash))
+            };
         }
         self.layers.last_loaded = self.layers.last_loaded.max(self.over.last_loaded);
         self.layers.changed.add(self.over);
@@ -120,9 +124,9 @@ impl<'l> Draft<'l> {
             Fact::Created { patient } => self.change(*patient, |_| {}),
             Fact::Loaded { .. } => self.load(fact, from),
             Fact::Bound { patient, local, retired } => self.bind(*patient, local, *retired),
-            Fact::NumberHeld { .. }
-            | Fact::NumberRetired { .. }
-            | Fact::NumberReleased { .. } => self.number(fact, from),
+            Fact::NumberHeld { .. } | Fact::NumberRetired { .. } | Fact::NumberReleased { .. } => {
+                self.number(fact, from)
+            }
             Fact::Merged { retired, survivor } | Fact::United { retired, survivor } => {
                 self.merge(*retired, *survivor)
             }
@@ -131,9 +135,8 @@ impl<'l> Draft<'l> {
                 self.change(*survivor, |of| of.absorbed.retain(|id| id != retired))?;
                 let held = self.patient(*survivor)?.and_then(|of| of.held);
                 match number.zip(held) {
-                    Some((number, held)) if held.number == number => {
-                        self.hold(*retired, Held { since_ms: from.at_ms, source: from.source, ..held })
-                    }
+                    Some((number, held)) if held.number == number => self
+                        .hold(*retired, Held { since_ms: from.at_ms, source: from.source, ..held }),
                     _ => Ok(()),
                 }
             }
@@ -255,7 +258,8 @@ impl<'l> Draft<'l> {
 
     fn merge(&mut self, retired: PatientId, survivor: PatientId) -> Result<(), IndexError> {
         self.change(retired, |of| of.alias_of = Some(survivor))?;
-        let Patient { demographics: known, former, .. } = self.patient(retired)?.unwrap_or_default();
+        let Patient { demographics: known, former, .. } =
+            self.patient(retired)?.unwrap_or_default();
         self.change(survivor, |of| {
             let born = of.demographics.birth_date;
             let names = of.demographics.clone();
@@ -281,12 +285,7 @@ impl<'l> Draft<'l> {
         Ok(())
     }
 
-    fn link(
-        &mut self,
-        one: PatientId,
-        other: PatientId,
-        linked: bool,
-    ) -> Result<(), IndexError> {
+    fn link(&mut self, one: PatientId, other: PatientId, linked: bool) -> Result<(), IndexError> {
         self.over.links.insert((one.min(other), one.max(other)), linked);
         Ok(())
     }

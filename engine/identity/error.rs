@@ -39,10 +39,14 @@ pub enum IndexError {
         what: &'static str,
     },
     /// More sources and kinds of identifiers than can be told apart.
-    #[error("identity: more than 32767 sources and kinds of local identifiers; check channels.yaml for authorities that change with every message")]
+    #[error(
+        "identity: more than 32767 sources and kinds of local identifiers; check channels.yaml for authorities that change with every message"
+    )]
     TooManyNames,
     /// The list of identifiers that must not be linked governs what was asked for.
-    #[error("identity: withheld, since it would link identifiers that must not be linked; ask the information governance lead")]
+    #[error(
+        "identity: withheld, since it would link identifiers that must not be linked; ask the information governance lead"
+    )]
     Withheld,
     /// Nobody is known by what was asked for.
     #[error("identity: nobody is known by that identifier")]

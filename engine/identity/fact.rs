@@ -171,7 +171,9 @@ impl Fact {
                 locals: locals.clone(),
                 names: Names::default(),
             },
-            Fact::Stated { patient, .. } => Fact::Stated { patient: *patient, statement: Map::new() },
+            Fact::Stated { patient, .. } => {
+                Fact::Stated { patient: *patient, statement: Map::new() }
+            }
             other => other.clone(),
         };
         serde_json::to_value(bare).unwrap_or_default()
@@ -195,9 +197,7 @@ impl Fact {
             Fact::Linked { patient, other } | Fact::Unlinked { patient, other } => {
                 (Some(patient), Some(other))
             }
-            Fact::VisitMoved { patient, to, .. } => {
-                (Some(patient), (patient != to).then_some(to))
-            }
+            Fact::VisitMoved { patient, to, .. } => (Some(patient), (patient != to).then_some(to)),
             Fact::DoNotLink { .. } | Fact::MayLink { .. } => (None, None),
         };
         one.into_iter().chain(other)

@@ -50,9 +50,9 @@ pub(crate) fn is_forbidden(
     others: &[Identifier],
 ) -> bool {
     !list.is_empty()
-        && ones.iter().any(|one| {
-            others.iter().any(|other| one != other && entry(list, one, other).is_some())
-        })
+        && ones
+            .iter()
+            .any(|one| others.iter().any(|other| one != other && entry(list, one, other).is_some()))
 }
 
 /// The same whichever of the two comes first.

@@ -124,7 +124,11 @@ impl Layers {
                 } else {
                     continue;
                 };
-                if *linked { all.insert(found) } else { all.remove(&found) };
+                if *linked {
+                    all.insert(found)
+                } else {
+                    all.remove(&found)
+                };
             }
         }
         Ok(all)
@@ -159,9 +163,7 @@ impl Layers {
 /// Whether the patient's own record says so.
 fn is_of(patient: &Patient, key: &Key) -> bool {
     match key {
-        Key::Number(number) => {
-            patient.number() == Some(*number) || patient.former.contains(number)
-        }
+        Key::Number(number) => patient.number() == Some(*number) || patient.former.contains(number),
         Key::Local(space, value) => patient.is_bound(*space, value),
     }
 }

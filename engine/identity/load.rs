@@ -75,7 +75,9 @@ pub enum LoadError {
     #[error("the file cannot be read as CSV: {0}")]
     Csv(#[from] csv::Error),
     /// The header names none of the columns that say whom a row is about.
-    #[error("the first line names neither a column local_id nor one nhs_number; write: authority,type,local_id,nhs_number,status,family,given,birth_date,sex")]
+    #[error(
+        "the first line names neither a column local_id nor one nhs_number; write: authority,type,local_id,nhs_number,status,family,given,birth_date,sex"
+    )]
     Header,
     /// The file holds no message.
     #[error("the file holds no HL7 message: none of its lines begins with MSH")]
@@ -219,8 +221,7 @@ impl Load {
 }
 
 fn message(bytes: Bytes, source: &Source) -> Result<Stated, &'static str> {
-    let message =
-        Message::parse(bytes, &source.reading()).map_err(|_| "load.structure")?;
+    let message = Message::parse(bytes, &source.reading()).map_err(|_| "load.structure")?;
     let identity = Identity::read(&message, source).map_err(|conflict| conflict.code())?;
     if identity.is_nobody() {
         return Err("identity.none");
@@ -233,18 +234,18 @@ impl Columns {
         let mut columns = Self::default();
         for (at, name) in header.iter().enumerate() {
             let name = String::from_utf8_lossy(name);
-            let place = match name.trim_start_matches('\u{feff}').trim().to_ascii_lowercase().as_str()
-            {
-                "authority" => &mut columns.authority,
-                "type" => &mut columns.kind,
-                "local_id" => &mut columns.local_id,
-                "nhs_number" => &mut columns.nhs_number,
-                "status" => &mut columns.status,
-                "family" => &mut columns.family,
-                "given" => &mut columns.given,
-                "birth_date" => &mut columns.birth_date,
-                _ => continue,
-            };
+            let place =
+                match name.trim_start_matches('\u{feff}').trim().to_ascii_lowercase().as_str() {
+                    "authority" => &mut columns.authority,
+                    "type" => &mut columns.kind,
+                    "local_id" => &mut columns.local_id,
+                    "nhs_number" => &mut columns.nhs_number,
+                    "status" => &mut columns.status,
+                    "family" => &mut columns.family,
+                    "given" => &mut columns.given,
+                    "birth_date" => &mut columns.birth_date,
+                    _ => continue,
+                };
             *place = Some(at);
         }
         columns

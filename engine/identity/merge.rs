@@ -20,6 +20,7 @@ pub(crate) fn merge(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop
     let survivor = survivor(desk, pair)?;
     let retired = retired(desk, pair, survivor)?;
     let mut merged = Vec::new();
+    let mut replaced = Vec::new();
     for old in retired {
         if old == survivor {
             continue;
@@ -32,6 +33,7 @@ pub(crate) fn merge(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop
             desk.learn(Fact::NumberRetired { patient: old, number })?;
             unite(desk, Fact::Merged { retired: old, survivor })?;
             desk.learn(Fact::NumberRetired { patient: survivor, number })?;
+            replaced.push((old, number));
         } else {
             unite(desk, Fact::Merged { retired: old, survivor })?;
         }
@@ -43,6 +45,12 @@ pub(crate) fn merge(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop
     let is_news = retire_locals(desk, pair, &merged, survivor)?;
     revive_locals(desk, pair, survivor)?;
     let placed = place(desk, &pair.survivor, &pair.retired.locals)?;
+    for (patient, old) in replaced {
+        if let Some(new) = desk.number_of(survivor)? {
+            let what = What::NumberChanged { old, new, reason: Reason::Replaced };
+            desk.tell(what, patient, Some(survivor));
+        }
+    }
     for old in &merged {
         desk.tell(What::Merged(Role::Survivor), survivor, Some(*old));
         desk.tell(What::Merged(Role::Retired), *old, Some(survivor));
@@ -86,7 +94,7 @@ fn numbers_of(desk: &mut Desk<'_, '_>, side: &Side) -> Result<BTreeSet<NhsNumber
 
 /// Whose record stays: who has the local identifiers of PID, else whose number it is, else nobody
 /// known yet.
-fn survivor(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<PatientId, IndexError> {
+fn survivor(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<PatientId, Stop> {
     let retired = bearers(desk, &pair.retired.locals)?;
     if let Some(bearer) = bearers(desk, &pair.survivor.locals)?.first() {
         return Ok(*bearer);
@@ -110,7 +118,7 @@ fn retired(
     desk: &mut Desk<'_, '_>,
     pair: &Pair,
     survivor: PatientId,
-) -> Result<Vec<PatientId>, IndexError> {
+) -> Result<Vec<PatientId>, Stop> {
     let mut found = bearers(desk, &pair.retired.locals)?;
     if found.is_empty()
         && let Some(number) = pair.retired.found
@@ -236,11 +244,7 @@ pub(crate) fn change(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Sto
 }
 
 /// The number of PID takes the place of the one that is held.
-fn change_number(
-    desk: &mut Desk<'_, '_>,
-    pair: &Pair,
-    patient: PatientId,
-) -> Result<(), Stop> {
+fn change_number(desk: &mut Desk<'_, '_>, pair: &Pair, patient: PatientId) -> Result<(), Stop> {
     let held = desk.number_of(patient)?;
     let (side, gone) = (&pair.survivor, pair.retired.found);
     let Some(old) = held.filter(|old| side.found != Some(*old)) else { return Ok(()) };

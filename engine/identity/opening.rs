@@ -78,10 +78,8 @@ impl Index {
         let mut findings = Vec::new();
         let trouble = look(&path)?;
         if let Some(trouble) = trouble {
-            let set_aside = match trouble {
-                Trouble::Missing => None,
-                _ => Some(set_aside(&path).map_err(IndexError::folder(&path))?),
-            };
+            // A log that is left of a file that is gone must not be taken for the next one's.
+            let set_aside = set_aside(&path).map_err(IndexError::folder(&path))?;
             let restored = snapshot::restore(folder, &path)?;
             // A folder in which nothing was yet is no finding.
             if trouble != Trouble::Missing || restored.is_some() {
@@ -137,8 +135,18 @@ fn look_inside(path: &Path) -> rusqlite::Result<Option<Trouble>> {
     Ok(None)
 }
 
-/// Moves a file of SQLite's with its companions to the first free of `<file>.set-aside-1`, `-2` ...
-fn set_aside(path: &Path) -> io::Result<PathBuf> {
+const COMPANIONS: [&str; 3] = ["", "-wal", "-shm"];
+
+/// Moves a file of SQLite's with its companions, or what is there of them, to the first free of
+/// `<file>.set-aside-1`, `-2` ...
+fn set_aside(path: &Path) -> io::Result<Option<PathBuf>> {
+    let mut is_there = false;
+    for ending in COMPANIONS {
+        is_there |= with_ending(path, ending).try_exists()?;
+    }
+    if !is_there {
+        return Ok(None);
+    }
     let mut number = 1;
     let to = loop {
         let to = with_ending(path, &format!(".set-aside-{number}"));
@@ -147,11 +155,11 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
         }
         number += 1;
     };
-    for ending in ["", "-wal", "-shm"] {
+    for ending in COMPANIONS {
         if_there(fs::rename(with_ending(path, ending), with_ending(&to, ending)))?;
     }
     if_there(fs::remove_file(mark_of(path)))?;
-    Ok(to)
+    Ok(Some(to))
 }
 
 fn with_ending(path: &Path, ending: &str) -> PathBuf {

@@ -70,7 +70,8 @@ fn passed_over(
     let is_merge = |row: &&Happening| {
         let fact = fact(row);
         let merged = fact.get("merged").or_else(|| fact.get("united"));
-        merged.is_some_and(|of| of["retired"] == json!(retired) && of["survivor"] == json!(survivor))
+        merged
+            .is_some_and(|of| of["retired"] == json!(retired) && of["survivor"] == json!(survivor))
     };
     let Some(merge) = history.iter().rfind(is_merge) else { return Ok(None) };
     // The number passes over in the fact right behind the merge.

@@ -18,9 +18,10 @@ pub struct PatientId(pub u64);
 impl PatientId {
     const LOADED: u64 = 1 << 63;
 
-    /// The `nth` patient, from 0, that a message makes known.
-    pub fn of_message(message_id: u64, nth: u64) -> Self {
-        Self((message_id * 8 + nth.min(7)) & !Self::LOADED)
+    /// The `nth` patient, from 0, that a message makes known; there are eight at most.
+    pub fn of_message(message_id: u64, nth: u64) -> Option<Self> {
+        let number = message_id.checked_mul(8)?.checked_add(nth)?;
+        (nth < 8 && number < Self::LOADED).then_some(Self(number))
     }
 
     /// The `nth` patient that was loaded, from 1.
@@ -148,7 +149,8 @@ impl Patient {
 
     /// Whether all of that is known already.
     pub(crate) fn knows(&self, stated: &Demographics) -> bool {
-        let all = |held: &[String], stated: &[String]| stated.iter().all(|name| held.contains(name));
+        let all =
+            |held: &[String], stated: &[String]| stated.iter().all(|name| held.contains(name));
         let known = &self.demographics;
         all(&known.families, &stated.families)
             && all(&known.givens, &stated.givens)
@@ -207,7 +209,11 @@ impl Patient {
             locals: from.list(|from| {
                 let space = from.number()?;
                 let value = from.text()?.into();
-                Some(Bound { space: u16::try_from(space >> 1).ok()?, value, retired: space & 1 == 1 })
+                Some(Bound {
+                    space: u16::try_from(space >> 1).ok()?,
+                    value,
+                    retired: space & 1 == 1,
+                })
             })?,
             demographics: Demographics {
                 families: from.list(|from| from.text().map(str::to_owned))?,
@@ -270,18 +276,15 @@ mod tests {
         }
     }
 
-    fn number_of(
-        number: impl Fn(usize) -> NhsNumber,
-        since_ms: i64,
-        status: u8,
-    ) -> Option<Held> {
+    fn number_of(number: impl Fn(usize) -> NhsNumber, since_ms: i64, status: u8) -> Option<Held> {
         let status = Status::normalise(&status.to_string());
         Some(Held { number: number(0), status, since_ms, source: 3 }).filter(|_| since_ms % 2 == 0)
     }
 
     #[test]
     fn a_patient_id_is_text_that_says_nothing() {
-        let id = PatientId::of_message(0x1234, 2);
+        let id = PatientId::of_message(0x1234, 2).expect("the third of eight");
+        assert_eq!(PatientId::of_message(0x1234, 8), None);
         assert_eq!(id.to_string(), "p00000000000091a2");
         assert_eq!("p00000000000091a2".parse(), Ok(id));
         for wrong in ["", "p1", "00000000000091a2", "p00000000000091a2x", "p+000000000009a2x"] {

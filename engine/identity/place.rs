@@ -12,7 +12,7 @@ use crate::error::IndexError;
 use crate::event::{Reason, Role, What};
 use crate::fact::{Fact, Names};
 use crate::forbidden::Identifier;
-use crate::patient::PatientId;
+use crate::patient::{Held, PatientId};
 use crate::rules::Resolution;
 
 /// Whom it is about, and what keys the events of that patient.
@@ -54,6 +54,10 @@ pub(crate) fn place(
         holder: None,
         learns: true,
     };
+    let number = side.found.map(Identifier::Number);
+    let locals = side.locals.iter().cloned().map(Identifier::Local);
+    let stated: Vec<Identifier> = number.into_iter().chain(locals).collect();
+    desk.may_join(&stated, &stated)?;
     placing.compare_numbers(desk)?;
     placing.find_holder(desk)?;
     placing.look_for_rivals(desk)?;
@@ -203,9 +207,8 @@ impl Placing<'_> {
         for local in self.side.locals.iter().chain(self.excused) {
             stated.push((desk.space(local)?, local.value.clone()));
         }
-        let is_stated = |space: u16, value: &str| {
-            stated.iter().any(|(of, text)| *of == space && text == value)
-        };
+        let is_stated =
+            |space: u16, value: &str| stated.iter().any(|(of, text)| *of == space && text == value);
         for local in &self.side.locals {
             let space = desk.space(local)?;
             if desk.by_local(local)? == Some(holder) {
@@ -290,7 +293,7 @@ impl Placing<'_> {
         let held = desk.patient(patient)?.held;
         if let Some(number) = self.number {
             let status = self.side.status;
-            if held.is_none_or(|held| held.number != number || held.status != status) {
+            if held.is_none_or(|held| is_news(held, number, status)) {
                 identifiers.push(Identifier::Number(number));
                 added.push(Fact::NumberHeld { patient, number, status });
             }
@@ -298,7 +301,6 @@ impl Placing<'_> {
         if !added.is_empty() {
             let before = desk.identifiers(patient)?;
             desk.may_join(&before, &identifiers)?;
-            desk.may_join(&identifiers, &identifiers)?;
         }
         let had_locals = !desk.identifiers(patient)?.is_empty();
         for fact in added {
@@ -339,12 +341,13 @@ impl Placing<'_> {
     }
 }
 
+/// Whether the number or its status is another one; a status that is left out says nothing.
+fn is_news(held: Held, number: NhsNumber, status: Option<Status>) -> bool {
+    held.number != number || (status.is_some() && held.status != status)
+}
+
 /// Two records prove to be of one patient, of which at most one holds a number.
-fn prove_one(
-    desk: &mut Desk<'_, '_>,
-    retired: PatientId,
-    survivor: PatientId,
-) -> Result<(), Stop> {
+fn prove_one(desk: &mut Desk<'_, '_>, retired: PatientId, survivor: PatientId) -> Result<(), Stop> {
     desk.may_unite(retired, survivor)?;
     let numbers = [desk.number_of(retired)?, desk.number_of(survivor)?];
     let locals = desk.locals_in_use(retired)?;

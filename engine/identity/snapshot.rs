@@ -155,7 +155,14 @@ impl Seal {
     fn of(connection: &Connection) -> rusqlite::Result<Self> {
         let mut seal = Self { rows: 0, sum: 0 };
         let tables = [
-            "meta", "names", "patients", "numbers", "locals", "statements", "links", "forbidden",
+            "meta",
+            "names",
+            "patients",
+            "numbers",
+            "locals",
+            "statements",
+            "links",
+            "forbidden",
             "history",
         ];
         for (table, at) in tables.into_iter().zip(1_u64..) {

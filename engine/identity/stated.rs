@@ -32,9 +32,8 @@ impl Stated {
         let pid = message.segment("PID", 1);
         let listed = pid.as_ref().and_then(|pid| pid.field(3));
         let mut numbers = listed.into_iter().flat_map(|field| field.repetitions());
-        let deleted = numbers.any(|id| {
-            id.text(1, 1).is_null() && claims_nhs_number(&id, &source.nhs_number)
-        });
+        let deleted =
+            numbers.any(|id| id.text(1, 1).is_null() && claims_nhs_number(&id, &source.nhs_number));
         let reliability = pid.as_ref().and_then(|pid| pid.field(32));
         let mut codes = reliability.into_iter().flat_map(|field| field.repetitions());
         Self {

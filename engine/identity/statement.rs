@@ -107,9 +107,8 @@ impl Said {
     fn death(&mut self, pid: &Segment<'_>, source: &Source) {
         let at = stated(pid.text(29, 1));
         let dead = stated(pid.text(30, 1)).map(|code| code.to_ascii_uppercase());
-        let revoked = |text: &String| {
-            source.death_revoked.iter().any(|word| word.eq_ignore_ascii_case(text))
-        };
+        let revoked =
+            |text: &String| source.death_revoked.iter().any(|word| word.eq_ignore_ascii_case(text));
         let nulled = is_null(pid.field(29)) || is_null(pid.field(30));
         match (at, dead.as_deref()) {
             (Some(text), _) if revoked(&text) => self.values.push(("death", None)),

@@ -105,11 +105,7 @@ pub(crate) fn renumber(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, S
 }
 
 /// Two records belong together and stay two, or do so no more.
-pub(crate) fn link(
-    desk: &mut Desk<'_, '_>,
-    pair: &Pair,
-    linked: bool,
-) -> Result<Placed, Stop> {
+pub(crate) fn link(desk: &mut Desk<'_, '_>, pair: &Pair, linked: bool) -> Result<Placed, Stop> {
     let placed = place(desk, &pair.survivor, &[])?;
     let other = place(desk, &pair.retired, &[])?;
     let (Some(patient), Some(other)) = (placed.patient, other.patient) else { return Ok(placed) };
@@ -133,7 +129,7 @@ fn other_side(
     desk: &mut Desk<'_, '_>,
     pair: &Pair,
     must_be: bool,
-) -> Result<Option<PatientId>, IndexError> {
+) -> Result<Option<PatientId>, Stop> {
     if let Some(bearer) = bearers(desk, &pair.retired.locals)?.first() {
         return Ok(Some(*bearer));
     }

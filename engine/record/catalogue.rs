@@ -130,14 +130,17 @@ const OBSERVED: &[&str] = &["OBX-14", "OBR-7", "EVN-2", "MSH-7"];
 const NO_CLEARED: &str = "Nothing: what is not stated was not known, or not said.";
 const NO_REPLACED: &str = "No list.";
 const PERSON_CLEARED: &str = "`\"\"` in a field of PID or PD1 names the element of Patient that the \
-    field becomes, as in `Patient.telecom.where(use!='work')` for PID-13. `\"\"` in one component of a \
-    repeating field leaves that component out of a list that is stated in full.";
+    field becomes, as in `Patient.telecom.where(use!='work')` for PID-13; `\"\"` in one component the \
+    part that it becomes, as in `Patient.name.given`.";
 const PERSON_REPLACED: &str = "Every repeating field of PID that has a value: `Patient.identifier`, \
     `Patient.name`, `Patient.address`, `Patient.telecom` (home, work), and \
     `Patient.generalPractitioner` (practice, doctor) of PD1.";
+const AS_PERSON: &str = "As in `patient.updated`.";
+const NOTHING_OF_PERSON: &str = "Nothing of Patient: who reports, orders or writes something repeats \
+    what was said of the person once.";
 const STAY_CLEARED: &str = "`\"\"` in a field of PV1 or PV2 names the element of Encounter that the \
-    field becomes, as in `Encounter.location.where(status='active')` for PV1-3; of Patient as in \
-    `patient.updated`.";
+    field becomes, as in `Encounter.location.where(status='active')` for PV1-3, or the part that a \
+    component becomes; of Patient as in `patient.updated`.";
 const STAY_REPLACED: &str = "`Encounter.location`, and `Encounter.participant` of each role that is \
     stated; of Patient as in `patient.updated`.";
 

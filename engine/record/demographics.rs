@@ -113,11 +113,7 @@ pub fn agreement(held: &Demographics, stated: &Demographics) -> Agreement {
 }
 
 /// Whether any of one list goes with any of the other; nothing when one is empty.
-fn any_pair(
-    some: &[String],
-    others: &[String],
-    same: impl Fn(&str, &str) -> bool,
-) -> Option<bool> {
+fn any_pair(some: &[String], others: &[String], same: impl Fn(&str, &str) -> bool) -> Option<bool> {
     let known = !some.is_empty() && !others.is_empty();
     known.then(|| some.iter().any(|one| others.iter().any(|other| same(one, other))))
 }
@@ -178,9 +174,33 @@ const NOT_KNOWN: [u32; 4] = [19_000_101, 19_010_101, 18_991_231, 19_000_000];
 
 /// What is written where there is no name, folded.
 const NO_NAMES: [&str; 27] = [
-    "NA", "NK", "NFA", "UNK", "XX", "XXX", "NONE", "NOTKNOWN", "NOTGIVEN", "NONAME", "UNKNOWN",
-    "UNIDENTIFIED", "MALE", "FEMALE", "UNKNOWNMALE", "UNKNOWNFEMALE", "BABY", "BABYBOY",
-    "BABYGIRL", "BABYOF", "BO", "GO", "INFANT", "INFANTOF", "NEWBORN", "BOY", "GIRL",
+    "NA",
+    "NK",
+    "NFA",
+    "UNK",
+    "XX",
+    "XXX",
+    "NONE",
+    "NOTKNOWN",
+    "NOTGIVEN",
+    "NONAME",
+    "UNKNOWN",
+    "UNIDENTIFIED",
+    "MALE",
+    "FEMALE",
+    "UNKNOWNMALE",
+    "UNKNOWNFEMALE",
+    "BABY",
+    "BABYBOY",
+    "BABYGIRL",
+    "BABYOF",
+    "BO",
+    "GO",
+    "INFANT",
+    "INFANTOF",
+    "NEWBORN",
+    "BOY",
+    "GIRL",
 ];
 
 fn is_name(folded: &str) -> bool {
@@ -210,11 +230,15 @@ pub fn fold(text: &str) -> String {
 /// Extended-B and Additional that Romanian, Vietnamese and Welsh names use most.
 fn bare(c: char) -> Option<&'static str> {
     Some(match c {
-        'À'..='Å' | 'Ā' | 'Ă' | 'Ą' | 'Ǎ' | 'Ạ' | 'Ả' | 'Ấ' | 'Ầ' | 'Ậ' | 'Ắ' | 'Ằ' => "A",
+        'À'..='Å' | 'Ā' | 'Ă' | 'Ą' | 'Ǎ' | 'Ạ' | 'Ả' | 'Ấ' | 'Ầ' | 'Ậ' | 'Ắ' | 'Ằ' => {
+            "A"
+        }
         'Æ' => "AE",
         'Ç' | 'Ć' | 'Ĉ' | 'Ċ' | 'Č' => "C",
         'Ð' | 'Ď' | 'Đ' => "D",
-        'È'..='Ë' | 'Ē' | 'Ĕ' | 'Ė' | 'Ę' | 'Ě' | 'Ẹ' | 'Ẽ' | 'Ế' | 'Ề' | 'Ệ' | 'Ə' => "E",
+        'È'..='Ë' | 'Ē' | 'Ĕ' | 'Ė' | 'Ę' | 'Ě' | 'Ẹ' | 'Ẽ' | 'Ế' | 'Ề' | 'Ệ' | 'Ə' => {
+            "E"
+        }
         'Ĝ' | 'Ğ' | 'Ġ' | 'Ģ' => "G",
         'Ĥ' | 'Ħ' => "H",
         'Ì'..='Ï' | 'Ĩ' | 'Ī' | 'Ĭ' | 'Į' | 'İ' | 'Ị' => "I",
@@ -223,7 +247,9 @@ fn bare(c: char) -> Option<&'static str> {
         'Ķ' => "K",
         'Ĺ' | 'Ļ' | 'Ľ' | 'Ŀ' | 'Ł' => "L",
         'Ñ' | 'Ń' | 'Ņ' | 'Ň' | 'Ŋ' => "N",
-        'Ò'..='Ö' | 'Ø' | 'Ō' | 'Ŏ' | 'Ő' | 'Ơ' | 'Ọ' | 'Ố' | 'Ồ' | 'Ộ' | 'Ớ' | 'Ờ' => "O",
+        'Ò'..='Ö' | 'Ø' | 'Ō' | 'Ŏ' | 'Ő' | 'Ơ' | 'Ọ' | 'Ố' | 'Ồ' | 'Ộ' | 'Ớ' | 'Ờ' => {
+            "O"
+        }
         'Œ' => "OE",
         'Ŕ' | 'Ŗ' | 'Ř' => "R",
         'Ś' | 'Ŝ' | 'Ş' | 'Š' | 'Ș' => "S",

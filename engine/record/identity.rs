@@ -100,7 +100,9 @@ impl Identity {
         let of = occurrence(first - 1)..occurrence(first - 1 + persons.len());
         for at in &source.nhs_number.fallbacks {
             let mut found = fallback(message, *at, &source.nhs_number);
-            found.retain(|stated| at.segment.as_str() != "PID" || of.contains(&stated.at.occurrence));
+            found.retain(|stated| {
+                at.segment.as_str() != "PID" || of.contains(&stated.at.occurrence)
+            });
             numbers.extend(found.iter().filter_map(|stated| stated.verdict.ok()));
             identity.stated.extend(found);
         }

@@ -112,11 +112,8 @@ fn linked(message: &Message, source: &Source) -> Result<Vec<Pair>, &'static str>
     if sides.iter().any(Side::is_empty) {
         return Err("a PID of the link names nobody whom this source may name");
     }
-    let pair = |other: &Side| Pair {
-        survivor: first.clone(),
-        retired: other.clone(),
-        visits: Vec::new(),
-    };
+    let pair =
+        |other: &Side| Pair { survivor: first.clone(), retired: other.clone(), visits: Vec::new() };
     Ok(others.iter().map(pair).collect())
 }
 
@@ -178,11 +175,7 @@ fn person(message: &Message, occurrence: usize, source: &Source) -> Result<Side,
 /// MRG-1, or MRG-4 where MRG-1 names nobody but whom PID names: of older versions, and of A46.
 /// An identifier that both sides hold did not change: type and authority couple the two lists, and
 /// their order says nothing.
-fn prior(
-    mrg: &Segment<'_>,
-    survivor: &Side,
-    source: &Source,
-) -> Result<Side, &'static str> {
+fn prior(mrg: &Segment<'_>, survivor: &Side, source: &Source) -> Result<Side, &'static str> {
     for field in [1, 4].into_iter().filter_map(|number| mrg.field(number)) {
         let mut numbers: Vec<NhsNumber> = field
             .repetitions()
@@ -236,7 +229,6 @@ fn visits(
         _ => found.filter(|renumbered| renumbered.to.is_some()).collect(),
     }
 }
-
 
 impl std::fmt::Debug for Renumbered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -204,8 +204,12 @@ impl Outbox {
         (facts.refused, facts.trouble) = (for_good, Some(why));
     }
 
-    /// On a full disk it is told and goes on: what was delivered since comes twice after a crash.
+    /// On a full disk it is told and goes on: what was delivered since comes twice after a crash. A
+    /// subscriber that is gone is forgotten, and begins anew if it comes back.
     fn keep(&self, cursor: Cursor) {
+        if !self.plan.get().deliveries.contains_key(&self.name) {
+            return;
+        }
         let delivered = {
             let facts = self.facts();
             if facts.kept == cursor {

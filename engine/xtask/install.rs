@@ -24,7 +24,7 @@ pub(crate) struct Part {
 pub(crate) const RABBITMQ: Part = Part {
     name: "RabbitMQ",
     packages: &["rabbitmq-server"],
-    is_there: || Path::new(PROGRAM).exists(),
+    is_there: || Path::new(PROGRAM).try_exists().unwrap_or(false),
     instead: "or name a broker in TIELINE_TEST_AMQP_URL",
 };
 

@@ -150,6 +150,12 @@ fn what_must_not_be_linked_is_not() {
     let merge = adt("A40", &format!("{}{}", pid("M2", "", ""), mrg("M1")));
     let decision = world.resolve(PAS, &merge, Some(Message));
     assert_eq!(code(&decision), Some("identity.do-not-link"));
+    // Nor does a message pass that names both.
+    let both = a31("M3 9990000026", "", "");
+    let local = Identifier::Local(local_id("M3"));
+    let pair_of_kinds = do_not_link(&local, &pair.1, [8; 16]);
+    world.index.apply(position(1_003), &origin("operator", 1_003), &[pair_of_kinds]).unwrap();
+    parks(&world, LAB, &both, "identity.do-not-link");
     let allowed = world.index.may_link_again(&pair.1, &pair.0).expect("on the list");
     world.index.apply(position(1_001), &origin("operator", 1_001), &[allowed]).unwrap();
     assert_eq!(code(&world.resolve(PAS, &merge, Some(Message))), None);

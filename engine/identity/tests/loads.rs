@@ -68,7 +68,8 @@ fn rows_that_contradict_are_reported_and_left_out() {
 
 #[test]
 fn a_load_goes_on_where_it_was() {
-    let rows: String = (0..2_500).map(|at| format!("RXX01,MR,R{at},,,F{at},G,19700101,1\n")).collect();
+    let rows: String =
+        (0..2_500).map(|at| format!("RXX01,MR,R{at},,,F{at},G,19700101,1\n")).collect();
     let world = World::new();
     let mut first = csv(&rows);
     let batch = first.next_batch(&world.index).unwrap().expect("rows");
@@ -122,10 +123,7 @@ fn a_file_of_messages_fills_it_too() {
     // What the source stated is known, so that the next message is a true difference.
     let next = world.admit("M1", "SMITH^ANNA", "");
     assert_eq!(next.previous.expect("loaded")["given"], "ANN");
-    assert!(matches!(
-        Load::messages("nothing".into(), source("pas")),
-        Err(LoadError::NoMessage)
-    ));
+    assert!(matches!(Load::messages("nothing".into(), source("pas")), Err(LoadError::NoMessage)));
     assert!(matches!(
         Load::csv(std::io::Cursor::new("a,b\n1,2\n"), source("pas")),
         Err(LoadError::Header)

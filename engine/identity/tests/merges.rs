@@ -21,8 +21,14 @@ fn a_merge_is_told_on_both_partitions() {
         assert!(merged.others.contains(&old.patient.expect("somebody")));
         assert_eq!(events(&merged), ["patient.merged", "patient.merged"]);
         let [survivor, retired] = &merged.events[..] else { panic!("two events") };
-        assert_eq!((Some(survivor.patient), &survivor.what), (new.patient, &What::Merged(Role::Survivor)));
-        assert_eq!((Some(retired.patient), &retired.what), (old.patient, &What::Merged(Role::Retired)));
+        assert_eq!(
+            (Some(survivor.patient), &survivor.what),
+            (new.patient, &What::Merged(Role::Survivor))
+        );
+        assert_eq!(
+            (Some(retired.patient), &retired.what),
+            (old.patient, &What::Merged(Role::Retired))
+        );
         assert_eq!(retired.details()["localids"][0]["value"], json!("M1"));
         assert_eq!(retired.details()["other"]["nhsnumber"], json!("9990000018"));
         // Late messages of the retired identifier find the survivor.
@@ -86,6 +92,8 @@ fn sides_with_different_numbers_wait_for_a_person() {
     assert!(index.events.is_empty() && number(&index).as_deref() == Some("9990000026"));
     let merged = world.resolve(PAS, &body, Some(Message));
     assert_eq!(number(&merged).as_deref(), Some("9990000026"));
+    assert_eq!(events(&merged), ["patient.nhsnumber-changed", "patient.merged", "patient.merged"]);
+    assert_eq!(merged.events[0].details()["old"], json!("9990000018"));
     // The number that lost finds the survivor, and keys nothing.
     let late = world.result("9990000018", "", "");
     assert_eq!((late.patient, number(&late).as_deref()), (merged.patient, Some("9990000026")));
@@ -107,8 +115,11 @@ fn whoever_does_not_teach_needs_approval() {
             let world = World::new();
             world.admit("M1", "SMITH^ANN", "19651213");
             world.admit("M2 9990000018", "SMITH^ANN", "19651213");
-            let body = format!("{}MRG|M1^^^RXX01^MR||A1||V1\rPV1||I{}V2\r",
-                adt(trigger, &pid("M2", "", "")), "|".repeat(17));
+            let body = format!(
+                "{}MRG|M1^^^RXX01^MR||A1||V1\rPV1||I{}V2\r",
+                adt(trigger, &pid("M2", "", "")),
+                "|".repeat(17)
+            );
             let decision = world.send(sender, &body);
             assert_eq!(code(&decision), Some(expected), "{trigger}");
             let approved = world.resolve(sender, &body, Some(Message));
@@ -132,6 +143,15 @@ fn several_pairs_in_one_message() {
         assert_eq!(world.show(old).map(|k| k.patient), world.show(new).map(|k| k.patient));
     }
     assert_ne!(world.show("M2").map(|k| k.patient), world.show("M4").map(|k| k.patient));
+}
+
+#[test]
+fn a_message_makes_no_more_patients_known_than_it_has_ids() {
+    let world = World::new();
+    let group = |at: usize| format!("{}{}", pid(&format!("N{at}"), "", ""), mrg(&format!("O{at}")));
+    let groups = |count| (0..count).map(group).collect::<String>();
+    assert_eq!(code(&world.send(PAS, &adt("A40", &groups(5)))), Some("merge.unreadable"));
+    assert_eq!(code(&world.send(PAS, &adt("A40", &groups(4)))), None);
 }
 
 #[test]
@@ -206,10 +226,14 @@ fn a_visit_goes_to_another_patient() {
         let world = World::new();
         let from = world.send(PAS, &adt("A01", &visit("M1 9990000018", "V1")));
         let to = world.admit("M2 9990000026", "", "");
-        let body = format!("{}MRG|M1^^^RXX01^MR||||V1\rPV1|1|I|||||||||||||||||V1\r", pid("M2", "", ""));
+        let body =
+            format!("{}MRG|M1^^^RXX01^MR||||V1\rPV1|1|I|||||||||||||||||V1\r", pid("M2", "", ""));
         let moved = world.send(PAS, &adt(trigger, &body));
         assert_eq!(events(&moved), ["encounter.moved", "encounter.moved"]);
-        assert_eq!((Some(moved.events[0].patient), Some(moved.events[1].patient)), (to.patient, from.patient));
+        assert_eq!(
+            (Some(moved.events[0].patient), Some(moved.events[1].patient)),
+            (to.patient, from.patient)
+        );
         assert_eq!(moved.events[0].details()["visit"], json!("V1"));
         assert_eq!(moved.stated["visits"]["V1"]["location"], json!("RCB^WARD1"));
         assert!(world.admit("M1", "", "").stated.get("visits").is_none());
@@ -223,7 +247,8 @@ fn visits_that_are_one_and_visits_with_another_number() {
     let world = World::new();
     world.send(PAS, &adt("A01", &visit("M1", "V1")));
     world.send(PAS, &adt("A01", &visit("M1", "V2")));
-    let body = format!("{}MRG|M1^^^RXX01^MR||||V1\rPV1|1|I|||||||||||||||||V2\r", pid("M1", "", ""));
+    let body =
+        format!("{}MRG|M1^^^RXX01^MR||||V1\rPV1|1|I|||||||||||||||||V2\r", pid("M1", "", ""));
     let merged = world.send(PAS, &adt("A42", &body));
     assert_eq!(events(&merged), ["encounter.merged"]);
     assert_eq!(merged.stated["visits"].as_object().map(|of| of.len()), Some(1));

@@ -54,7 +54,8 @@ fn messages() -> Vec<(Sender, String)> {
 /// Everything that can be asked.
 fn answers(index: &Index) -> String {
     let mut all = String::new();
-    for asked in ["M1", "M2", "M3", "LAB3", "9990000018", "9990000026", "9990000034", "9990000042"] {
+    for asked in ["M1", "M2", "M3", "LAB3", "9990000018", "9990000026", "9990000034", "9990000042"]
+    {
         let asked = asked_for(asked);
         let known = index.show(&asked).unwrap();
         let history = known.as_ref().map(|_| index.history(&asked).unwrap());

@@ -8,8 +8,9 @@ const APPOINTMENT: EventType = EventType {
     trigger: "",
     times: HAPPENED,
     resources: &["Patient", "Appointment"],
-    cleared: "`\"\"` in a field of SCH names the element of Appointment that the field becomes.",
-    replaced: "`Appointment.participant`, and what else SCH states in full.",
+    cleared: "`\"\"` in a field of SCH names the element of Appointment that the field becomes, as in \
+              `Appointment.reasonCode`; of Patient as in `patient.updated`.",
+    replaced: "No list of Appointment; of Patient as in `patient.updated`.",
     shown_by: "SCH-7",
     engine: false,
     restricted: false,

@@ -1,6 +1,6 @@
 //! Births, and the law on mental health.
 
-use super::{EventType, HAPPENED, PERSON_CLEARED, PERSON_REPLACED, STAY_CLEARED, STAY_REPLACED};
+use super::{AS_PERSON, EventType, HAPPENED, STAY_CLEARED, STAY_REPLACED};
 
 pub(super) const EVENTS: &[EventType] = &[
     EventType {
@@ -10,8 +10,8 @@ pub(super) const EVENTS: &[EventType] = &[
         trigger: "ZU7 or ZU6 of an ADT; they often come together, not always.",
         times: HAPPENED,
         resources: &["Patient"],
-        cleared: PERSON_CLEARED,
-        replaced: PERSON_REPLACED,
+        cleared: AS_PERSON,
+        replaced: AS_PERSON,
         shown_by: "PID-25",
         engine: false,
         restricted: false,

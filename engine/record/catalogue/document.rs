@@ -1,6 +1,6 @@
 //! Documents (HL7 v2 chapter 9).
 
-use super::{EventType, HAPPENED};
+use super::{EventType, HAPPENED, NOTHING_OF_PERSON};
 
 /// When a document was made.
 const MADE: &[&str] = &["TXA-6", "EVN-6", "EVN-2", "MSH-7"];
@@ -11,9 +11,9 @@ const DOCUMENT: EventType = EventType {
     trigger: "",
     times: MADE,
     resources: &["Patient", "DocumentReference"],
-    cleared: "`\"\"` in a field of TXA names the element of DocumentReference that the field becomes. \
-              Nothing of Patient: who writes a document repeats what it was once told.",
-    replaced: "The lists of DocumentReference that TXA states in full. Nothing of Patient.",
+    cleared: "`\"\"` in TXA-17 to TXA-21 names the element of DocumentReference that the field becomes, \
+              as in `DocumentReference.docStatus`. Nothing of Patient.",
+    replaced: NOTHING_OF_PERSON,
     shown_by: "TXA-16",
     engine: false,
     restricted: false,

@@ -1,6 +1,6 @@
 //! What is known of a patient's health, and what to look out for.
 
-use super::{EventType, HAPPENED, NO_CLEARED, NO_REPLACED, OBSERVED};
+use super::{AS_PERSON, EventType, HAPPENED, NOTHING_OF_PERSON, OBSERVED};
 
 const FINDING: EventType = EventType {
     name: "",
@@ -8,8 +8,8 @@ const FINDING: EventType = EventType {
     trigger: "",
     times: HAPPENED,
     resources: &["Patient"],
-    cleared: NO_CLEARED,
-    replaced: NO_REPLACED,
+    cleared: AS_PERSON,
+    replaced: AS_PERSON,
     shown_by: "",
     engine: false,
     restricted: false,
@@ -18,7 +18,8 @@ const FINDING: EventType = EventType {
 
 const FLAG: EventType = EventType {
     resources: &["Patient", "Flag"],
-    cleared: "Nothing: a flag is taken back by the event that says so.",
+    cleared: "Nothing of Flag: a flag is taken back by the event that says so. Of Patient as in \
+              `patient.updated`.",
     shown_by: "ZAL-2",
     heading: "Alerts",
     ..FINDING
@@ -67,8 +68,8 @@ pub(super) const EVENTS: &[EventType] = &[
         trigger: "ORU R01 or R30 of a device or an observations system: its channel says so.",
         times: OBSERVED,
         resources: &["Patient", "Observation"],
-        cleared: "Nothing of Patient.",
-        replaced: "No path: an observation takes the place of the one with the same key.",
+        cleared: "`\"\"` in OBX-7 or OBX-8 names that element of its Observation. Nothing of Patient.",
+        replaced: NOTHING_OF_PERSON,
         shown_by: "OBX-7",
         heading: "Observations",
         ..FINDING

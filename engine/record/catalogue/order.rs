@@ -1,6 +1,6 @@
 //! Requests for tests and services (HL7 v2 chapter 4).
 
-use super::EventType;
+use super::{EventType, NOTHING_OF_PERSON};
 
 const ORDER: EventType = EventType {
     name: "",
@@ -9,8 +9,8 @@ const ORDER: EventType = EventType {
     times: &["ORC-9", "EVN-2", "MSH-7"],
     resources: &["Patient", "ServiceRequest"],
     cleared: "`\"\"` in a field of ORC or OBR names the element of ServiceRequest that the field \
-              becomes. Nothing of Patient: a system that orders repeats what it was once told.",
-    replaced: "The lists of ServiceRequest that OBR states in full. Nothing of Patient.",
+              becomes, as in `ServiceRequest.reasonCode`. Nothing of Patient.",
+    replaced: NOTHING_OF_PERSON,
     shown_by: "OBR-31",
     engine: false,
     restricted: false,

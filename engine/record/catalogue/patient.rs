@@ -1,6 +1,8 @@
 //! Who a person is, and whose number is whose.
 
-use super::{EventType, HAPPENED, NO_CLEARED, NO_REPLACED, PERSON_CLEARED, PERSON_REPLACED};
+use super::{
+    AS_PERSON, EventType, HAPPENED, NO_CLEARED, NO_REPLACED, PERSON_CLEARED, PERSON_REPLACED,
+};
 
 const PERSON: EventType = EventType {
     name: "",
@@ -8,8 +10,8 @@ const PERSON: EventType = EventType {
     trigger: "",
     times: HAPPENED,
     resources: &["Patient"],
-    cleared: PERSON_CLEARED,
-    replaced: PERSON_REPLACED,
+    cleared: AS_PERSON,
+    replaced: AS_PERSON,
     shown_by: "PID-13",
     engine: false,
     restricted: false,
@@ -32,6 +34,8 @@ pub(super) const EVENTS: &[EventType] = &[
         name: "patient.updated",
         description: "What the source holds of a person was stated again or changed.",
         trigger: "A31; A08 where PID differs from what the source stated last.",
+        cleared: PERSON_CLEARED,
+        replaced: PERSON_REPLACED,
         shown_by: "PID-5",
         ..PERSON
     },
@@ -42,7 +46,8 @@ pub(super) const EVENTS: &[EventType] = &[
                   change.",
         cleared: "`\"\"` in PD1-3 or PD1-4: no longer registered there, \
                   `Patient.generalPractitioner.where(type='Organization')` and `'Practitioner'`.",
-        replaced: "`Patient.generalPractitioner`, practice and doctor each by itself.",
+        replaced: "`Patient.generalPractitioner`, practice and doctor each by itself; else as in \
+                   `patient.updated`.",
         shown_by: "PD1-3",
         heading: "GP practice",
         ..PERSON

@@ -10,7 +10,7 @@ const REFERRAL: EventType = EventType {
     resources: &["Patient", "ServiceRequest"],
     cleared: "`\"\"` in a field of RF1 names the element of ServiceRequest that the field becomes; of \
               Patient as in `patient.updated`.",
-    replaced: "The lists that RF1, PRD and DG1 state in full; of Patient as in `patient.updated`.",
+    replaced: "No list of ServiceRequest; of Patient as in `patient.updated`.",
     shown_by: "RF1-10",
     engine: false,
     restricted: false,

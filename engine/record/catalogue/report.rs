@@ -8,9 +8,9 @@ const RESULT: EventType = EventType {
     trigger: "",
     times: OBSERVED,
     resources: &["Patient", "DiagnosticReport"],
-    cleared: "Nothing of Patient: a laboratory repeats what it was once told. A report stands for \
-              itself, so what it does not say it does not have.",
-    replaced: "No path: the whole report takes the place of the one with the same `resultkey`.",
+    cleared: "`\"\"` in OBX-7 or OBX-8 names that element of its Observation. Nothing of Patient.",
+    replaced: "No path: the whole report takes the place of the one with the same `resultkey`. Nothing \
+               of Patient.",
     shown_by: "OBX-7",
     engine: false,
     restricted: false,

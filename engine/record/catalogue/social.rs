@@ -1,6 +1,6 @@
 //! Adult social care, in the words of Client Level Data: request, assessment, service, review.
 
-use super::{EventType, HAPPENED, PERSON_CLEARED, PERSON_REPLACED};
+use super::{EventType, HAPPENED};
 
 const CARE: EventType = EventType {
     name: "",
@@ -8,8 +8,9 @@ const CARE: EventType = EventType {
     trigger: "",
     times: HAPPENED,
     resources: &["Patient", "Encounter"],
-    cleared: PERSON_CLEARED,
-    replaced: PERSON_REPLACED,
+    cleared: "`\"\"` in a field names the element of Encounter, EpisodeOfCare or ServiceRequest that the \
+              field becomes; of Patient as in `patient.updated`.",
+    replaced: "`Encounter.participant` of each role that is stated; of Patient as in `patient.updated`.",
     shown_by: "PID-13",
     engine: false,
     restricted: false,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, reference};
 use crate::fhir::coded::{concept, in_system, in_words};
 use crate::fhir::datatypes::{entity, named_organisation, practitioner};
-use crate::fhir::names::{AS_SENT, TERMINOLOGY, UK_CORE};
+use crate::fhir::names::{AS_SENT, terminology, uk_core};
 use crate::fhir::object::{object, only};
 use crate::fhir::tables::{ALLERGY_ABSENCE, ALLERGY_CATEGORY, ALLERGY_SEVERITY};
 use crate::source::Source;
@@ -105,7 +105,7 @@ pub fn allergies(message: &Message, source: &Source) -> Result<Vec<Built>, Unmap
         let refused = Unmappable { code: "allergy.contradiction", at: None };
         return Err(at.map_or(refused, |at| Unmappable::in_field(refused.code, &at, 3)));
     }
-    let mut list = Draft::new("List", &id(message, "List", 1), &format!("{UK_CORE}UKCore-List"));
+    let mut list = Draft::new("List", &id(message, "List", 1), uk_core!("UKCore-List"));
     list.set("status", Value::from("current"));
     list.set("mode", Value::from("snapshot"));
     list.set("code", in_system(SNOMED, "886921000000105", Some("Allergies and adverse reactions")));
@@ -120,8 +120,8 @@ pub fn allergies(message: &Message, source: &Source) -> Result<Vec<Built>, Unmap
     }
     match status {
         AllergyStatus::NotAsked => {
-            let system = format!("{TERMINOLOGY}list-empty-reason");
-            list.set("emptyReason", in_system(&system, "notasked", None));
+            let system = terminology!("list-empty-reason");
+            list.set("emptyReason", in_system(system, "notasked", None));
         }
         AllergyStatus::Cleared => {
             list.set("emptyReason", in_words("deleted by the sender"));
@@ -180,8 +180,8 @@ fn allergy(
     own_id: &str,
     source: &Source,
 ) -> Result<Built, Unmappable> {
-    let profile = format!("{UK_CORE}UKCore-AllergyIntolerance");
-    let mut draft = Draft::new("AllergyIntolerance", own_id, &profile);
+    let profile = uk_core!("UKCore-AllergyIntolerance");
+    let mut draft = Draft::new("AllergyIntolerance", own_id, profile);
     let named = entry.field(3).and_then(|field| field.repetition(1));
     let named = match says(entry) {
         Says::NoneOf(kind) => Some(none_known(kind, named.as_ref())),
@@ -199,9 +199,9 @@ fn allergy(
     };
     if !erroneous {
         let inactive = stated(entry.text(17, 1)).as_deref() == Some("I");
-        let system = format!("{TERMINOLOGY}allergyintolerance-clinical");
+        let system = terminology!("allergyintolerance-clinical");
         let word = if inactive && entry.name() == "IAM" { "inactive" } else { "active" };
-        draft.set("clinicalStatus", in_system(&system, word, None));
+        draft.set("clinicalStatus", in_system(system, word, None));
     }
     draft.date_time(entry, onset, "onsetDateTime", source);
     reaction(&mut draft, entry);
@@ -307,8 +307,8 @@ fn told(draft: &mut Draft, iam: &Segment<'_>, source: &Source) -> bool {
         (_, Some("D" | "P" | "S" | "U")) => Some("unconfirmed"),
         _ => None,
     };
-    let system = format!("{TERMINOLOGY}allergyintolerance-verification");
-    draft.set("verificationStatus", standing.map(|word| in_system(&system, word, None)));
+    let system = terminology!("allergyintolerance-verification");
+    draft.set("verificationStatus", standing.map(|word| in_system(system, word, None)));
     let kind = match stated(iam.text(9, 1)).as_deref() {
         Some("AL") => Some("allergy"),
         Some("IN" | "SE") => Some("intolerance"),

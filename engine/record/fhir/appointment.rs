@@ -8,7 +8,7 @@ use crate::fhir::built::{Built, Draft, Unmappable, id, reference};
 use crate::fhir::coded::{concept, in_system};
 use crate::fhir::datatypes::{entity_of_type, logical, practitioner};
 use crate::fhir::location::places;
-use crate::fhir::names::{FHIR, TERMINOLOGY, UK_CORE};
+use crate::fhir::names::{fhir, terminology, uk_core};
 use crate::fhir::object::{object, only};
 use crate::fhir::observation::comments;
 use crate::fhir::procedure::after;
@@ -29,8 +29,8 @@ pub fn appointment(
 ) -> Result<Built, Unmappable> {
     let absent = Unmappable { code: "appointment.absent", at: None };
     let sch = message.segment("SCH", 1).ok_or(absent)?;
-    let profile = format!("{UK_CORE}UKCore-Appointment");
-    let mut draft = Draft::new("Appointment", &id(message, "Appointment", 1), &profile);
+    let profile = uk_core!("UKCore-Appointment");
+    let mut draft = Draft::new("Appointment", &id(message, "Appointment", 1), profile);
     for (field, kind) in [(1, "PLAC"), (2, "FILL")] {
         let first = sch.field(field).and_then(|field| field.repetition(1));
         if let Some(number) = first.and_then(|number| entity_of_type(&number, kind)) {
@@ -149,7 +149,7 @@ fn when(draft: &mut Draft, message: &Message, sch: &Segment<'_>, source: &Source
         draft.set("end", Value::String(end));
     } else {
         draft.quality.push("appointment.no-end");
-        let url = Value::String(format!("{FHIR}data-absent-reason"));
+        let url = Value::from(fhir!("data-absent-reason"));
         let unknown = object([("url", url), ("valueCode", Value::from("unknown"))]);
         draft.set("_end", object([("extension", only(unknown))]));
     }
@@ -245,9 +245,9 @@ fn filled(segment: &Segment<'_>, field: usize) -> &'static str {
 
 fn participant(actor: Value, role: Option<Value>, status: &str) -> Value {
     let mut out = Map::with_capacity(3);
-    let system = format!("{TERMINOLOGY}v3-ParticipationType");
+    let system = terminology!("v3-ParticipationType");
     let practitioner = actor["type"] == "Practitioner";
-    let performer = || practitioner.then(|| in_system(&system, "PPRF", None));
+    let performer = || practitioner.then(|| in_system(system, "PPRF", None));
     if let Some(role) = role.or_else(performer) {
         out.insert("type".to_owned(), only(role));
     }

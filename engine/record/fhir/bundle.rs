@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::fhir::built::{Built, reference};
+use crate::fhir::built::{Built, reference, url};
 
 /// Puts resources into a Bundle of type `collection`, the Patient first.
 ///
@@ -20,7 +20,12 @@ pub fn bundle(resources: Vec<Built>) -> Built {
     let mut resources: Vec<Built> = patients.into_iter().chain(others).collect();
     keep_first_of_each(&mut resources);
     aim_provenance(&mut resources);
-    let kinds: Vec<Value> = resources.iter().map(|b| b.resource["resourceType"].clone()).collect();
+    let mut kinds: HashMap<String, usize> = HashMap::new();
+    if resources.iter().any(|built| !built.cleared.is_empty() || !built.replaced.is_empty()) {
+        for built in &resources {
+            *kinds.entry(kind(built).to_owned()).or_default() += 1;
+        }
+    }
     let mut whole = Built {
         resource: json!({ "resourceType": "Bundle", "type": "collection" }),
         cleared: Vec::new(),
@@ -29,7 +34,7 @@ pub fn bundle(resources: Vec<Built>) -> Built {
     };
     let mut entries = Vec::with_capacity(resources.len());
     for (index, built) in resources.into_iter().enumerate() {
-        let alone = kinds.iter().filter(|kind| **kind == kinds[index]).count() == 1;
+        let alone = kinds.get(kind(&built)) == Some(&1);
         let located = |path: String| match path.split_once('.') {
             Some((_, rest)) if !alone => format!("Bundle.entry[{index}].resource.{rest}"),
             _ => path,
@@ -37,10 +42,10 @@ pub fn bundle(resources: Vec<Built>) -> Built {
         whole.cleared.extend(built.cleared.into_iter().map(located));
         whole.replaced.extend(built.replaced.into_iter().map(located));
         whole.quality.extend(built.quality);
-        let url = built.resource["id"].as_str().map(|id| format!("urn:uuid:{id}"));
+        let full_url = built.resource["id"].as_str().map(url);
         // By hand, because `json!` would copy the whole resource.
         let mut entry = Map::new();
-        if let Some(url) = url {
+        if let Some(url) = full_url {
             entry.insert("fullUrl".to_owned(), Value::String(url));
         }
         entry.insert("resource".to_owned(), built.resource);
@@ -48,6 +53,10 @@ pub fn bundle(resources: Vec<Built>) -> Built {
     }
     whole.resource["entry"] = Value::Array(entries);
     whole
+}
+
+fn kind(built: &Built) -> &str {
+    built.resource["resourceType"].as_str().unwrap_or_default()
 }
 
 /// Takes out what stands there twice. Two versions of one resource are both kept: nobody here could say

@@ -9,7 +9,7 @@ use crate::fhir::coded::in_system;
 use crate::fhir::datatypes::{
     named_organisation, organisation, practitioner_name, practitioner_number,
 };
-use crate::fhir::names::{TERMINOLOGY, UK_CORE};
+use crate::fhir::names::{terminology, uk_core};
 use crate::fhir::object::only;
 use crate::fhir::tables::{MAIN_SPECIALTY, day};
 use crate::site::is_practice_among_doctors;
@@ -68,8 +68,8 @@ pub fn practitioners(message: &Message, source: &Source) -> Vec<Built> {
 }
 
 fn practitioner(own_id: &str, doctor: &Repetition<'_>) -> Built {
-    let profile = format!("{UK_CORE}UKCore-Practitioner");
-    let mut draft = Draft::new("Practitioner", own_id, &profile);
+    let profile = uk_core!("UKCore-Practitioner");
+    let mut draft = Draft::new("Practitioner", own_id, profile);
     draft.set("identifier", practitioner_number(doctor).map(only));
     draft.set("name", practitioner_name(doctor).map(only));
     draft.finish()
@@ -90,14 +90,14 @@ fn role(
         }
         _ => return None,
     };
-    let profile = format!("{UK_CORE}UKCore-PractitionerRole");
+    let profile = uk_core!("UKCore-PractitionerRole");
     let own_id = id(message, "PractitionerRole", number);
-    let mut draft = Draft::new("PractitionerRole", &own_id, &profile);
+    let mut draft = Draft::new("PractitionerRole", &own_id, profile);
     draft.set("practitioner", reference(person));
     draft.set("organization", organisation);
     if segment == "PV1" {
-        let system = format!("{TERMINOLOGY}v3-ParticipationType");
-        draft.set("code", only(in_system(&system, part, None)));
+        let system = terminology!("v3-ParticipationType");
+        draft.set("code", only(in_system(system, part, None)));
         let pv1 = message.segment("PV1", 1)?;
         let day = day(message);
         let specialty = draft.tabled(&pv1, 10, "specialty", (&MAIN_SPECIALTY, &day));

@@ -8,7 +8,7 @@ use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, reference};
 use crate::fhir::coded::{concept_of, in_system};
 use crate::fhir::datatypes::{entity, practitioner};
 use crate::fhir::encounter::visit;
-use crate::fhir::names::{AS_SENT, RANK, TERMINOLOGY, UK_CORE};
+use crate::fhir::names::{AS_SENT, RANK, terminology, uk_core};
 use crate::fhir::object::{object, only};
 use crate::source::Source;
 use crate::text::{stated, whole_of};
@@ -27,8 +27,8 @@ pub(crate) fn is_deletion(dg1: &Segment<'_>) -> bool {
 }
 
 fn condition(message: &Message, dg1: &Segment<'_>, source: &Source) -> Result<Built, Unmappable> {
-    let profile = format!("{UK_CORE}UKCore-Condition");
-    let mut draft = Draft::new("Condition", &id(message, "Condition", dg1.index()), &profile);
+    let profile = uk_core!("UKCore-Condition");
+    let mut draft = Draft::new("Condition", &id(message, "Condition", dg1.index()), profile);
     let number = draft.read_coded(dg1, 20, "identifier", entity);
     draft.set("identifier", number.map(only));
     let code = named(dg1).ok_or_else(|| Unmappable::in_field("condition.no-code", dg1, 3))?;
@@ -67,12 +67,12 @@ fn named(dg1: &Segment<'_>) -> Option<Value> {
 /// DG1-6 (table 0052): W is a working diagnosis and provisional, F a final one and confirmed. An
 /// admitting diagnosis is what was thought at that time. DG1-21 D takes it back.
 fn standing(draft: &mut Draft, dg1: &Segment<'_>) {
-    let system = format!("{TERMINOLOGY}condition-category");
-    draft.push("category", in_system(&system, "encounter-diagnosis", None));
+    let system = terminology!("condition-category");
+    draft.push("category", in_system(system, "encounter-diagnosis", None));
     let kind = draft.read(dg1, 6, "verificationStatus");
     if let Some(kind) = &kind {
         if matches!(kind.as_str(), "A" | "W" | "F") {
-            draft.push("category", in_system(&format!("{TERMINOLOGY}v2-0052"), kind, None));
+            draft.push("category", in_system(terminology!("v2-0052"), kind, None));
         } else {
             draft.quality.push("code.unknown");
             draft.extension(code_as_sent(AS_SENT, kind));
@@ -84,8 +84,8 @@ fn standing(draft: &mut Draft, dg1: &Segment<'_>) {
         (_, Some("F")) => Some("confirmed"),
         _ => None,
     };
-    let system = format!("{TERMINOLOGY}condition-ver-status");
-    draft.set("verificationStatus", word.map(|word| in_system(&system, word, None)));
+    let system = terminology!("condition-ver-status");
+    draft.set("verificationStatus", word.map(|word| in_system(system, word, None)));
 }
 
 #[cfg(test)]

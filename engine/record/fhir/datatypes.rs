@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::fhir::built::{Parts, identifier_in};
 use crate::fhir::coded::{in_system, in_words};
-use crate::fhir::names::{GMC_NUMBER, GMP_NUMBER, ODS_ORGANISATION, ODS_SITE, TERMINOLOGY};
+use crate::fhir::names::{GMC_NUMBER, GMP_NUMBER, ODS_ORGANISATION, ODS_SITE, terminology};
 use crate::fhir::object::{object, put};
 use crate::fhir::tables::PROFESSIONAL_REGISTER;
 use crate::site::is_practice_code;
@@ -83,7 +83,7 @@ pub(crate) fn address(address: &Repetition<'_>, zone: &TimeZone) -> Option<Value
 }
 
 /// An XTN as `ContactPoint`. `usage` is what the field itself says, home or work; a mobile of a
-/// home field is `mobile`.
+/// home field is `mobile`. XTN-18 says which is preferred.
 pub(crate) fn telecom(telecom: &Repetition<'_>, usage: &str) -> Option<Value> {
     let equipment = part(telecom, 3).unwrap_or_default().to_ascii_uppercase();
     let internet = matches!(equipment.as_str(), "INTERNET" | "X.400")
@@ -99,8 +99,15 @@ pub(crate) fn telecom(telecom: &Repetition<'_>, usage: &str) -> Option<Value> {
     };
     let mobile = usage == "home" && system == "phone" && equipment == "CP";
     let usage = if mobile { "mobile" } else { usage };
-    let (system, usage) = (Value::from(system), Value::from(usage));
-    Some(object([("system", system), ("value", Value::String(value)), ("use", usage)]))
+    let mut out = Map::with_capacity(4);
+    out.insert("system".to_owned(), Value::from(system));
+    out.insert("value".to_owned(), Value::String(value));
+    out.insert("use".to_owned(), Value::from(usage));
+    let preferred = part(telecom, 18).and_then(|rank| rank.parse::<u16>().ok());
+    if let Some(rank) = preferred.filter(|rank| *rank > 0) {
+        out.insert("rank".to_owned(), Value::from(rank));
+    }
+    Some(Value::Object(out))
 }
 
 fn phone_system(equipment: &str) -> &'static str {
@@ -179,7 +186,7 @@ pub(crate) fn identifier_type(kind: &str) -> Value {
         "PT", "SS", "VN", "XX",
     ];
     if KNOWN.contains(&kind) {
-        in_system(&format!("{TERMINOLOGY}v2-0203"), kind, None)
+        in_system(terminology!("v2-0203"), kind, None)
     } else {
         in_words(kind)
     }

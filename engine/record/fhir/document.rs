@@ -9,7 +9,7 @@ use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, reference};
 use crate::fhir::coded::{concept, in_system};
 use crate::fhir::datatypes::{PERSON, entity, entity_of_type, logical, organisation, practitioner};
 use crate::fhir::encounter::visit;
-use crate::fhir::names::{AS_SENT, FHIR, UK_CORE};
+use crate::fhir::names::{AS_SENT, fhir, uk_core};
 use crate::fhir::object::{object, only};
 use crate::fhir::tables::{CONFIDENTIALITY, DOCUMENT_AVAILABILITY, DOCUMENT_COMPLETION};
 use crate::site;
@@ -30,8 +30,8 @@ pub fn document(
 ) -> Result<Built, Unmappable> {
     let absent = Unmappable { code: "document.absent", at: None };
     let txa = message.segment("TXA", 1).ok_or(absent)?;
-    let profile = format!("{UK_CORE}UKCore-DocumentReference");
-    let mut draft = Draft::new("DocumentReference", &id(message, "DocumentReference", 1), &profile);
+    let profile = uk_core!("UKCore-DocumentReference");
+    let mut draft = Draft::new("DocumentReference", &id(message, "DocumentReference", 1), profile);
     let number = draft.read_coded(&txa, 12, "masterIdentifier", entity);
     let number = number.ok_or_else(|| Unmappable::in_field("document.no-number", &txa, 12))?;
     draft.set("masterIdentifier", number);
@@ -182,7 +182,7 @@ fn content(
             attachment["creation"] = Value::from(written.fhir());
         }
         if attachment.as_object().is_none_or(Map::is_empty) {
-            let url = Value::String(format!("{FHIR}data-absent-reason"));
+            let url = Value::from(fhir!("data-absent-reason"));
             let unknown = object([("url", url), ("valueCode", Value::from("unknown"))]);
             attachment["extension"] = only(unknown);
         }

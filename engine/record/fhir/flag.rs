@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::fhir::built::{Built, Draft, id, reference};
 use crate::fhir::coded::{in_system, in_words};
-use crate::fhir::names::{FHIR, UK_CORE};
+use crate::fhir::names::{fhir, uk_core};
 use crate::fhir::object::{object, only};
 
 /// What a script says of a flag.
@@ -42,7 +42,7 @@ pub fn flag(message: &Message, input: &FlagInput) -> Result<Built, &'static str>
     }
     // A message may raise several: which flag it is, its code says.
     let own_id = id(message, &format!("Flag/{}|{}", input.system, input.code), 1);
-    let mut draft = Draft::new("Flag", &own_id, &format!("{UK_CORE}UKCore-Flag"));
+    let mut draft = Draft::new("Flag", &own_id, uk_core!("UKCore-Flag"));
     draft.set("status", Value::from(input.status.as_str()));
     if !input.category.is_empty() {
         draft.set("category", only(in_system(CATEGORIES, &input.category, None)));
@@ -60,7 +60,7 @@ pub fn flag(message: &Message, input: &FlagInput) -> Result<Built, &'static str>
     let period = period.map(|(key, text)| (key.to_owned(), Value::from(text.as_str())));
     draft.set("period", Value::Object(period.collect()));
     if !input.pointer.is_empty() {
-        let url = Value::String(format!("{FHIR}flag-detail"));
+        let url = Value::from(fhir!("flag-detail"));
         let is_url = input.pointer.contains("://");
         let key = if is_url { "reference" } else { "display" };
         let pointer = object([(key, Value::from(input.pointer.as_str()))]);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::fhir::built::{Built, Draft, id, identifier_in};
 use crate::fhir::coded::in_system;
 use crate::fhir::datatypes::{identifier_type, organisation};
-use crate::fhir::names::{NHS_NUMBER, TERMINOLOGY, UK_CORE};
+use crate::fhir::names::{NHS_NUMBER, terminology, uk_core};
 use crate::fhir::object::object;
 use crate::local::LocalId;
 use crate::nhs_number::NhsNumber;
@@ -58,8 +58,7 @@ pub fn person(
     link: Option<(Person<'_>, Link)>,
     old: Option<NhsNumber>,
 ) -> Built {
-    let profile = format!("{UK_CORE}UKCore-Patient");
-    let mut draft = Draft::new("Patient", &id(message, "Patient", 1), &profile);
+    let mut draft = Draft::new("Patient", &id(message, "Patient", 1), uk_core!("UKCore-Patient"));
     identifiers(&person).into_iter().for_each(|found| draft.push("identifier", found));
     if let Some(old) = old {
         let mut retired = identifier_in(NHS_NUMBER, old.as_str());
@@ -80,8 +79,8 @@ pub fn person(
 
 /// An Encounter of which only the number is known, and the number it had before.
 pub fn visit(message: &Message, number: &str, before: Option<&str>) -> Built {
-    let profile = format!("{UK_CORE}UKCore-Encounter");
-    let mut draft = Draft::new("Encounter", &id(message, "Encounter", 1), &profile);
+    let profile = uk_core!("UKCore-Encounter");
+    let mut draft = Draft::new("Encounter", &id(message, "Encounter", 1), profile);
     let kind = || identifier_type("VN");
     draft.push("identifier", object([("type", kind()), ("value", json!(number))]));
     if let Some(before) = before {
@@ -89,7 +88,7 @@ pub fn visit(message: &Message, number: &str, before: Option<&str>) -> Built {
         draft.push("identifier", object(old));
     }
     draft.set("status", json!("unknown"));
-    let unknown = in_system(&format!("{TERMINOLOGY}v3-NullFlavor"), "UNK", None);
+    let unknown = in_system(terminology!("v3-NullFlavor"), "UNK", None);
     draft.set("class", unknown["coding"][0].clone());
     let reference = format!("urn:uuid:{}", id(message, "Patient", 1));
     draft.set("subject", object([("reference", json!(reference))]));

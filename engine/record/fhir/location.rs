@@ -4,10 +4,10 @@ use hl7::message::Message;
 use hl7::segment::Repetition;
 use serde_json::{Map, Value};
 
-use crate::fhir::built::{Built, Draft, id, reference};
+use crate::fhir::built::{Built, Draft, Parts, id, reference};
 use crate::fhir::coded::in_system;
 use crate::fhir::datatypes::organisation;
-use crate::fhir::names::{TERMINOLOGY, UK_CORE};
+use crate::fhir::names::{terminology, uk_core};
 use crate::fhir::object::{object, only, put};
 use crate::source::{PointOfCare, Source};
 use crate::text::{is_ods_code, stated};
@@ -20,12 +20,18 @@ pub(crate) struct Placed {
     pub(crate) location: Value,
 }
 
+/// PL-1 of a sender in the UK order who leaves PL-2 empty: its ward, unless it is the organisation.
+fn ward_alone(pl: &Repetition<'_>) -> Option<String> {
+    let site = stated(pl.text(4, 1)).unwrap_or_default();
+    stated(pl.text(1, 1)).filter(|first| !site.starts_with(first.as_str()))
+}
+
 /// The parts of a PL from the narrowest to the widest. Wards, rooms and beds are identified within
 /// the site that PL-4 names, if it has an ODS code.
 pub(crate) fn places(pl: &Repetition<'_>, order: PointOfCare) -> Vec<Placed> {
     let part = |component: usize| stated(pl.text(component, 1));
     let (ward, room) = match order {
-        PointOfCare::Uk => (part(2), None),
+        PointOfCare::Uk => (part(2).or_else(|| ward_alone(pl)), None),
         PointOfCare::International => (part(1), part(2)),
     };
     let site = part(4);
@@ -40,6 +46,13 @@ pub(crate) fn places(pl: &Repetition<'_>, order: PointOfCare) -> Vec<Placed> {
         .flatten()
         .collect()
 }
+
+/// What the components of a PL in the UK order stand for.
+pub(crate) const PLACED: Parts = &[
+    (2, "where(physicalType.coding.code='wa')"),
+    (3, "where(physicalType.coding.code='bd')"),
+    (4, "where(physicalType.coding.code='si')"),
+];
 
 /// Where places stand (PL).
 const PLACES: [(&str, usize); 5] = [("PV1", 3), ("PV1", 6), ("PV1", 11), ("PV1", 42), ("AIL", 3)];
@@ -76,12 +89,12 @@ pub fn locations(message: &Message, source: &Source) -> Vec<Built> {
 }
 
 fn location(own_id: &str, place: &Placed, whole: Option<&str>, source: &Source) -> Built {
-    let mut draft = Draft::new("Location", own_id, &format!("{UK_CORE}UKCore-Location"));
+    let mut draft = Draft::new("Location", own_id, uk_core!("UKCore-Location"));
     let known = &place.location;
     draft.set("identifier", known.get("identifier").cloned().map(only));
     draft.set("name", known.get("display").cloned());
-    let system = format!("{TERMINOLOGY}location-physical-type");
-    draft.set("physicalType", in_system(&system, place.kind, None));
+    let system = terminology!("location-physical-type");
+    draft.set("physicalType", in_system(system, place.kind, None));
     draft.set("managingOrganization", organisation(&source.organisation, None));
     draft.set("partOf", whole.map(reference));
     draft.finish()
@@ -132,6 +145,8 @@ mod tests {
             place("bd", "B3", Some(1)),
         ];
         assert_eq!(built(body, PointOfCare::Uk), uk);
+        assert_eq!(built("PV1|1|I|W12^^^RXX01", PointOfCare::Uk)[1], place("wa", "W12", Some(0)));
+        assert_eq!(built("PV1|1|I|RXX^^^RXX01", PointOfCare::Uk).len(), 1);
         let abroad = built("PV1|1|I|W1^R4^B2^RXX01", PointOfCare::International);
         assert_eq!(abroad[2], place("ro", "R4", Some(1)));
     }

@@ -9,7 +9,7 @@ use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, reference};
 use crate::fhir::coded::{CODED, concept, in_words};
 use crate::fhir::datatypes::{entity_of_type, logical, named_organisation, practitioner};
 use crate::fhir::encounter::visit;
-use crate::fhir::names::{self, UK_CORE};
+use crate::fhir::names::{self, uk_core};
 use crate::fhir::object::{object, only};
 use crate::fhir::observation::comments;
 use crate::fhir::referral::priority;
@@ -31,8 +31,7 @@ pub fn order(
     let obr = group.segment("OBR", 1);
     let first = orc.or(obr).ok_or(Unmappable { code: "order.absent", at: None })?;
     let own_id = id(message, "ServiceRequest", first.index());
-    let mut draft =
-        Draft::new("ServiceRequest", &own_id, &format!("{UK_CORE}UKCore-ServiceRequest"));
+    let mut draft = Draft::new("ServiceRequest", &own_id, uk_core!("UKCore-ServiceRequest"));
     numbers(&mut draft, orc.as_ref(), obr.as_ref());
     if !draft.body.contains_key("identifier") {
         return Err(Unmappable::in_field("order.no-number", &first, 2));

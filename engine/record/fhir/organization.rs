@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::fhir::built::{Built, Draft, id, reference};
 use crate::fhir::datatypes::{named_organisation, organisation};
-use crate::fhir::names::UK_CORE;
+use crate::fhir::names::uk_core;
 use crate::fhir::object::only;
 use crate::site;
 use crate::source::Source;
@@ -44,8 +44,8 @@ pub fn organizations(message: &Message, source: &Source) -> Vec<Built> {
 }
 
 fn organization(own_id: &str, found: &Value, whole: Option<&str>) -> Built {
-    let profile = format!("{UK_CORE}UKCore-Organization");
-    let mut draft = Draft::new("Organization", own_id, &profile);
+    let profile = uk_core!("UKCore-Organization");
+    let mut draft = Draft::new("Organization", own_id, profile);
     draft.set("identifier", found.get("identifier").cloned().map(only));
     draft.set("name", found.get("display").cloned());
     draft.set("partOf", whole.map(reference));

@@ -9,7 +9,7 @@ use crate::fhir::built::{Built, Draft, Unmappable, id, reference};
 use crate::fhir::coded::{concept, concept_of, in_words};
 use crate::fhir::datatypes::{PERSON, entity, practitioner};
 use crate::fhir::encounter::visit;
-use crate::fhir::names::UK_CORE;
+use crate::fhir::names::uk_core;
 use crate::fhir::object::{object, only};
 use crate::source::Source;
 use crate::text::{stated, whole_of};
@@ -24,8 +24,8 @@ pub fn procedures(message: &Message, source: &Source) -> Result<Vec<Built>, Unma
 }
 
 fn procedure(message: &Message, pr1: &Segment<'_>, source: &Source) -> Result<Built, Unmappable> {
-    let profile = format!("{UK_CORE}UKCore-Procedure");
-    let mut draft = Draft::new("Procedure", &id(message, "Procedure", pr1.index()), &profile);
+    let profile = uk_core!("UKCore-Procedure");
+    let mut draft = Draft::new("Procedure", &id(message, "Procedure", pr1.index()), profile);
     let number = draft.read_coded(pr1, 19, "identifier", entity);
     draft.set("identifier", number.map(only));
     let code = named(pr1).ok_or_else(|| Unmappable::in_field("procedure.no-code", pr1, 3))?;

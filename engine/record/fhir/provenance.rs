@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::fhir::built::{Built, Draft, id, identifier_in, reference};
 use crate::fhir::coded::in_system;
 use crate::fhir::datatypes::{logical, organisation, practitioner};
-use crate::fhir::names::{CHANNEL, CONTROL_ID, SCRIPT, TERMINOLOGY, UK_CORE};
+use crate::fhir::names::{CHANNEL, CONTROL_ID, SCRIPT, terminology, uk_core};
 use crate::fhir::object::{object, only};
 use crate::source::Source;
 use crate::text::stated;
@@ -43,8 +43,8 @@ pub fn version<'t>(texts: impl IntoIterator<Item = (&'t str, &'t str)>) -> Strin
 /// last update of the person, PID-33. Agents are the sending system, who entered it (EVN-5), and the
 /// script.
 pub fn provenance(message: &Message, source: &Source, maker: &Maker, received: Timestamp) -> Built {
-    let profile = format!("{UK_CORE}UKCore-Provenance");
-    let mut draft = Draft::new("Provenance", &id(message, "Provenance", 1), &profile);
+    let profile = uk_core!("UKCore-Provenance");
+    let mut draft = Draft::new("Provenance", &id(message, "Provenance", 1), profile);
     draft.push("target", reference(&id(message, "Patient", 1)));
     let at = |segment: &str, field: usize| {
         let text = stated(message.segment(segment, 1)?.text(field, 1))?;
@@ -72,16 +72,15 @@ fn text(message: &Message, segment: &str, field: usize, component: usize) -> Opt
 /// MSH-9.2, the trigger event (table 0003), as what was done; EVN-4 why.
 fn event(draft: &mut Draft, message: &Message) {
     if let Some(trigger) = text(message, "MSH", 9, 2) {
-        draft.set("activity", in_system(&format!("{TERMINOLOGY}v2-0003"), &trigger, None));
+        draft.set("activity", in_system(terminology!("v2-0003"), &trigger, None));
     }
     if let Some(reason) = text(message, "EVN", 4, 1) {
-        draft.set("reason", only(in_system(&format!("{TERMINOLOGY}v2-0062"), &reason, None)));
+        draft.set("reason", only(in_system(terminology!("v2-0062"), &reason, None)));
     }
 }
 
 fn agents(draft: &mut Draft, message: &Message, source: &Source, maker: &Maker) {
-    let kind =
-        |code: &str| in_system(&format!("{TERMINOLOGY}provenance-participant-type"), code, None);
+    let kind = |code: &str| in_system(terminology!("provenance-participant-type"), code, None);
     let sender = [3, 4].into_iter().filter_map(|field| text(message, "MSH", field, 1));
     let sender = sender.collect::<Vec<_>>().join("/");
     let mut system = logical("Device", identifier_in(CHANNEL, &source.uri()));

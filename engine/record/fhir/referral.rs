@@ -8,7 +8,7 @@ use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, reference};
 use crate::fhir::coded::{CODED, concept, in_system};
 use crate::fhir::datatypes::{entity, organisation, practitioner_number};
 use crate::fhir::encounter::visit;
-use crate::fhir::names::{AS_SENT, UK_CORE};
+use crate::fhir::names::{AS_SENT, uk_core};
 use crate::fhir::object::{object, only};
 use crate::fhir::observation::comments;
 use crate::fhir::tables::REQUEST_PRIORITY;
@@ -27,8 +27,8 @@ pub fn referral(
 ) -> Result<Built, Unmappable> {
     let absent = Unmappable { code: "referral.absent", at: None };
     let rf1 = message.segment("RF1", 1).ok_or(absent)?;
-    let profile = format!("{UK_CORE}UKCore-ServiceRequest");
-    let mut draft = Draft::new("ServiceRequest", &id(message, "ServiceRequest", 1), &profile);
+    let profile = uk_core!("UKCore-ServiceRequest");
+    let mut draft = Draft::new("ServiceRequest", &id(message, "ServiceRequest", 1), profile);
     for field in [6, 11] {
         let number = draft.read_coded(&rf1, field, "identifier", entity);
         if let Some(number) = number {

@@ -9,7 +9,7 @@ use crate::fhir::coded::{concept, in_system};
 use crate::fhir::datatypes::{
     ADDRESSED, NAMED, NUMBERED, REACHED, address, human_name, identifier, telecom,
 };
-use crate::fhir::names::{RANK, TERMINOLOGY, UK_CORE};
+use crate::fhir::names::{RANK, terminology, uk_core};
 use crate::fhir::object::{object, only};
 use crate::fhir::patient::gender;
 use crate::fhir::tables::RELATIONSHIP;
@@ -25,7 +25,7 @@ pub fn related_persons(message: &Message, source: &Source) -> Vec<Built> {
 
 fn draft(message: &Message, number: usize) -> Draft {
     let own_id = id(message, "RelatedPerson", number);
-    let mut draft = Draft::new("RelatedPerson", &own_id, &format!("{UK_CORE}UKCore-RelatedPerson"));
+    let mut draft = Draft::new("RelatedPerson", &own_id, uk_core!("UKCore-RelatedPerson"));
     draft.set("patient", reference(&id(message, "Patient", 1)));
     draft
 }
@@ -103,7 +103,7 @@ fn contact_role(role: &Repetition<'_>) -> Option<Value> {
     let code = found["coding"][0]["code"].as_str().unwrap_or_default();
     let known = matches!(code, "N" | "C" | "CP" | "EP" | "E" | "F" | "I" | "S" | "U" | "PR");
     if known && found["coding"][0].get("system").is_none() {
-        found["coding"][0]["system"] = Value::String(format!("{TERMINOLOGY}v2-0131"));
+        found["coding"][0]["system"] = Value::from(terminology!("v2-0131"));
     }
     Some(found)
 }
@@ -130,8 +130,8 @@ fn mother(message: &Message, source: &Source) -> Option<Built> {
     if !known {
         return None;
     }
-    let system = format!("{TERMINOLOGY}v3-RoleCode");
-    draft.set("relationship", only(in_system(&system, "MTH", None)));
+    let system = terminology!("v3-RoleCode");
+    draft.set("relationship", only(in_system(system, "MTH", None)));
     let name = pid.field(6).and_then(|field| human_name(&field.repetition(1)?, zone));
     if let Some(mut name) = name {
         name["use"] = Value::from("maiden");

@@ -9,7 +9,7 @@ use crate::fhir::built::{Built, Draft, id, reference};
 use crate::fhir::coded::{CODED, concept, in_words};
 use crate::fhir::datatypes::{entity_of_type, identifier_type};
 use crate::fhir::decimal::Decimal;
-use crate::fhir::names::UK_CORE;
+use crate::fhir::names::uk_core;
 use crate::fhir::object::{object, only};
 use crate::source::Source;
 use crate::text::{stated, whole, whole_of};
@@ -32,7 +32,7 @@ pub fn specimens(message: &Message, group: &Group<'_>, source: &Source) -> Vec<B
 
 fn draft(message: &Message, segment: &Segment<'_>) -> Draft {
     let own_id = id(message, "Specimen", segment.index());
-    Draft::new("Specimen", &own_id, &format!("{UK_CORE}UKCore-Specimen"))
+    Draft::new("Specimen", &own_id, uk_core!("UKCore-Specimen"))
 }
 
 /// SPM-2 is a pair of numbers, of who ordered and of who fills, each an EI in subcomponents.

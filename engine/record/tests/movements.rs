@@ -112,8 +112,11 @@ fn accounts_and_visits_are_found_where_products_write_them() {
     // Each MRG of A45 has the PV1 that follows it.
     let visits = "MRG|1||||V1\rPV1||I|||||||||||||||||V7\rMRG|1||||V2\rPV1||I|||||||||||||||||V2\r";
     let movement = moved("A45", &format!("{PID}{visits}")).expect("visits");
-    let numbers: Vec<_> =
-        movement.pairs.iter().map(|p| (p.visits[0].from.as_str(), p.visits[0].to.as_deref())).collect();
+    let numbers: Vec<_> = movement
+        .pairs
+        .iter()
+        .map(|p| (p.visits[0].from.as_str(), p.visits[0].to.as_deref()))
+        .collect();
     assert_eq!(numbers, [("V1", Some("V7")), ("V2", None)]);
 }
 

@@ -49,7 +49,10 @@ fn made(family: &str, given: &str, born: &str) -> Demographics {
 
 /// The third letter doubled: a slip of the finger.
 fn typo(text: &str) -> String {
-    text.chars().enumerate().flat_map(|(at, c)| std::iter::repeat_n(c, 1 + usize::from(at == 2))).collect()
+    text.chars()
+        .enumerate()
+        .flat_map(|(at, c)| std::iter::repeat_n(c, 1 + usize::from(at == 2)))
+        .collect()
 }
 
 fn without_diacritics(text: &str) -> String {
@@ -76,7 +79,10 @@ fn same() -> Vec<(&'static str, Demographics, Demographics)> {
         let initial: String = given.chars().take(1).collect();
         let mut pair = |how, stated| pairs.push((how, of(person), stated));
         pair("unchanged", of(person));
-        pair("lower case, no diacritics", made(&without_diacritics(family).to_lowercase(), given, born));
+        pair(
+            "lower case, no diacritics",
+            made(&without_diacritics(family).to_lowercase(), given, born),
+        );
         pair("typo in the family name", made(&typo(family), given, born));
         pair("typo in the given name", made(family, &typo(given), born));
         pair("initial only", made(family, &initial, born));

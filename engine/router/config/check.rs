@@ -149,7 +149,8 @@ impl<'a> Check<'a> {
             let text = pattern.to_string();
             let help = match nearest(&text, types.iter().copied()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("there are {}", types.join(", ")),
+                None => "`tieline schema --event NAME` knows them, docs/event-types.md lists them"
+                    .to_owned(),
             };
             self.error(place, format!("no event is called `{text}`"), help);
         }

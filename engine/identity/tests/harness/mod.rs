@@ -17,8 +17,14 @@ use tempfile::TempDir;
 
 /// NHS Numbers of the range for tests.
 pub(crate) const NUMBERS: [&str; 8] = [
-    "9990000018", "9990000026", "9990000034", "9990000042", "9990000050", "9990000069",
-    "9990000077", "9990000085",
+    "9990000018",
+    "9990000026",
+    "9990000034",
+    "9990000042",
+    "9990000050",
+    "9990000069",
+    "9990000077",
+    "9990000085",
 ];
 
 pub(crate) struct World {
@@ -98,7 +104,12 @@ impl World {
         self.resolve(sender, body, None)
     }
 
-    pub(crate) fn resolve(&self, sender: Sender, body: &str, resolution: Option<Resolution>) -> Decision {
+    pub(crate) fn resolve(
+        &self,
+        sender: Sender,
+        body: &str,
+        resolution: Option<Resolution>,
+    ) -> Decision {
         let id = self.next.replace(self.next.get() + 1);
         let decision = self.look(sender, body, resolution, id);
         let origin = origin(sender.name, id);
@@ -180,9 +191,12 @@ pub(crate) fn asked_for(text: &str) -> Asked {
     if text.starts_with("999") {
         return Asked::Number(NhsNumber::parse(text).expect("a number"));
     }
+    Asked::Local(local_id(text))
+}
+
+pub(crate) fn local_id(text: &str) -> LocalId {
     let (authority, kind) = if text.starts_with("LAB") { ("LAB01", "PI") } else { ("RXX01", "MR") };
-    let (authority, kind, value) = (authority.to_owned(), kind.to_owned(), text.to_owned());
-    Asked::Local(LocalId { authority, kind, value })
+    LocalId { authority: authority.to_owned(), kind: kind.to_owned(), value: text.to_owned() }
 }
 
 /// The reason code, if it parked.

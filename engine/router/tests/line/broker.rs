@@ -44,6 +44,13 @@ impl Memory {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whoever published is gone, and with it what was on its way.
+    pub(crate) fn cut(&self) {
+        let mut state = self.state();
+        state.under_way.clear();
+        state.partitions.clear();
+    }
+
     /// Waits until so many events have receipts.
     pub(crate) async fn wait_for(&self, count: usize) {
         while self.state().count < count {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use journal::entry::{Kind, Position};
 use journal::reader::ReadError;
-use router::entry::{self, Outcome};
+use router::entry::{self, Outcome, State};
 use router::ledger::Ledger;
 use serde_json::Value;
 
@@ -114,6 +114,7 @@ async fn every_subscriber_rebuilds_the_same_record_whatever_happens_to_patients(
             if number == MESSAGES / 2 {
                 // What is under way is taken up again, and decided as it was.
                 line.stop().await;
+                broker.cut();
                 line = Line::start(folder.path(), &broker, 64);
             }
         }
@@ -138,7 +139,7 @@ async fn settle(line: &Line, seed: u64) {
     loop {
         assert!(tokio::time::Instant::now() < deadline, "seed {seed}: not settled");
         let parked: Vec<u64> = line.books.ask(|ledger| {
-            let open = ledger.open.iter().filter(|(_, open)| open.reason.is_some());
+            let open = ledger.open.iter().filter(|(_, open)| open.state == State::Parked);
             open.map(|(id, _)| *id).collect()
         });
         for id in parked.into_iter().filter(|id| decided.insert(*id)) {

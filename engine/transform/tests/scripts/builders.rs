@@ -87,3 +87,13 @@ fn a_flag_says_that_there_is_something_and_not_what() {
         assert_eq!(wrong(map).code, "script.error");
     }
 }
+
+#[test]
+fn a_list_is_counted_without_being_read() {
+    let script = "let e = encounter(msg); park(\"value\", \
+                  `${e.count(\"location\")} ${e.count(\"status\")} ${e.count(\"none\")}`)";
+    let Decision::Park { detail, .. } = run(script, ADMISSION).expect("an outcome").decision else {
+        panic!("not parked")
+    };
+    assert_eq!(detail.expect("a detail").0, "3 0 0");
+}
