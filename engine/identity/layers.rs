@@ -100,7 +100,7 @@ impl Layers {
         let changed = self.overlays().any(|over| over.patients.contains_key(&id));
         if !changed
             && let Some(bytes) = self.cache.patient(id)
-            && let Some(alias) = alias_in(bytes)
+            && let Ok(alias) = alias_in(bytes)
         {
             return Ok(alias);
         }

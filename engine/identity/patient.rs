@@ -272,7 +272,7 @@ mod tests {
                 },
             };
             let bytes = patient.encode();
-            prop_assert_eq!(alias_in(&bytes), Some(patient.alias_of));
+            prop_assert_eq!(alias_in(&bytes), Ok(patient.alias_of));
             for wanted in [0, 1, 2] {
                 let (key, found) = (Key::Number(number(wanted)), patient.number() == Some(number(wanted)));
                 prop_assert_eq!(bears(&bytes, &key), Some(found || wanted == 2));

@@ -4,14 +4,21 @@ use crate::compact::Reader;
 use crate::key::Key;
 use crate::patient::{ALIAS, BORN, HELD, PatientId};
 
-/// The record that this one was merged into, if it was; nothing for bytes that are no patient.
-pub(crate) fn alias_in(bytes: &[u8]) -> Option<Option<PatientId>> {
+/// These bytes are no patient.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NoPatient;
+
+/// The record that this one was merged into, if it was.
+pub(crate) fn alias_in(bytes: &[u8]) -> Result<Option<PatientId>, NoPatient> {
     let mut from = Reader::new(bytes);
-    let flags = from.byte()?;
+    let flags = from.byte().ok_or(NoPatient)?;
     if flags & HELD != 0 {
-        held(&mut from)?;
+        held(&mut from).ok_or(NoPatient)?;
     }
-    Some(if flags & ALIAS != 0 { Some(PatientId(from.number()?)) } else { None })
+    if flags & ALIAS == 0 {
+        return Ok(None);
+    }
+    from.number().map(PatientId).map(Some).ok_or(NoPatient)
 }
 
 /// Whether the identifier is the patient's, a former number included; nothing for bytes that are no
