@@ -96,7 +96,11 @@ impl<'l> Draft<'l> {
     pub(crate) fn canonical(&mut self, id: PatientId) -> Result<PatientId, IndexError> {
         let mut id = id;
         for _ in 0..LONGEST_CHAIN {
-            match self.patient(id)?.and_then(|patient| patient.alias_of) {
+            let alias = match self.over.patients.get(&id) {
+                Some(patient) => patient.alias_of,
+                None => self.layers.alias_of(id)?,
+            };
+            match alias {
                 Some(next) => id = next,
                 None => break,
             }
