@@ -388,7 +388,6 @@ mod tests {
             (&half_deleted.resource["deceasedBoolean"], half_deleted.cleared.len()),
             (&json!(true), 0)
         );
-        assert_eq!(death("\"\"", "\"\"").cleared, ["Patient.deceased"]);
         assert_eq!(death("", "Y").resource["deceasedBoolean"], true);
         assert_eq!(death("^D", "N").resource["deceasedBoolean"], false);
         let odd = death("20240110", "N");
