@@ -157,10 +157,10 @@ fn dated(draft: &mut Draft, of: &Segment<'_>, field: usize, as_: Extension, sour
 /// What UK segments say of it: the outcome of an attendance (ZU3-4), the legal status of a patient of
 /// mental health (ZU5-2, and 3 for the census).
 fn attendance(draft: &mut Draft, message: &Message, trigger: &str, day: &str) {
-    if let Some(zu3) = message.segment("ZU3", 1) {
-        if let Some(outcome) = draft.tabled(&zu3, 4, OUTCOME.path, (&OUTCOME_OF_ATTENDANCE, day)) {
-            draft.extension(coded_extension(OUTCOME.url, outcome));
-        }
+    let zu3 = message.segment("ZU3", 1);
+    let outcomes = (&OUTCOME_OF_ATTENDANCE, day);
+    if let Some(outcome) = zu3.and_then(|zu3| draft.tabled(&zu3, 4, OUTCOME.path, outcomes)) {
+        draft.extension(coded_extension(OUTCOME.url, outcome));
     }
     if let Some(zu5) = message.segment("ZU5", 1) {
         let moment = if trigger == "A03" { "discharge" } else { "admission" };

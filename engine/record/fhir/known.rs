@@ -60,7 +60,9 @@ pub fn person(
 ) -> Built {
     let profile = uk_core!("UKCore-Patient");
     let mut draft = Draft::new("Patient", &id(message, "Patient", 1), profile);
-    identifiers(&person).into_iter().for_each(|found| draft.push("identifier", found));
+    for found in identifiers(&person) {
+        draft.push("identifier", found);
+    }
     if let Some(old) = old {
         let mut retired = identifier_in(NHS_NUMBER, old.as_str());
         retired["use"] = json!("old");
