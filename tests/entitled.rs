@@ -117,9 +117,15 @@ fn each_gets_what_it_is_entitled_to_and_nobody_gets_the_whereabouts() {
             (&"restricted".into(), &"protected".into())
         );
         let text = event.to_string();
-        for whereabouts in
-            ["SAMPLE STREET", "ANYTOWN", "ZZ99 9ZZ", "WARD1", "BED2", "generalpractitioner\"", "\"site\""]
-        {
+        for whereabouts in [
+            "SAMPLE STREET",
+            "ANYTOWN",
+            "ZZ99 9ZZ",
+            "WARD1",
+            "BED2",
+            "generalpractitioner\"",
+            "\"site\"",
+        ] {
             assert!(!text.contains(whereabouts), "{whereabouts}: {text}");
         }
         let admitted = event["type"] == "uk.nhs.sharedrecord.encounter.admitted.v1";

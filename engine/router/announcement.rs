@@ -14,13 +14,14 @@ pub(crate) fn data(event: &EngineEvent, message: &Message) -> Built {
     let link = |link: Link| other.map(|other| (other, link));
     let mut parts = Vec::with_capacity(2);
     match &event.what {
-        What::Merged(Role::Survivor) => {
-            parts.push(person(message, whom, link(Link::Replaces), None))
+        What::Merged(role) => {
+            let goes_on = *role == Role::Survivor;
+            let link = link(if goes_on { Link::Replaces } else { Link::ReplacedBy });
+            parts.push(person(message, whom, link, None));
         }
-        What::Merged(Role::Retired) => {
-            parts.push(person(message, whom, link(Link::ReplacedBy), None))
+        What::Linked => {
+            parts.push(person(message, whom, link(Link::SeeAlso), None));
         }
-        What::Linked => parts.push(person(message, whom, link(Link::SeeAlso), None)),
         What::NumberChanged { old, .. } | What::NumberInvalidated { old } => {
             parts.push(person(message, whom, None, Some(*old)));
         }
@@ -31,14 +32,13 @@ pub(crate) fn data(event: &EngineEvent, message: &Message) -> Built {
         What::EncounterMoved { visit: number, role } => {
             // No link: the two are not one person, which is why the visit moved.
             parts.push(person(message, whom, None, None));
-            let gone = *role == Role::Retired;
-            parts.extend(number.as_deref().map(|number| match gone {
-                true => misfiled(message, number),
-                false => visit(message, number, None),
+            let stays = *role == Role::Survivor;
+            parts.extend(number.as_deref().map(|number| {
+                if stays { visit(message, number, None) } else { misfiled(message, number) }
             }));
         }
         What::Identified | What::Unmerged(_) | What::Unlinked | What::SensitivityChanged { .. } => {
-            parts.push(person(message, whom, None, None))
+            parts.push(person(message, whom, None, None));
         }
     }
     bundle(parts)

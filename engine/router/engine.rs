@@ -8,13 +8,11 @@ use archive::archive::Archive;
 use archive::error::ArchiveError;
 use jiff::Timestamp;
 use journal::disk::{Disk, RealDisk};
-use journal::entry::Position;
 use journal::journal::Journal;
 use journal::recovery::OpenError;
 use journal::report::Recovered;
 use journal::settings::{Retention, Settings};
 use thiserror::Error;
-use tokio::runtime::Handle as Runtime;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,13 +29,13 @@ use crate::embedded::Embedded;
 use crate::event::Event;
 use crate::handle::{Handle, Inner};
 use crate::intake::Intake;
+use crate::keepers::Keepers;
 use crate::lifeline::{Ended, Lifeline};
 use crate::listeners::{ListenError, Listeners, Prepared};
 use crate::operators::Operators;
 use crate::outboxes::Outboxes;
 use crate::patients::{Patients, PatientsError};
 use crate::plan::{Current, Plan};
-use crate::priority;
 use crate::publish::{BrokerHealth, Publisher};
 use crate::reload::{Configured, ReloadError, Reloaded};
 use crate::sampler;
@@ -179,20 +177,12 @@ impl Engine {
         let waiting = waiting.map(|(channel, _)| channel.clone()).collect();
         tell_recovery(&recovered, entries, ledger.total().counts.pending, began);
         let damage = recovered.report.corrupt.len();
-        let folder = data.join("identity");
-        let patients = Patients::open(journal.clone(), &folder)
-            .map_err(|source| StartError::Patients { folder, source })?;
-        let patients = Arc::new(patients);
+        let patients = open_identity(&journal, &data)?;
         let publisher = Arc::new(publisher);
         let delivering = TaskTracker::new();
-        let outboxes = Outboxes::start(
-            journal.clone(),
-            plan.clone(),
-            &data,
-            delivering.clone(),
-            delivery_stop.child_token(),
-        )
-        .map_err(StartError::Deliver)?;
+        let (tasks, stop) = (delivering.clone(), delivery_stop.child_token());
+        let outboxes = Outboxes::start(journal.clone(), plan.clone(), &data, tasks, stop)
+            .map_err(StartError::Deliver)?;
         configured.outboxes.set(outboxes.clone()).ok();
         let delivery = Delivery::start(
             journal.clone(),
@@ -211,50 +201,16 @@ impl Engine {
         let chronicle = open_archive(&journal, &data)?;
         let operators = Operators::new(journal.clone(), books.clone(), delivery.desk());
         let books_stop = CancellationToken::new();
-        let runtime = Runtime::current();
-        let reading = {
-            let delivery = delivery.clone();
-            let lifeline = Lifeline::new("delivery", &delivery_stop, &ended);
-            thread("delivery", lifeline, move || delivery.read(&ledger))?
+        let keepers = Keepers {
+            books: books.clone(),
+            chronicle: chronicle.clone(),
+            patients: patients.clone(),
+            outboxes: outboxes.clone(),
+            plan: plan.clone(),
         };
-        let keeping = {
-            let (books, runtime) = (books.clone(), runtime.clone());
-            let (stop, delivery) = (books_stop.clone(), delivery.clone());
-            let (chronicle, copied) = (chronicle.clone(), patients.clone());
-            let undelivered = outboxes.clone();
-            let lifeline = Lifeline::new("books", &books_stop, &ended);
-            thread("books", lifeline, move || {
-                let needed = || {
-                    let undelivered = undelivered.needs().unwrap_or(Position::END);
-                    chronicle.caught_up().then(|| copied.needed().min(undelivered))
-                };
-                books.follow(&runtime, &stop, &|| delivery.mark(), &needed);
-            })?
-        };
-        let writing = {
-            let (chronicle, stop) = (chronicle.clone(), books_stop.clone());
-            let lifeline = Lifeline::new("archive", &books_stop, &ended);
-            let plan = plan.clone();
-            thread("archive", lifeline, move || {
-                priority::give_way();
-                chronicle.follow(&runtime, &stop, &|| plan.get().archive);
-            })?
-        };
-        let learning = {
-            let (patients, runtime, stop) =
-                (patients.clone(), Runtime::current(), books_stop.clone());
-            let lifeline = Lifeline::new("identity", &books_stop, &ended);
-            thread("identity", lifeline, move || patients.follow(&runtime, &stop))?
-        };
-        let copying = {
-            let (patients, runtime, stop) =
-                (patients.clone(), Runtime::current(), books_stop.clone());
-            let lifeline = Lifeline::new("identity-copies", &books_stop, &ended);
-            thread("identity-copies", lifeline, move || {
-                priority::give_way();
-                patients.keep_copies(&runtime, &stop);
-            })?
-        };
+        let threads = keepers
+            .start(&delivery, ledger, &delivery_stop, &books_stop, &ended)
+            .map_err(StartError::Thread)?;
         let listeners = configured.listeners.clone();
         listeners.intake().sequences.take_up(last_numbers);
         for (channel, paused) in &paused {
@@ -282,7 +238,7 @@ impl Engine {
             delivery_stop,
             books_stop,
             delivering,
-            threads: vec![reading, keeping, writing, learning, copying],
+            threads,
             ended,
         })
     }
@@ -354,18 +310,6 @@ impl Engine {
     }
 }
 
-fn thread(
-    name: &str,
-    lifeline: Lifeline,
-    run: impl FnOnce() + Send + 'static,
-) -> Result<std::thread::JoinHandle<()>, StartError> {
-    let run = move || {
-        let _lifeline = lifeline;
-        run();
-    };
-    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
-}
-
 /// What an engine is made of besides its line.
 struct Parts {
     journal: Journal,
@@ -432,6 +376,12 @@ fn open_archive(journal: &Journal, data: &Path) -> Result<Arc<Chronicle>, StartE
     }
     let position = opened.position.as_deref();
     Ok(Chronicle::new(journal.clone(), &folder, opened.archive, position))
+}
+
+fn open_identity(journal: &Journal, data: &Path) -> Result<Arc<Patients>, StartError> {
+    let folder = data.join("identity");
+    let patients = Patients::open(journal.clone(), &folder);
+    patients.map(Arc::new).map_err(|source| StartError::Patients { folder, source })
 }
 
 fn tell_recovery(recovered: &Recovered, entries: u64, pending: u64, began: Instant) {

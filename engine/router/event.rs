@@ -321,16 +321,6 @@ impl Event<'_> {
                 counter!("tieline_archive_errors_total").increment(1);
                 error!(%error, "the archive cannot be written; messages are delivered, finding them lags behind");
             }
-            Self::IdentitySetAside { finding } => {
-                error!(
-                    finding,
-                    "files of the identity index were set aside; it is taken from a copy and the journal"
-                );
-            }
-            Self::IdentityUnwritable { error } => {
-                counter!("tieline_identity_errors_total").increment(1);
-                error!(%error, "the identity index cannot be written; what it learns stays in the journal: free space on the data folder's disk");
-            }
             Self::ArchiveSetAside { finding } => {
                 warn!(
                     finding,
@@ -380,6 +370,22 @@ impl Event<'_> {
                     detail,
                     "the broker holds a different exchange or queue: delete it there or name another in channels.yaml"
                 );
+            }
+            other => other.emit_identity(),
+        }
+    }
+
+    fn emit_identity(self) {
+        match self {
+            Self::IdentitySetAside { finding } => {
+                error!(
+                    finding,
+                    "files of the identity index were set aside; it is taken from a copy and the journal"
+                );
+            }
+            Self::IdentityUnwritable { error } => {
+                counter!("tieline_identity_errors_total").increment(1);
+                error!(%error, "the identity index cannot be written; what it learns stays in the journal: free space on the data folder's disk");
             }
             other => other.emit_alarm(),
         }

@@ -95,7 +95,7 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes, index: &Index) -> Identifie
         Ok(identity) => identity,
         Err(conflict) => {
             let parked = parked(frame, Some((message, header)), conflict.code());
-            return Identified { keys, as_sent, ..parked };
+            return Identified { as_sent, keys, ..parked };
         }
     };
     identity.quality.extend(noticed);

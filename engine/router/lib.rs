@@ -97,6 +97,7 @@ pub mod feed;
 pub mod operators;
 pub mod teaching;
 
+mod keepers;
 pub mod engine;
 pub mod reload;
 pub mod handle;

@@ -42,9 +42,9 @@ pub(crate) struct Work {
 /// What is still to be done.
 pub(crate) enum Task {
     /// Run the script.
-    Transform(Identified),
+    Transform(Box<Identified>),
     /// The outcome stands already: publish its bytes.
-    Publish(Recorded),
+    Publish(Box<Recorded>),
     /// A worker has taken it.
     Done,
 }
