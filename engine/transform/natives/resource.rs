@@ -80,20 +80,6 @@ pub(crate) fn register(words: &mut Vocabulary) {
     });
     words.add(
         Part::Resources,
-        "resource.clear(path)",
-        "Names a FHIRPath below the resource as cleared, such as \"extension('urn:...')\", where the \
-         sender deleted what no element of the resource shows.",
-        |resource: &mut Resource, path: &str| resource.clear(path),
-    );
-    words.add(
-        Part::Resources,
-        "resource.count(path)",
-        "How many items the list at a path has; 0 when there is none. Reading one by one is far cheaper \
-         than the list as a whole.",
-        |resource: &mut Resource, path: &str| resource.count(path),
-    );
-    words.add(
-        Part::Resources,
         "resource(map)",
         "A resource of a map that has a `resourceType`.",
         |map: Map| Resource::from_map(&map),
@@ -159,15 +145,6 @@ impl Resource {
 
     pub(crate) fn into_built(self) -> Built {
         Arc::unwrap_or_clone(self.0).built
-    }
-
-    fn clear(&mut self, path: &str) {
-        let built = &mut Arc::make_mut(&mut self.0).built;
-        let kind = built.resource.get("resourceType").and_then(Value::as_str);
-        let full = format!("{}.{path}", kind.unwrap_or_default());
-        if !built.cleared.contains(&full) {
-            built.cleared.push(full);
-        }
     }
 
     fn get(&self, path: &str) -> Fallible<Dynamic> {
