@@ -37,8 +37,9 @@ fn entitled(sees: &str, until: &str) -> String {
 /// One admission of each kind, each of another patient.
 fn send(engine: &TestEngine) {
     let mut sender = engine.connect("pas-adt");
-    let plain = |control_id, hospital_number, nhs_number| {
-        Adt { nhs_number: Some(nhs_number), ..admission(control_id, hospital_number) }.text()
+    let plain = |control_id, hospital_number, nhs_number: &str| {
+        let nhs_number = Some(nhs_number.to_owned());
+        Adt { nhs_number, ..admission(control_id, hospital_number) }.text()
     };
     sender.ask(plain("PLAIN", "1000001", "9990000018"));
     sender.ask(with(&plain("PROTECTED", "1000002", "9990000026"), "PV1", 16, "S"));
@@ -106,7 +107,7 @@ fn each_gets_what_it_is_entitled_to_and_nobody_gets_the_whereabouts() {
         (&warehouse, vec![row("ARCHIVE", "bulk"), plain()]),
     ];
     for (queue, wanted) in wanted {
-        assert_eq!(admissions(broker, queue), wanted, "{queue}");
+        assert_eq!(admissions(&broker, queue), wanted, "{queue}");
     }
     let protected: Vec<Value> =
         events(&engine).into_iter().filter(|event| of(event) == "PROTECTED").collect();
@@ -154,7 +155,7 @@ fn an_entitlement_that_ends_takes_its_bindings_with_it() {
     engine.setup.replace_set(&until("2020-12-31"));
     engine.start_again();
     let again = with(
-        &Adt { nhs_number: Some("9990000026"), ..admission("AGAIN", "1000002") }.text(),
+        &Adt { nhs_number: Some("9990000026".to_owned()), ..admission("AGAIN", "1000002") }.text(),
         "PV1",
         16,
         "S",
@@ -162,7 +163,7 @@ fn an_entitlement_that_ends_takes_its_bindings_with_it() {
     engine.connect("pas-adt").ask(again);
     engine.connect("pas-adt").ask(admission("LAST", "1000001").text());
     drained(&engine);
-    assert_eq!(admissions(broker, &queue), [row("LAST", "normal")]);
+    assert_eq!(admissions(&broker, &queue), [row("LAST", "normal")]);
     crate::harness::until("the alarm", SOON, || {
         let metrics = engine.get("/metrics").body;
         let alarm = "tieline_alarms{kind=\"entitlement-ending\",channel=\"records\"} 1";
