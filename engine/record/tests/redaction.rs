@@ -108,6 +108,7 @@ fn marked() -> (Message, Vec<String>) {
                 values[32] = "NSTS01".into();
             }
             "PV1" => values[2] = "I".into(),
+            "SCH" => values[1] = "A1".into(),
             "OBR" => {
                 values[3] = "24B1".into();
                 values[4] = "FBC^Full blood count^L".into();
@@ -133,8 +134,8 @@ fn marked() -> (Message, Vec<String>) {
         "AL1|1|DA|PEN^Penicillin^L",
         "DG1|1||S72.0^Fracture of neck of femur^I10||20240101|A",
         "PR1|1||W37.1^Hip replacement^OPCS4||20240101",
-        "RF1|A^Accepted|R^Routine|||R1",
-        "TXA|1|CN|TX||||||||||D1|||||AU",
+        "RF1|A^Accepted|R^Routine||||R1",
+        "TXA|1|CN|TX|||||||||D1|||||AU",
         "SPM|1|S1||BLD^Blood^L",
     ] {
         text.push('\r');
