@@ -327,7 +327,9 @@ impl<P: Publisher> Delivery<P> {
             place: entry.position,
             channel,
             patients,
-            task: recorded.map_or(Task::Transform(Box::new(identified)), |recorded| Task::Publish(Box::new(recorded))),
+            task: recorded.map_or(Task::Transform(Box::new(identified)), |recorded| {
+                Task::Publish(Box::new(recorded))
+            }),
             again: self.released().get(&entry.id.0).cloned(),
             found: if verdict == Verdict::Differs { vec!["control-id.reused"] } else { Vec::new() },
             repeated: verdict == Verdict::Anew,

@@ -35,7 +35,7 @@ impl<P: Publisher> Delivery<P> {
                         let retry = Retry::new(work, &recorded, Trouble::Paused);
                         return this.try_later(&channel, retry).await;
                     }
-                    this.publish(work, recorded).await;
+                    this.publish(work, *recorded).await;
                 });
             }
             Task::Transform(identified) => {

@@ -80,6 +80,13 @@ pub(crate) fn register(words: &mut Vocabulary) {
     });
     words.add(
         Part::Resources,
+        "resource.count(path)",
+        "How many items the list at a path has; 0 when there is none. Reading one by one is far cheaper \
+         than the list as a whole.",
+        |resource: &mut Resource, path: &str| resource.count(path),
+    );
+    words.add(
+        Part::Resources,
         "resource(map)",
         "A resource of a map that has a `resourceType`.",
         |map: Map| Resource::from_map(&map),
