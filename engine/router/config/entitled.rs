@@ -108,7 +108,7 @@ impl Check<'_> {
         let place = self.at(&[path, &["source"]].concat());
         let named = signal.source.strip_prefix("uk.nhs.").is_some_and(is_word);
         let numbered = signal.source.strip_prefix("https://fhir.nhs.uk/Id/nhsSpineASID/");
-        if !named && !numbered.is_some_and(|asid| !asid.is_empty()) {
+        if !named && numbered.is_none_or(str::is_empty) {
             let help = "write uk.nhs.<product> or https://fhir.nhs.uk/Id/nhsSpineASID/<asid>";
             self.error(place, format!("`{}` is not a source", signal.source), help);
         }
