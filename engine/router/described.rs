@@ -2,6 +2,7 @@
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
+/// What each counter counts.
 const COUNTERS: [(&str, &str); 32] = [
     ("tieline_deliveries_total", "Events that a subscriber took from the engine."),
     ("tieline_delivery_failures_total", "Attempts to deliver that failed, by subscriber and kind."),
