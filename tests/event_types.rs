@@ -8,7 +8,7 @@ use record::catalogue::{EventType, UNUSED, all};
 use record::unreached::PASSED_OVER;
 use serde_json::Value;
 
-use crate::harness::golden::golden_events;
+use crate::harness::golden::{cases_named, golden_events};
 use crate::harness::setup::Setup;
 use crate::harness::{repository, tieline};
 
@@ -161,6 +161,25 @@ fn an_engine_publishes_its_catalogue_and_schemas() {
     let unknown = tieline(["schema", "--event", "patient.vanished"]);
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
     assert!(unknown.err.contains("patient.registered"), "{}", unknown.err);
+}
+
+/// What a field may hold: nothing, `""`, `^""^`, something.
+const STATES: [&str; 4] = ["absent", "null", "part-null", "value"];
+
+#[test]
+fn every_type_that_scripts_make_has_a_golden_case_for_each_state_of_a_field() {
+    let golden = golden_events();
+    for kind in all().iter().filter(|kind| !kind.engine) {
+        for state in STATES {
+            let case = format!("/{}--{state}", kind.name.replace('.', "-"));
+            let cases = cases_named(&case);
+            assert_eq!(cases.len(), 1, "{case}: {cases:?}");
+            let shown = golden.iter().any(|golden| {
+                golden.case == cases[0] && golden.event["dataschema"] == kind.schema_uri()
+            });
+            assert!(shown || state != "value", "{case} makes no such event");
+        }
+    }
 }
 
 #[test]

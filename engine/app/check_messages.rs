@@ -16,8 +16,8 @@ use hl7::message::Message;
 use hl7::tolerance::Deviation;
 use record::source::Source;
 use router::accept::{self, Decision};
-use router::plan::ChannelPlan;
 use router::identified::intolerable;
+use router::plan::ChannelPlan;
 use serde_json::{Value, json};
 
 use crate::arguments::{CheckArgs, Format};

@@ -126,20 +126,25 @@ fn identifiers(given: &str, count: usize) -> Result<Vec<String>> {
     let found: Vec<String> =
         lines.iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect();
     if found.len() != count {
-        bail!("standard input gives {}; {count} are needed, a line each", counted(found.len() as u64, "identifier"));
+        bail!(
+            "standard input gives {}; {count} are needed, a line each",
+            counted(found.len() as u64, "identifier")
+        );
     }
     Ok(found)
 }
 
 fn load(args: &LoadArgs) -> Result<Exit> {
     patient_guard::refuse_in_text(&args.because.reason)?;
-    let file = File::open(&args.file)
-        .with_context(|| format!("cannot read {}", args.file.display()))?;
+    let file =
+        File::open(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
     let Some(api) = Api::find(&args.because.asking)? else { return Ok(Exit::Wrong) };
     let csv = args.file.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"));
     let form = if csv { "csv" } else { "hl7" };
-    let path =
-        format!("/api/v1/identity/load?channel={}&form={form}&dry_run={}", args.channel, args.dry_run);
+    let path = format!(
+        "/api/v1/identity/load?channel={}&form={form}&dry_run={}",
+        args.channel, args.dry_run
+    );
     let operator = Operator::of_this_process()?;
     match api.give_file(&path, &operator, &args.because.reason, file)? {
         Ok(report) => {

@@ -16,8 +16,8 @@ use record::identity::Identity;
 use record::nhs_number::Status;
 use record::timing::Timing;
 use record::unreached;
-use router::plan::ChannelPlan;
 use router::identified::Identified;
+use router::plan::ChannelPlan;
 use router::process::Processed;
 use serde_json::{Map, Value, json};
 

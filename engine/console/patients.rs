@@ -146,7 +146,9 @@ impl From<TeachingError> for Refusal {
     fn from(error: TeachingError) -> Self {
         let words = error.to_string();
         match error {
-            TeachingError::NoChannel(_) | TeachingError::NotListed | TeachingError::NotMerged => Self::absent(words),
+            TeachingError::NoChannel(_) | TeachingError::NotListed | TeachingError::NotMerged => {
+                Self::absent(words)
+            }
             TeachingError::Reason
             | TeachingError::Patient
             | TeachingError::DoesNotTeach(_)

@@ -66,19 +66,19 @@ impl Cache {
 struct Sets<K, V> {
     slots: Vec<Option<(K, V)>>,
     /// One less than the number of sets, a power of two.
-    mask: usize,
+    mask: u64,
 }
 
 impl<K: Copy + Eq, V> Sets<K, V> {
     fn new(entries: usize) -> Self {
         let sets = entries.div_ceil(WAYS).next_power_of_two();
         let slots = std::iter::repeat_with(|| None).take(sets * WAYS).collect();
-        Self { slots, mask: sets - 1 }
+        Self { slots, mask: sets as u64 - 1 }
     }
 
     fn set(&mut self, hash: u64) -> &mut [Option<(K, V)>] {
-        // Hash bits beyond a machine word are not needed to choose a set.
-        let from = (hash as usize & self.mask) * WAYS;
+        let set = usize::try_from(hash & self.mask).unwrap_or(0);
+        let from = set * WAYS;
         &mut self.slots[from..from + WAYS]
     }
 

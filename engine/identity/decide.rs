@@ -1,5 +1,7 @@
 //! One message, from what it states to what it changes.
 
+use std::collections::HashSet;
+
 use record::movement::{Movement, Pair};
 use record::nhs_number::Status;
 use record::trigger::Kind;
@@ -30,8 +32,9 @@ pub(crate) fn decide(
     stated: &Stated,
     rules: &Rules<'_>,
 ) -> Result<Decision, IndexError> {
-    let named = resolve(layers, stated)?;
-    let mut desk = Desk::new(Draft::new(layers), rules, message_id, received_ms)?;
+    let mut draft = Draft::new(layers);
+    let named = named(&mut draft, stated)?;
+    let mut desk = Desk::new(draft, rules, message_id, received_ms)?;
     let decided = deliberate(&mut desk, stated);
     match decided {
         Ok(mut decision) => {
@@ -58,18 +61,22 @@ pub(crate) fn decide(
 
 /// Everybody whom a message names and who is known, through merges.
 pub(crate) fn resolve(layers: &mut Layers, stated: &Stated) -> Result<Vec<PatientId>, IndexError> {
-    let mut draft = Draft::new(layers);
+    named(&mut Draft::new(layers), stated)
+}
+
+fn named(draft: &mut Draft<'_>, stated: &Stated) -> Result<Vec<PatientId>, IndexError> {
     let mut found = Vec::new();
     for side in stated.sides() {
-        let mut keys: Vec<Key> = side.found.map(Key::Number).into_iter().collect();
+        if let Some(number) = side.found {
+            found.extend(draft.find(&Key::Number(number))?);
+        }
         for local in &side.locals {
             let space = draft.layers().names.space(local).ok_or(IndexError::TooManyNames)?;
-            keys.push(Key::Local(space, local.value.as_str().into()));
-        }
-        for key in keys {
-            found.extend(draft.find(&key)?.filter(|id| !found.contains(id)));
+            found.extend(draft.find(&Key::Local(space, local.value.as_str().into()))?);
         }
     }
+    let mut seen = HashSet::new();
+    found.retain(|id| seen.insert(*id));
     Ok(found)
 }
 
@@ -107,8 +114,9 @@ fn load_over(
         may_lower_sensitivity: false,
         resolution: None,
     };
-    let is_new = stated.movement.is_none() && resolve(layers, stated)?.is_empty();
-    let mut desk = Desk::new(Draft::new(layers), &rules, 0, 0)?;
+    let mut draft = Draft::new(layers);
+    let is_new = stated.movement.is_none() && named(&mut draft, stated)?.is_empty();
+    let mut desk = Desk::new(draft, &rules, 0, 0)?;
     if is_new {
         let side = &stated.side;
         let identifiers: Vec<Identifier> =

@@ -1,5 +1,7 @@
 //! Where a decision is made: the index with the facts found so far, and what they come to.
 
+use std::sync::Arc;
+
 use record::local::LocalId;
 use record::nhs_number::NhsNumber;
 use serde_json::{Map, Value, json};
@@ -98,7 +100,7 @@ impl<'l, 'r> Desk<'l, 'r> {
         Ok(patient)
     }
 
-    pub(crate) fn patient(&mut self, id: PatientId) -> Result<Patient, IndexError> {
+    pub(crate) fn patient(&mut self, id: PatientId) -> Result<Arc<Patient>, IndexError> {
         Ok(self.draft.patient(id)?.unwrap_or_default())
     }
 
@@ -126,14 +128,14 @@ impl<'l, 'r> Desk<'l, 'r> {
 
     /// Local identifiers of a record, those in use first, then the retired ones.
     pub(crate) fn locals_of(&mut self, id: PatientId) -> Result<Vec<LocalId>, IndexError> {
-        let mut bound = self.patient(id)?.locals;
+        let mut bound = self.patient(id)?.locals.clone();
         bound.sort_by_key(|local| local.retired);
         Ok(self.named(&bound))
     }
 
     /// Those in use alone.
     pub(crate) fn locals_in_use(&mut self, id: PatientId) -> Result<Vec<LocalId>, IndexError> {
-        let mut bound = self.patient(id)?.locals;
+        let mut bound = self.patient(id)?.locals.clone();
         bound.retain(|local| !local.retired);
         Ok(self.named(&bound))
     }
@@ -146,9 +148,9 @@ impl<'l, 'r> Desk<'l, 'r> {
     /// All identifiers of a patient, past ones and those of absorbed records included.
     pub(crate) fn identifiers(&mut self, id: PatientId) -> Result<Vec<Identifier>, IndexError> {
         let patient = self.patient(id)?;
-        let numbers = patient.number().into_iter().chain(patient.former);
+        let numbers = patient.number().into_iter().chain(patient.former.iter().copied());
         let mut all: Vec<Identifier> = numbers.map(Identifier::Number).collect();
-        for record in [id].into_iter().chain(patient.absorbed) {
+        for record in [id].into_iter().chain(patient.absorbed.iter().copied()) {
             all.extend(self.locals_of(record)?.into_iter().map(Identifier::Local));
         }
         Ok(all)
@@ -222,7 +224,7 @@ impl<'l, 'r> Desk<'l, 'r> {
     /// What a parked message is about, as things stand.
     pub(crate) fn parked(mut self, parked: Parked) -> Result<Decision, IndexError> {
         let (parked, stated) = (Some(parked), json!({}));
-        let mut decision = Decision { parked, stated, ..Decision::default() };
+        let mut decision = Decision { stated, parked, ..Decision::default() };
         self.concerns(&mut decision)?;
         decision.quality = self.quality;
         Ok(decision)

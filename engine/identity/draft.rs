@@ -1,6 +1,8 @@
 //! What the index would be with some facts more. Deciding tries facts out in one, and applying them
 //! is keeping it.
 
+use std::sync::Arc;
+
 use record::demographics::Demographics;
 use serde_json::{Map, Value};
 
@@ -16,6 +18,9 @@ use crate::statement::combined;
 pub(crate) struct Draft<'l> {
     over: Overlay,
     layers: &'l mut Layers,
+    /// What the layers said already: a decision asks for the same few again and again.
+    patients: Vec<(PatientId, Option<Arc<Patient>>)>,
+    holders: Vec<(Key, Option<PatientId>)>,
 }
 
 /// Where a fact comes from: its source as a number of `Names`, and when.
@@ -30,7 +35,8 @@ const LONGEST_CHAIN: usize = 64;
 
 impl<'l> Draft<'l> {
     pub(crate) fn new(layers: &'l mut Layers) -> Self {
-        Self { over: Overlay::default(), layers }
+        let (patients, holders) = (Vec::new(), Vec::new());
+        Self { over: Overlay::default(), layers, patients, holders }
     }
 
     /// Its changes, for one who keeps them elsewhere.
@@ -61,26 +67,40 @@ impl<'l> Draft<'l> {
         self.over.history.push(row);
     }
 
-    pub(crate) fn patient(&mut self, id: PatientId) -> Result<Option<Patient>, IndexError> {
-        match self.over.patients.get(&id) {
-            Some(patient) => Ok(Some(patient.clone())),
-            None => self.layers.patient(id),
+    pub(crate) fn patient(&mut self, id: PatientId) -> Result<Option<Arc<Patient>>, IndexError> {
+        if let Some(patient) = self.over.patients.get(&id) {
+            return Ok(Some(patient.clone()));
         }
+        if let Some((_, patient)) = self.patients.iter().find(|(of, _)| *of == id) {
+            return Ok(patient.clone());
+        }
+        let patient = self.layers.patient(id)?;
+        self.patients.push((id, patient.clone()));
+        Ok(patient)
     }
 
     /// Whose identifier it is, which may be a record that was merged into another one.
     pub(crate) fn holder(&mut self, key: &Key) -> Result<Option<PatientId>, IndexError> {
-        match self.over.keys.get(key) {
-            Some(holder) => Ok(*holder),
-            None => self.layers.holder(key),
+        if let Some(holder) = self.over.keys.get(key) {
+            return Ok(*holder);
         }
+        if let Some((_, holder)) = self.holders.iter().find(|(of, _)| of == key) {
+            return Ok(*holder);
+        }
+        let holder = self.layers.holder(key)?;
+        self.holders.push((key.clone(), holder));
+        Ok(holder)
     }
 
     /// The record that this one was merged into, or itself.
     pub(crate) fn canonical(&mut self, id: PatientId) -> Result<PatientId, IndexError> {
         let mut id = id;
         for _ in 0..LONGEST_CHAIN {
-            match self.patient(id)?.and_then(|patient| patient.alias_of) {
+            let alias = match self.over.patients.get(&id) {
+                Some(patient) => patient.alias_of,
+                None => self.layers.alias_of(id)?,
+            };
+            match alias {
                 Some(next) => id = next,
                 None => break,
             }
@@ -113,7 +133,7 @@ impl<'l> Draft<'l> {
         change: impl FnOnce(&mut Patient),
     ) -> Result<(), IndexError> {
         let mut patient = self.patient(id)?.unwrap_or_default();
-        change(&mut patient);
+        change(Arc::make_mut(&mut patient));
         self.over.patients.insert(id, patient);
         Ok(())
     }
@@ -140,8 +160,14 @@ impl<'l> Draft<'l> {
                     _ => Ok(()),
                 }
             }
-            Fact::Linked { patient, other } => self.link(*patient, *other, true),
-            Fact::Unlinked { patient, other } => self.link(*patient, *other, false),
+            Fact::Linked { patient, other } => {
+                self.link(*patient, *other, true);
+                Ok(())
+            }
+            Fact::Unlinked { patient, other } => {
+                self.link(*patient, *other, false);
+                Ok(())
+            }
             Fact::Learned { patient, names } => {
                 self.change(*patient, |of| of.learn(&Demographics::from(names)))
             }
@@ -258,12 +284,12 @@ impl<'l> Draft<'l> {
 
     fn merge(&mut self, retired: PatientId, survivor: PatientId) -> Result<(), IndexError> {
         self.change(retired, |of| of.alias_of = Some(survivor))?;
-        let Patient { demographics: known, former, .. } =
-            self.patient(retired)?.unwrap_or_default();
+        let gone = self.patient(retired)?.unwrap_or_default();
+        let (known, former) = (&gone.demographics, &gone.former);
         self.change(survivor, |of| {
             let born = of.demographics.birth_date;
             let names = of.demographics.clone();
-            of.learn(&known);
+            of.learn(known);
             of.learn(&names);
             of.demographics.birth_date = born.or(known.birth_date);
             of.absorbed.retain(|id| *id != retired);
@@ -285,9 +311,8 @@ impl<'l> Draft<'l> {
         Ok(())
     }
 
-    fn link(&mut self, one: PatientId, other: PatientId, linked: bool) -> Result<(), IndexError> {
+    fn link(&mut self, one: PatientId, other: PatientId, linked: bool) {
         self.over.links.insert((one.min(other), one.max(other)), linked);
-        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use crate::error::IndexError;
 use crate::key::{Key, Names};
 use crate::overlay::{Happening, Overlay};
 use crate::patient::{Bound, Patient, PatientId};
+use crate::peek::{alias_in, bears};
 
 /// All layers.
 pub(crate) struct Layers {
@@ -54,18 +55,18 @@ impl Layers {
         IndexError::storage(&self.disk.path)
     }
 
-    pub(crate) fn patient(&mut self, id: PatientId) -> Result<Option<Patient>, IndexError> {
+    pub(crate) fn patient(&mut self, id: PatientId) -> Result<Option<Arc<Patient>>, IndexError> {
         if let Some(patient) = self.overlays().find_map(|over| over.patients.get(&id)) {
             return Ok(Some(patient.clone()));
         }
         if let Some(bytes) = self.cache.patient(id) {
-            let patient = decoded(bytes);
-            return patient.map(Some).map_err(self.failed());
+            let patient = decoded(bytes).map_err(self.failed())?;
+            return Ok(Some(Arc::new(patient)));
         }
         let Some(bytes) = self.disk.patient(id).map_err(self.failed())? else { return Ok(None) };
         let patient = decoded(&bytes).map_err(self.failed())?;
         self.cache.keep(id, bytes);
-        Ok(Some(patient))
+        Ok(Some(Arc::new(patient)))
     }
 
     /// Whose identifier it is, which may be a record that was merged into another one.
@@ -74,8 +75,7 @@ impl Layers {
             return Ok(*holder);
         }
         if let Some(id) = self.cache.holder(key)
-            && let Some(patient) = self.patient(id)?
-            && is_of(&patient, key)
+            && self.bears(id, key)?
         {
             return Ok(Some(id));
         }
@@ -84,6 +84,27 @@ impl Layers {
             self.cache.keep_key(key, id);
         }
         Ok(holder)
+    }
+
+    /// Whether the patient's own record says so.
+    fn bears(&mut self, id: PatientId, key: &Key) -> Result<bool, IndexError> {
+        let changed = self.overlays().any(|over| over.patients.contains_key(&id));
+        if !changed && let Some(bytes) = self.cache.patient(id) {
+            return Ok(bears(bytes, key).unwrap_or(false));
+        }
+        Ok(self.patient(id)?.is_some_and(|patient| is_of(&patient, key)))
+    }
+
+    /// The record that this one was merged into, if it was.
+    pub(crate) fn alias_of(&mut self, id: PatientId) -> Result<Option<PatientId>, IndexError> {
+        let changed = self.overlays().any(|over| over.patients.contains_key(&id));
+        if !changed
+            && let Some(bytes) = self.cache.patient(id)
+            && let Ok(alias) = alias_in(bytes)
+        {
+            return Ok(alias);
+        }
+        Ok(self.patient(id)?.and_then(|patient| patient.alias_of))
     }
 
     pub(crate) fn statement(

@@ -65,4 +65,5 @@ mod cache;
 mod key;
 mod disk;
 mod schema;
+mod peek;
 mod compact;

@@ -12,7 +12,7 @@ use csv::{ByteRecord, Reader};
 use hl7::message::Message;
 use hl7::several::several_in_file;
 use record::demographics::Demographics;
-use record::identity::Identity;
+use record::identity::{Identity, IdentityConflict};
 use record::local::LocalId;
 use record::movement::Side;
 use record::nhs_number::{NhsNumber, Status};
@@ -88,9 +88,17 @@ pub enum LoadError {
 }
 
 enum Rows {
-    Csv { reader: Reader<Box<dyn Read + Send>>, columns: Columns },
+    Csv(Box<Csv>),
     Messages(std::vec::IntoIter<Bytes>),
 }
+
+struct Csv {
+    reader: Reader<Box<dyn Read + Send>>,
+    columns: Columns,
+}
+
+/// Where a row stands, and what it says; a code when it cannot be used.
+type Row = (u64, Result<Stated, &'static str>);
 
 /// Which column stands where.
 #[derive(Default)]
@@ -120,7 +128,7 @@ impl Load {
         if columns.local_id.is_none() && columns.nhs_number.is_none() {
             return Err(LoadError::Header);
         }
-        let rows = Rows::Csv { reader, columns };
+        let rows = Rows::Csv(Box::new(Csv { reader, columns }));
         Ok(Self { rows, source, read: 0, report: Report::default() })
     }
 
@@ -140,7 +148,7 @@ impl Load {
         let mut record = ByteRecord::new();
         while self.read < token {
             let more = match &mut self.rows {
-                Rows::Csv { reader, .. } => reader.read_byte_record(&mut record)?,
+                Rows::Csv(csv) => csv.reader.read_byte_record(&mut record)?,
                 Rows::Messages(messages) => messages.next().is_some(),
             };
             if !more {
@@ -193,16 +201,15 @@ impl Load {
         }
     }
 
-    /// The next row and where it stands; a code when it cannot be used.
-    fn next_row(&mut self) -> Result<Option<(u64, Result<Stated, &'static str>)>, LoadError> {
+    fn next_row(&mut self) -> Result<Option<Row>, LoadError> {
         match &mut self.rows {
-            Rows::Csv { reader, columns } => {
+            Rows::Csv(csv) => {
                 let mut record = ByteRecord::new();
-                if !reader.read_byte_record(&mut record)? {
+                if !csv.reader.read_byte_record(&mut record)? {
                     return Ok(None);
                 }
                 let at = record.position().map_or(self.read + 1, csv::Position::line);
-                let (side, finding) = match columns.side(&record, &self.source) {
+                let (side, finding) = match csv.columns.side(&record, &self.source) {
                     Ok(read) => read,
                     Err(code) => return Ok(Some((at, Err(code)))),
                 };
@@ -222,7 +229,7 @@ impl Load {
 
 fn message(bytes: Bytes, source: &Source) -> Result<Stated, &'static str> {
     let message = Message::parse(bytes, &source.reading()).map_err(|_| "load.structure")?;
-    let identity = Identity::read(&message, source).map_err(|conflict| conflict.code())?;
+    let identity = Identity::read(&message, source).map_err(IdentityConflict::code)?;
     if identity.is_nobody() {
         return Err("identity.none");
     }

@@ -173,8 +173,8 @@ fn retire_locals(
     for local in &pair.retired.locals {
         let space = desk.space(local)?;
         let is_known = desk.by_local(local)?.is_some();
-        let own = desk.patient(survivor)?.locals;
-        let bound = own.into_iter().find(|of| of.space == space && *of.value == *local.value);
+        let own = desk.patient(survivor)?;
+        let bound = own.locals.iter().find(|of| of.space == space && *of.value == *local.value);
         let patient = match bound {
             Some(bound) if bound.retired => continue,
             Some(_) => survivor,
@@ -196,8 +196,8 @@ fn revive_locals(
 ) -> Result<(), IndexError> {
     for local in &pair.survivor.locals {
         let space = desk.space(local)?;
-        let own = desk.patient(survivor)?.locals;
-        let mut own = own.iter().filter(|of| of.space == space && *of.value == *local.value);
+        let own = desk.patient(survivor)?;
+        let mut own = own.locals.iter().filter(|of| of.space == space && *of.value == *local.value);
         let in_use = own.any(|of| !of.retired);
         if !in_use && desk.by_local(local)? == Some(survivor) {
             let local = local.clone();

@@ -1,6 +1,7 @@
 //! Changes that lie over what is on disk.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use crate::patient::{Patient, PatientId};
 /// Everything that facts changed since the last flush, or within one decision.
 #[derive(Clone, Default)]
 pub(crate) struct Overlay {
-    pub(crate) patients: HashMap<PatientId, Patient>,
+    pub(crate) patients: HashMap<PatientId, Arc<Patient>>,
     /// Nothing where an identifier is nobody's any more.
     pub(crate) keys: HashMap<Key, Option<PatientId>>,
     pub(crate) statements: HashMap<(PatientId, u16), Map<String, Value>>,

@@ -120,11 +120,12 @@ pub(crate) struct Bound {
 /// More names than this are not compared with: the oldest go.
 const MOST_NAMES: usize = 8;
 
-const HELD: u8 = 1;
-const ALIAS: u8 = 2;
+/// Flags of the compact form, in its first byte.
+pub(crate) const HELD: u8 = 1;
+pub(crate) const ALIAS: u8 = 2;
 const PROTECTED: u8 = 4;
 const DISSENT: u8 = 8;
-const BORN: u8 = 16;
+pub(crate) const BORN: u8 = 16;
 
 impl Patient {
     /// The number, if one is held.
@@ -242,6 +243,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::key::Key;
+    use crate::peek::{alias_in, bears};
 
     proptest! {
         #[test]
@@ -269,6 +272,17 @@ mod tests {
                 },
             };
             let bytes = patient.encode();
+            prop_assert_eq!(alias_in(&bytes), Ok(patient.alias_of));
+            for wanted in [0, 1, 2] {
+                let (key, found) = (Key::Number(number(wanted)), patient.number() == Some(number(wanted)));
+                prop_assert_eq!(bears(&bytes, &key), Some(found || wanted == 2));
+            }
+            for local in &patient.locals {
+                prop_assert_eq!(bears(&bytes, &Key::Local(local.space, local.value.clone())), Some(true));
+                let other = Key::Local(local.space, format!("{}+", local.value).into());
+                let found = patient.is_bound(local.space, &format!("{}+", local.value));
+                prop_assert_eq!(bears(&bytes, &other), Some(found));
+            }
             prop_assert!(Patient::decode(&bytes) == Some(patient));
             for cut in 0..bytes.len() {
                 prop_assert!(Patient::decode(&bytes[..cut]).is_none());

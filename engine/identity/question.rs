@@ -161,7 +161,7 @@ impl Index {
                 since_ms: held.since_ms,
                 source: layers.names.text(held.source).to_owned(),
             }),
-            former: patient.former,
+            former: patient.former.clone(),
             locals,
             merged: found.records[1..].to_vec(),
             linked: layers.linked(found.patient)?,
@@ -232,8 +232,10 @@ fn find(draft: &mut Draft<'_>, asked: &Asked) -> Result<Option<Found>, IndexErro
     let mut records = vec![patient];
     let mut at = 0;
     while let Some(record) = records.get(at).copied() {
-        let absorbed = draft.patient(record)?.unwrap_or_default().absorbed;
-        records.extend(absorbed.into_iter().filter(|id| !records.contains(id)).collect::<Vec<_>>());
+        let of = draft.patient(record)?.unwrap_or_default();
+        records.extend(
+            of.absorbed.iter().copied().filter(|id| !records.contains(id)).collect::<Vec<_>>(),
+        );
         at += 1;
     }
     let identifiers = identifiers(draft, &records)?;
@@ -261,7 +263,9 @@ fn identifiers(
     let mut locals = Vec::new();
     for record in records {
         let of = draft.patient(*record)?.unwrap_or_default();
-        numbers.extend(of.number().into_iter().chain(of.former).map(Identifier::Number));
+        numbers.extend(
+            of.number().into_iter().chain(of.former.iter().copied()).map(Identifier::Number),
+        );
         let names = &draft.layers().names;
         let local = |bound: &crate::patient::Bound| names.local(bound.space, &bound.value);
         locals.extend(of.locals.iter().map(local).map(Identifier::Local));

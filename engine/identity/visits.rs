@@ -60,13 +60,13 @@ pub(crate) fn move_visits(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed
         visits => visits.iter().map(|v| Some(v.to.clone().unwrap_or(v.from.clone()))).collect(),
     };
     for visit in numbers {
-        tell_moved(desk, visit, to, from);
+        tell_moved(desk, visit.as_deref(), to, from);
     }
     Ok(placed)
 }
 
-fn tell_moved(desk: &mut Desk<'_, '_>, visit: Option<String>, to: PatientId, from: PatientId) {
-    let moved = |role| What::EncounterMoved { visit: visit.clone(), role };
+fn tell_moved(desk: &mut Desk<'_, '_>, visit: Option<&str>, to: PatientId, from: PatientId) {
+    let moved = |role| What::EncounterMoved { visit: visit.map(str::to_owned), role };
     desk.tell(moved(Role::Survivor), to, Some(from));
     desk.tell(moved(Role::Retired), from, Some(to));
     desk.concern([to, from]);

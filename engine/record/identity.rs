@@ -449,10 +449,14 @@ mod tests {
 
     #[test]
     fn a_number_that_the_index_holds_is_known_with_its_own_status() {
-        let index = NhsNumber::parse("9990000026").ok().map(|number| (number, Some(Status::VERIFIED)));
+        let index =
+            NhsNumber::parse("9990000026").ok().map(|number| (number, Some(Status::VERIFIED)));
         let local = read("1234567^^^RXX01^MR", "NSTS02");
         let known = local.known_as(index);
-        assert_eq!((known.nhs_number, known.status), (index.map(|(n, _)| n), Some(Status::VERIFIED)));
+        assert_eq!(
+            (known.nhs_number, known.status),
+            (index.map(|(n, _)| n), Some(Status::VERIFIED))
+        );
         assert_eq!((known.valid, known.local.len()), (None, 1));
         assert_eq!(local.known_as(None).nhs_number, None);
     }

@@ -14,8 +14,12 @@ pub(crate) fn data(event: &EngineEvent, message: &Message) -> Built {
     let link = |link: Link| other.map(|other| (other, link));
     let mut parts = Vec::with_capacity(2);
     match &event.what {
-        What::Merged(Role::Survivor) => parts.push(person(message, whom, link(Link::Replaces), None)),
-        What::Merged(Role::Retired) => parts.push(person(message, whom, link(Link::ReplacedBy), None)),
+        What::Merged(Role::Survivor) => {
+            parts.push(person(message, whom, link(Link::Replaces), None))
+        }
+        What::Merged(Role::Retired) => {
+            parts.push(person(message, whom, link(Link::ReplacedBy), None))
+        }
         What::Linked => parts.push(person(message, whom, link(Link::SeeAlso), None)),
         What::NumberChanged { old, .. } | What::NumberInvalidated { old } => {
             parts.push(person(message, whom, None, Some(*old)));
@@ -33,10 +37,9 @@ pub(crate) fn data(event: &EngineEvent, message: &Message) -> Built {
                 false => visit(message, number, None),
             }));
         }
-        What::Identified
-        | What::Unmerged(_)
-        | What::Unlinked
-        | What::SensitivityChanged { .. } => parts.push(person(message, whom, None, None)),
+        What::Identified | What::Unmerged(_) | What::Unlinked | What::SensitivityChanged { .. } => {
+            parts.push(person(message, whom, None, None))
+        }
     }
     bundle(parts)
 }

@@ -88,7 +88,8 @@ pub(crate) fn compose(
     identity: &Identity,
     about: &About<'_>,
 ) -> (Vec<Event>, Vec<Timing>) {
-    let mut sheet = Sheet { about, of_type: BTreeMap::new(), events: Vec::new(), timings: Vec::new() };
+    let mut sheet =
+        Sheet { about, of_type: BTreeMap::new(), events: Vec::new(), timings: Vec::new() };
     for announced in announced {
         // Every name is in the catalogue: a test of the identity crate's names holds that.
         let Some(event_type) = catalogue::lookup(announced.what.name()) else { continue };

@@ -40,8 +40,7 @@ impl Identified {
     /// The same message, taken to be about somebody else than it says: for rehearsals.
     pub fn take_for(&mut self, channel: &ChannelPlan, identity: Identity) {
         let message = self.message.as_ref();
-        self.stated =
-            message.map(|(message, _)| Stated::read(message, &channel.source, &identity));
+        self.stated = message.map(|(message, _)| Stated::read(message, &channel.source, &identity));
         self.identity = Some(Arc::new(identity));
     }
 }

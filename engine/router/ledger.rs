@@ -357,7 +357,15 @@ mod tests {
 
     fn decided(id: u64, action: Action) -> Entry {
         let (actor, reason) = (String::from("alex"), String::from("tried again"));
-        let head = Decision { at: 6, actor, reason, channel: "c".into(), received: 5, action, learned: None };
+        let head = Decision {
+            at: 6,
+            actor,
+            reason,
+            channel: "c".into(),
+            received: 5,
+            action,
+            learned: None,
+        };
         entry(Kind::Operator, id, &head)
     }
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use hl7::header::Header;
 use hl7::message::{Message, Reading};
-use jiff::Timestamp;
 use identity::rules::Resolution;
+use jiff::Timestamp;
 use journal::entry::{Kind, MessageId};
 use journal::journal::Journal;
 use journal::queue::AppendError;
@@ -390,7 +390,8 @@ impl Operators {
         let (of, actor) = (edit.of, edit.actor.clone());
         let received = Timestamp::now().as_millisecond();
         let (sequence, refused) = (None, false);
-        let mut head = Accepted { received, edit: Some(edit), unmerge: None, sequence, refused, ..head };
+        let mut head =
+            Accepted { received, edit: Some(edit), unmerge: None, sequence, refused, ..head };
         // MSH may have been edited too.
         if let Ok(header) = Header::from_frame(edited) {
             head.control_id = header.control_id_text();

@@ -153,7 +153,8 @@ impl Patients {
     }
 
     fn read(&self, entry: &Entry, behind: Position) {
-        let teaches = matches!(entry.kind, Kind::Outcome | Kind::Identity | Kind::Operator) && !entry.carried;
+        let teaches =
+            matches!(entry.kind, Kind::Outcome | Kind::Identity | Kind::Operator) && !entry.carried;
         let teaching = teaches.then(|| entry::decode::<Teaching>(&entry.body));
         let mut taught = self.taught();
         match teaching {

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use identity::error::IndexError;
+use identity::forbidden::{Identifier, do_not_link};
 use identity::index::{Index, Origin, Settings};
 use identity::load::{Load, LoadError, Report};
-use identity::forbidden::{Identifier, do_not_link};
 use identity::question::{Asked, Happened, Known};
 use jiff::Timestamp;
 use journal::entry::{Kind, MessageId, Position};
@@ -209,7 +209,8 @@ impl Teaching {
             let (actor, channel) = (actor.name.clone(), channel.to_owned());
             let lesson = Lesson { at: at_ms, actor, channel, learned };
             let body = entry::encode(&lesson, &[]);
-            let (_, at) = self.journal.record(Kind::Identity, MessageId::NONE, body, false).wait()?;
+            let (_, at) =
+                self.journal.record(Kind::Identity, MessageId::NONE, body, false).wait()?;
             let Lesson { actor, channel, .. } = &lesson;
             let origin = Origin { at_ms, source: channel, message_id: 0, actor: Some(actor) };
             self.patients.learn(at, &origin, &batch.facts);

@@ -57,9 +57,9 @@ impl TestHook {
         format!("http://{}/events", self.address)
     }
 
-    /// What is answered to the next requests.
+    /// What is answered to the next requests from now on; then 204 again.
     pub(crate) fn answer(&self, answers: impl IntoIterator<Item = &'static str>) {
-        self.desk.lock().expect("nobody panicked").answers.extend(answers);
+        self.desk.lock().expect("nobody panicked").answers = answers.into_iter().collect();
     }
 
     pub(crate) fn refused(&self) -> usize {

@@ -68,8 +68,9 @@ fn rows_that_contradict_are_reported_and_left_out() {
 
 #[test]
 fn a_load_goes_on_where_it_was() {
-    let rows: String =
-        (0..2_500).map(|at| format!("RXX01,MR,R{at},,,F{at},G,19700101,1\n")).collect();
+    let rows: String = (0..2_500)
+        .flat_map(|at| [format!("RXX01,MR,R{at},,,F{at},G,19700101,1"), "\n".to_owned()])
+        .collect();
     let world = World::new();
     let mut first = csv(&rows);
     let batch = first.next_batch(&world.index).unwrap().expect("rows");

@@ -251,7 +251,7 @@ fn visits_that_are_one_and_visits_with_another_number() {
         format!("{}MRG|M1^^^RXX01^MR||||V1\rPV1|1|I|||||||||||||||||V2\r", pid("M1", "", ""));
     let merged = world.send(PAS, &adt("A42", &body));
     assert_eq!(events(&merged), ["encounter.merged"]);
-    assert_eq!(merged.stated["visits"].as_object().map(|of| of.len()), Some(1));
+    assert_eq!(merged.stated["visits"].as_object().map(serde_json::Map::len), Some(1));
     let body = body.replace("|V2", "|V3").replace("|V1", "|V2");
     let renumbered = world.send(PAS, &adt("A50", &body));
     assert_eq!(events(&renumbered), ["encounter.renumbered"]);

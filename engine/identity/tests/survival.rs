@@ -18,7 +18,7 @@ impl Journal {
         for (at, (sender, body)) in messages.iter().enumerate() {
             let decision = world.send(*sender, body);
             assert_eq!(code(&decision), None);
-            let facts = serde_json::to_string(&decision.facts).unwrap();
+            let facts = serde_json::to_string(&decision.facts).expect("no trouble");
             entries.push((at as u64 + 1, sender.name, facts));
         }
         Journal(entries)
@@ -28,8 +28,8 @@ impl Journal {
     fn replay(&self, index: &Index, behind: Option<[u8; 16]>) {
         for (id, source, facts) in &self.0 {
             if behind.is_none_or(|behind| u128::from_le_bytes(behind) < u128::from(*id)) {
-                let facts: Vec<Fact> = serde_json::from_str(facts).unwrap();
-                index.apply(position(*id), &origin(source, *id), &facts).unwrap();
+                let facts: Vec<Fact> = serde_json::from_str(facts).expect("no trouble");
+                index.apply(position(*id), &origin(source, *id), &facts).expect("no trouble");
             }
         }
     }
@@ -57,16 +57,16 @@ fn answers(index: &Index) -> String {
     for asked in ["M1", "M2", "M3", "LAB3", "9990000018", "9990000026", "9990000034", "9990000042"]
     {
         let asked = asked_for(asked);
-        let known = index.show(&asked).unwrap();
-        let history = known.as_ref().map(|_| index.history(&asked).unwrap());
-        all += &serde_json::to_string(&(known, history)).unwrap();
+        let known = index.show(&asked).expect("no trouble");
+        let history = known.as_ref().map(|_| index.history(&asked).expect("no trouble"));
+        all += &serde_json::to_string(&(known, history)).expect("no trouble");
         all += "\n";
     }
     all
 }
 
 fn open(folder: &TempDir) -> identity::opening::Opened {
-    Index::open(folder.path(), Settings { cached: 8 }).unwrap()
+    Index::open(folder.path(), Settings { cached: 8 }).expect("no trouble")
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_snapshot_and_what_follows_is_all_that_is_needed() {
         assert_eq!(again.position, Some(snapshot.position));
         let [finding] = &again.findings[..] else { panic!("one finding") };
         assert_eq!((finding.trouble, &finding.restored), (Trouble::Damaged, &Some(snapshot.path)));
-        assert!(finding.set_aside.as_ref().unwrap().exists());
+        assert!(finding.set_aside.as_ref().unwrap().try_exists().unwrap());
         journal.replay(&again.index, again.position);
         assert_eq!(answers(&again.index), expected, "taken {taken}");
     }
@@ -139,16 +139,16 @@ fn a_snapshot_and_what_follows_is_all_that_is_needed() {
 
 /// Overwrites all pages but the first half of the first.
 fn damage(path: &std::path::Path) {
-    let length = fs::metadata(path).unwrap().len();
+    let length = fs::metadata(path).expect("no trouble").len();
     for ending in ["-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(ending);
         fs::remove_file(name).unwrap_or_default();
     }
-    let mut bytes = fs::read(path).unwrap();
-    let from = usize::try_from(length.min(2048)).unwrap();
+    let mut bytes = fs::read(path).expect("no trouble");
+    let from = usize::try_from(length.min(2048)).expect("no trouble");
     bytes[from..].fill(0xA5);
-    fs::write(path, bytes).unwrap();
+    fs::write(path, bytes).expect("no trouble");
 }
 
 #[test]

@@ -232,18 +232,14 @@ fn none_known(kind: Option<&str>, sent: Option<&Repetition<'_>>) -> Value {
 /// AL1-2: the kind of allergen. MC, a contraindication, is neither allergy nor intolerance.
 fn kind(draft: &mut Draft, entry: &Segment<'_>) {
     let Some(sent) = draft.read(entry, 2, "category") else { return };
-    match ALLERGY_CATEGORY.code(&sent) {
-        Some(category) => draft.set("category", Value::Array(vec![Value::from(category)])),
-        None => {
-            if !matches!(sent.as_str(), "MA" | "MC") {
-                draft.quality.push("code.unknown");
-            }
-            draft.set(
-                "_category",
-                only(object([("extension", only(code_as_sent(AS_SENT, &sent)))])),
-            );
-        }
+    if let Some(category) = ALLERGY_CATEGORY.code(&sent) {
+        return draft.set("category", Value::Array(vec![Value::from(category)]));
     }
+    if !matches!(sent.as_str(), "MA" | "MC") {
+        draft.quality.push("code.unknown");
+    }
+    let as_sent = object([("extension", only(code_as_sent(AS_SENT, &sent)))]);
+    draft.set("_category", only(as_sent));
 }
 
 /// AL1-4 and AL1-5. A severity without a reaction is that of the allergy: of table 0128 only "severe"

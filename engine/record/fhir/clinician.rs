@@ -16,7 +16,7 @@ use crate::site::is_practice_among_doctors;
 use crate::source::Source;
 use crate::text::stated;
 
-/// Where people stand (XCN), and their part in the visit by v3 ParticipationType.
+/// Where people stand (XCN), and their part in the visit by v3 `ParticipationType`.
 const PEOPLE: [(&str, usize, &str); 17] = [
     ("PV1", 7, "ATND"),
     ("PV1", 8, "REF"),

@@ -20,38 +20,34 @@ pub(crate) fn death(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
     let indicator = draft.read(pid, 30, "deceased");
     let indicator = indicator.as_deref().and_then(yes_or_no);
     draft.cleared.dedup();
-    if draft.cleared.last().is_some_and(|path| path == "Patient.deceased") {
-        draft.clear(NOTIFICATION.path);
-    }
-    say(draft, time, indicator, source);
-    // Where one of the two fields deletes and the other states, what is stated counts.
-    if ["deceasedBoolean", "deceasedDateTime"].iter().any(|key| draft.body.contains_key(*key)) {
-        draft.cleared.retain(|path| path != "Patient.deceased" && !path.ends_with(NOTIFICATION.path));
-    }
-}
-
-fn say(draft: &mut Draft, time: Option<String>, indicator: Option<bool>, source: &Source) {
     let revoked = |text: &String| source.death_revoked.iter().any(|w| w.eq_ignore_ascii_case(text));
     if time.as_ref().is_some_and(revoked) {
+        draft.set("deceasedBoolean", Value::Bool(false));
         notified(draft, "U");
-        return draft.set("deceasedBoolean", Value::Bool(false));
-    }
-    let moment = time.map(|text| Moment::read(&text, &source.zone));
-    match (moment, indicator) {
-        (Some(Ok(_)), Some(false)) => draft.quality.push("death.contradictory"),
-        (Some(Ok(moment)), _) => {
-            notified(draft, "1");
-            draft.set("deceasedDateTime", Value::from(moment.fhir()));
-        }
-        (unreadable, indicator) => {
-            if unreadable.is_some() {
-                draft.quality.push("date.unreadable");
-            }
-            if indicator == Some(true) {
+    } else {
+        match (time.map(|text| Moment::read(&text, &source.zone)), indicator) {
+            (Some(Ok(_)), Some(false)) => draft.quality.push("death.contradictory"),
+            (Some(Ok(moment)), _) => {
+                draft.set("deceasedDateTime", Value::from(moment.fhir()));
                 notified(draft, "1");
             }
-            draft.set("deceasedBoolean", indicator.map(Value::Bool));
+            (unreadable, indicator) => {
+                if unreadable.is_some() {
+                    draft.quality.push("date.unreadable");
+                }
+                draft.set("deceasedBoolean", indicator.map(Value::Bool));
+                if indicator == Some(true) {
+                    notified(draft, "1");
+                }
+            }
         }
+    }
+    // Where one of the two fields deletes and the other states, what is stated counts.
+    if ["deceasedBoolean", "deceasedDateTime"].iter().any(|key| draft.body.contains_key(*key)) {
+        draft.cleared.retain(|path| path != "Patient.deceased");
+    }
+    if draft.cleared.last().is_some_and(|path| path == "Patient.deceased") {
+        draft.clear(NOTIFICATION.path);
     }
 }
 

@@ -5,7 +5,7 @@ use hl7::segment::Segment;
 use serde_json::{Map, Value};
 
 use crate::fhir::built::{Built, Draft, Unmappable, coded_extension, id, reference};
-use crate::fhir::coded::{CODED, concept, in_system};
+use crate::fhir::coded::{CODED, concept, in_system, in_words};
 use crate::fhir::datatypes::{
     PERSON, entity, identifier, identifier_type, logical, organisation, practitioner,
 };
@@ -155,19 +155,22 @@ fn dated(draft: &mut Draft, of: &Segment<'_>, field: usize, as_: Extension, sour
 }
 
 /// What UK segments say of it: the outcome of an attendance (ZU3-4), the legal status of a patient of
-/// mental health (ZU5-2).
+/// mental health (ZU5-2, and 3 for the census).
 fn attendance(draft: &mut Draft, message: &Message, trigger: &str, day: &str) {
-    if let Some(zu3) = message.segment("ZU3", 1) {
-        if let Some(outcome) = draft.tabled(&zu3, 4, OUTCOME.path, (&OUTCOME_OF_ATTENDANCE, day)) {
-            draft.extension(coded_extension(OUTCOME.url, outcome));
-        }
+    let zu3 = message.segment("ZU3", 1);
+    let outcomes = (&OUTCOME_OF_ATTENDANCE, day);
+    if let Some(outcome) = zu3.and_then(|zu3| draft.tabled(&zu3, 4, OUTCOME.path, outcomes)) {
+        draft.extension(coded_extension(OUTCOME.url, outcome));
     }
     if let Some(zu5) = message.segment("ZU5", 1) {
-        if let Some(status) = draft.tabled(&zu5, 2, LAW.path, (&LEGAL_STATUS, day)) {
-            let context = if trigger == "A03" { "discharge" } else { "admission" };
-            let system = uk_codes!("UKCore-LegalStatusContext");
+        let moment = if trigger == "A03" { "discharge" } else { "admission" };
+        let moment = in_system(uk_codes!("UKCore-LegalStatusContext"), moment, None);
+        for (field, context) in [(2, moment), (3, in_words("census"))] {
+            let Some(status) = draft.tabled(&zu5, field, LAW.path, (&LEGAL_STATUS, day)) else {
+                continue;
+            };
             let parts = vec![
-                coded_extension("legalStatusContext", in_system(system, context, None)),
+                coded_extension("legalStatusContext", context),
                 coded_extension("legalStatusClassification", status),
             ];
             let parts = [("url", Value::from(LAW.url)), ("extension", Value::Array(parts))];

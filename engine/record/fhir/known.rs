@@ -58,8 +58,11 @@ pub fn person(
     link: Option<(Person<'_>, Link)>,
     old: Option<NhsNumber>,
 ) -> Built {
-    let mut draft = Draft::new("Patient", &id(message, "Patient", 1), uk_core!("UKCore-Patient"));
-    identifiers(&person).into_iter().for_each(|found| draft.push("identifier", found));
+    let profile = uk_core!("UKCore-Patient");
+    let mut draft = Draft::new("Patient", &id(message, "Patient", 1), profile);
+    for found in identifiers(&person) {
+        draft.push("identifier", found);
+    }
     if let Some(old) = old {
         let mut retired = identifier_in(NHS_NUMBER, old.as_str());
         retired["use"] = json!("old");

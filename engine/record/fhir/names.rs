@@ -84,7 +84,7 @@ macro_rules! extension {
 }
 pub(crate) use {extension, fhir, fhir_r5, terminology, tieline, uk_codes, uk_core};
 
-/// An extension: its URL, and the FHIRPath of it within its element.
+/// An extension: its URL, and the `FHIRPath` of it within its element.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extension {
     pub(crate) url: &'static str,

@@ -75,14 +75,12 @@ fn status_of(trigger: &str, answer: &str) -> &'static str {
 /// Sets `priority`, a code that FHIR has few words for; another is counted and stays as sent.
 pub(crate) fn priority(draft: &mut Draft, segment: &Segment<'_>, field: usize) {
     let Some(sent) = draft.read(segment, field, "priority") else { return };
-    match REQUEST_PRIORITY.code(&sent) {
-        Some(word) => draft.set("priority", Value::from(word)),
-        None => {
-            draft.quality.push("code.unknown");
-            let as_sent = only(code_as_sent(AS_SENT, &sent));
-            draft.set("_priority", object([("extension", as_sent)]));
-        }
+    if let Some(word) = REQUEST_PRIORITY.code(&sent) {
+        return draft.set("priority", Value::from(word));
     }
+    draft.quality.push("code.unknown");
+    let as_sent = only(code_as_sent(AS_SENT, &sent));
+    draft.set("_priority", object([("extension", as_sent)]));
 }
 
 /// RF1-7 when it was made, or begins to hold, and RF1-8 until when.
@@ -131,7 +129,8 @@ fn provider(prd: &Segment<'_>) -> Option<Value> {
     let part = |at: usize| name.and_then(|name| stated(name.text(at, 1)));
     let shown: Vec<String> = [part(5), part(2), part(3), part(1)].into_iter().flatten().collect();
     let shown = (!shown.is_empty()).then(|| shown.join(" "));
-    let person = number.filter(|number| practitioner_number(number).is_some_and(has_register));
+    let person = number
+        .filter(|number| practitioner_number(number).is_some_and(|number| has_register(&number)));
     let is_organisation = person.is_none() && part(2).is_none();
     let mut out = Map::with_capacity(3);
     let kind = if is_organisation { "Organization" } else { "Practitioner" };
@@ -155,7 +154,7 @@ fn provider(prd: &Segment<'_>) -> Option<Value> {
     (out.len() > 1).then_some(Value::Object(out))
 }
 
-fn has_register(number: Value) -> bool {
+fn has_register(number: &Value) -> bool {
     number.get("system").is_some()
 }
 

@@ -83,7 +83,7 @@ fn relationship(draft: &mut Draft, nk1: &Segment<'_>) {
     }
 }
 
-/// The code as sent, and behind it the one of v3 RoleCode where there is a sure one.
+/// The code as sent, and behind it the one of v3 `RoleCode` where there is a sure one.
 fn kinship(kin: &Repetition<'_>) -> Option<Value> {
     let mut found = concept(kin)?;
     let sent = found["coding"][0]["code"].as_str().and_then(|code| RELATIONSHIP.code(code));

@@ -4,11 +4,22 @@ use std::borrow::Cow;
 
 use hl7::message::{Message, Reading};
 use proptest::prelude::*;
+use record::fhir::allergy::allergies;
+use record::fhir::appointment::appointment;
 use record::fhir::built::Built;
 use record::fhir::bundle::bundle;
+use record::fhir::condition::conditions;
+use record::fhir::document::document;
 use record::fhir::encounter::encounter;
+use record::fhir::location::locations;
+use record::fhir::order::order;
+use record::fhir::organization::organizations;
 use record::fhir::patient::patient;
+use record::fhir::procedure::procedures;
+use record::fhir::referral::referral;
+use record::fhir::related_person::related_persons;
 use record::fhir::report::report;
+use record::fhir::specimen::specimens;
 use record::identity::Identity;
 use record::redaction::redact;
 use record::source::{LocalAuthority, Source};
@@ -118,6 +129,17 @@ fn marked() -> (Message, Vec<String>) {
     }
     words.push("ZqOtherMark".to_owned());
     words.push("ZqEarlierMark".to_owned());
+    for more in [
+        "AL1|1|DA|PEN^Penicillin^L",
+        "DG1|1||S72.0^Fracture of neck of femur^I10||20240101|A",
+        "PR1|1||W37.1^Hip replacement^OPCS4||20240101",
+        "RF1|A^Accepted|R^Routine|||R1",
+        "TXA|1|CN|TX||||||||||D1|||||AU",
+        "SPM|1|S1||BLD^Blood^L",
+    ] {
+        text.push('\r');
+        text.push_str(more);
+    }
     let message = Message::parse(text.into_bytes(), &Reading::default()).expect("a message");
     (message, words)
 }
@@ -150,6 +172,17 @@ fn what_the_builders_made_tells_nothing_of_where() {
         encounter(&message, &source, None).expect("an encounter"),
     ];
     all.extend(report(&message, &group, &source).expect("a report"));
+    all.extend(related_persons(&message, &source));
+    all.extend(locations(&message, &source));
+    all.extend(organizations(&message, &source));
+    all.extend(specimens(&message, &group, &source));
+    all.extend(allergies(&message, &source).expect("allergies"));
+    all.extend(conditions(&message, &source).expect("conditions"));
+    all.extend(procedures(&message, &source).expect("procedures"));
+    all.push(appointment(&message, &source, None).expect("an appointment"));
+    all.push(referral(&message, &source, None).expect("a referral"));
+    all.push(order(&message, &group, &source, None).expect("an order"));
+    all.push(document(&message, &source, None).expect("a document"));
     let whole = bundle(all);
     assert!(found(&whole.resource.to_string(), &words).len() > 30, "there is something to hide");
     let redacted = without(whole, &message);
@@ -171,6 +204,12 @@ fn what_the_builders_made_tells_nothing_of_where() {
         (&json!("TEST"), &json!("1965-12-13"))
     );
     assert_eq!(resource("Encounter")["class"]["code"], "IMP");
+    assert_eq!(resource("AllergyIntolerance")["code"]["coding"][0]["display"], "Penicillin");
+    for kind in ["Condition", "Procedure", "Appointment", "ServiceRequest", "Specimen"] {
+        assert!(resource(kind).as_object().is_some_and(|kept| kept.len() > 4), "{kind}");
+    }
+    let letter = &resource("DocumentReference")["content"][0]["attachment"];
+    assert_eq!((letter.get("data"), letter.get("url")), (None, None));
     let said = &resource("Observation")["valueString"];
     assert_eq!(said, "Seen at [withheld] by the team");
     assert_eq!(redacted.resource["meta"]["security"][1]["code"], "REDACTED");

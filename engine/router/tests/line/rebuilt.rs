@@ -75,7 +75,10 @@ impl World {
         };
         let (kind, rest) = match self.rng.usize(..10) {
             0 => ("A40", format!("MRG|{}\r", local(other))),
-            1 => ("A45", format!("MRG|{}||||V{}\rPV1|1|I|||||||||||||||||V{other}\r", local(other), other)),
+            1 => (
+                "A45",
+                format!("MRG|{}||||V{}\rPV1|1|I|||||||||||||||||V{other}\r", local(other), other),
+            ),
             2 => ("A47", format!("MRG|{}\r", local(other + PEOPLE))),
             3..6 => ("A01", visit(one)),
             6 | 7 => ("A02", visit(one)),
@@ -159,7 +162,8 @@ fn rebuilt(told: &[Value], shuffled: Option<u64>) -> Record {
         told.iter().for_each(|event| record.apply(event));
         return record;
     };
-    let mut partitions: Vec<&str> = told.iter().filter_map(|e| e["partitionkey"].as_str()).collect();
+    let mut partitions: Vec<&str> =
+        told.iter().filter_map(|e| e["partitionkey"].as_str()).collect();
     partitions.sort_unstable();
     partitions.dedup();
     Rng::with_seed(seed).shuffle(&mut partitions);
