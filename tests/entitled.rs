@@ -24,7 +24,7 @@ fn with(text: &str, segment: &str, number: usize, value: &str) -> String {
         fields[at] = value;
         *line = fields.join("|");
     }
-    lines.iter().map(|line| format!("{line}\r")).collect()
+    lines.join("\r") + "\r"
 }
 
 fn entitled(sees: &str, until: &str) -> String {

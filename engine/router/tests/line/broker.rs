@@ -83,7 +83,9 @@ impl Publisher for Memory {
         }
         let mut state = self.state();
         state.under_way.remove(&patient);
-        partition.iter().for_each(|partition| drop(state.partitions.take(partition)));
+        if let Some(partition) = &partition {
+            state.partitions.remove(partition);
+        }
         state.told.push(body);
         let known = state.bodies.entry(event.id).or_insert_with(|| event.body.to_vec());
         assert_eq!(*known, event.body, "one id never has two contents");

@@ -159,7 +159,9 @@ async fn settle(line: &Line, seed: u64) {
 fn rebuilt(told: &[Value], shuffled: Option<u64>) -> Record {
     let mut record = Record::default();
     let Some(seed) = shuffled else {
-        told.iter().for_each(|event| record.apply(event));
+        for event in told {
+            record.apply(event);
+        }
         return record;
     };
     let mut partitions: Vec<&str> =
