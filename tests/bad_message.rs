@@ -23,7 +23,7 @@ fn parked(message: &str) -> String {
     assert_eq!(row["state"], "parked", "{row}");
     assert!(events(&engine).is_empty());
     // The feed goes on.
-    assert_eq!(sender.ask(admission("NEXT", "1000002").text()).code, "AA");
+    assert_eq!(sender.ask(admission("NEXT", "1000003").text()).code, "AA");
     let status = settled(&engine);
     assert_eq!(status["total"]["published"], 1);
     row["reason"].as_str().unwrap().to_owned()

@@ -106,7 +106,7 @@ fn check_is_content_with_the_sample_configuration() {
     let ran = tieline(["check", "--format", "json"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let answer: Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!(answer["channels"].as_array().unwrap().len(), 4);
+    assert_eq!(answer["channels"].as_array().unwrap().len(), 13);
     let errors = answer["problems"].as_array().unwrap();
     assert!(errors.iter().all(|problem| problem["severity"] != "error"), "{errors:?}");
 }

@@ -15,7 +15,8 @@ use hl7::message::{Message, Reading};
 use record::nhs_number::NhsNumber;
 use router::config::load;
 use router::config::overrides::Overrides;
-use router::process::{self, Facts};
+use router::facts::Facts;
+use router::process;
 use serde::Serialize;
 
 use crate::arguments::{BenchArgs, Format};

@@ -18,8 +18,8 @@ use transform::outcome::Emitted;
 use uuid::Uuid;
 
 use crate::announcement;
+use crate::facts::Facts;
 use crate::plan::ChannelPlan;
-use crate::process::Facts;
 
 /// What all events of a message share.
 pub(crate) struct About<'a> {

@@ -32,6 +32,8 @@ pub struct Identified {
     pub stated: Option<Stated>,
     /// The names of the patients it is about; empty when it waits for nobody.
     pub keys: Vec<OrderKey>,
+    /// Whether it is about several patients, as far as anybody knows.
+    pub several: bool,
     /// Set when no script may see it.
     pub parked: Option<&'static str>,
 }
@@ -56,8 +58,8 @@ impl Identified {
     /// A message that no script may see, and that waits for nothing.
     pub fn parked(frame: Bytes, reason: &'static str) -> Self {
         let (message, as_sent, identity, stated) = (None, None, None, None);
-        let keys = Vec::new();
-        Self { frame, message, as_sent, identity, stated, keys, parked: Some(reason) }
+        let (keys, several, parked) = (Vec::new(), false, Some(reason));
+        Self { frame, message, as_sent, identity, stated, keys, several, parked }
     }
 }
 
@@ -71,6 +73,7 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes, index: &Index) -> Identifie
         identity: None,
         stated: None,
         keys: Vec::new(),
+        several: false,
         parked: Some(reason),
     };
     let Ok(message) = Message::parse(frame.clone(), &source.reading()) else {
@@ -95,7 +98,7 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes, index: &Index) -> Identifie
         Ok(identity) => identity,
         Err(conflict) => {
             let parked = parked(frame, Some((message, header)), conflict.code());
-            return Identified { as_sent, keys, ..parked };
+            return Identified { as_sent, keys, several: true, ..parked };
         }
     };
     identity.quality.extend(noticed);
@@ -105,17 +108,19 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes, index: &Index) -> Identifie
     let reason = intolerable(as_sent.as_ref().unwrap_or(&message), source)
         .or_else(|| site::unknown(&message, source))
         .or(nobody.then_some("identity.none"));
+    let mut several = stated.moves();
     // Whom nobody could place waits for nobody.
     if reason == Some("identity.none") {
         keys.clear();
     } else {
         // What cannot be read now is met again when the message is decided about.
         let known = index.resolve(&stated).unwrap_or_default();
+        several |= known.len() > 1;
         keys.extend(known.iter().map(|patient| OrderKey::from(patient.to_string())));
     }
     let (message, identity) = (Some((message, header)), Some(Arc::new(identity)));
     let stated = Some(stated);
-    Identified { frame, message, as_sent, identity, stated, keys, parked: reason }
+    Identified { frame, message, as_sent, identity, stated, keys, several, parked: reason }
 }
 
 /// The same of a message that was refused before it was kept: no script sees it unless its channel

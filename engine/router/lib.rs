@@ -55,6 +55,7 @@ mod retrying;
 mod priority;
 pub mod patients;
 pub mod identified;
+pub mod facts;
 pub mod process;
 mod composing;
 mod announcement;

@@ -11,71 +11,22 @@ use hl7::tolerance::Deviation;
 use identity::decision::Decision as Whom;
 use identity::fact::Fact;
 use identity::index::Index;
-use identity::question::Asked;
-use identity::rules::Resolution;
 use identity::stated::Stated;
-use jiff::Timestamp;
 use record::envelope::Event;
 use record::identity::Identity;
 use record::timing::Timing;
 use transform::fault::{Fault, FaultClass};
 use transform::outcome::{Decision, Emitted, Input};
 use transform::script::Script;
-use uuid::Uuid;
 
 use crate::composing::{About, compose};
 use crate::entry::State;
+use crate::facts::Facts;
 use crate::identified::{Identified, identify};
 use crate::plan::ChannelPlan;
 
 /// How often a script that was too slow is run again before its message parks as `overloaded`.
 const TIME_RETRIES: usize = 3;
-
-/// What the engine knows about a message besides its bytes.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// Its id in the journal.
-    pub message_id: u64,
-    /// When the outcome is recorded; fixed in the outcome, so that a redelivery has equal bytes.
-    pub recorded: Timestamp,
-    /// 0, and one more for each time an operator reprocesses it.
-    pub revision: u32,
-    /// The events of the outcome before, which those of this one replace.
-    pub left: Vec<Uuid>,
-    /// Whether the same bytes came before and were processed.
-    pub repeated: bool,
-    /// Whether an operator edited it.
-    pub edited: bool,
-    /// Whether an operator released it: a breach of its profile parks it no more.
-    pub released: bool,
-    /// Whether later messages of its patient may have gone before it.
-    pub out_of_order: bool,
-    /// Set when it takes a merge back: the retired identifier. No script sees it.
-    pub unmerge: Option<Asked>,
-    /// What a person decided about what it says of its patient.
-    pub resolution: Option<Resolution>,
-    /// What the source last stated of the patient, instead of what the index holds: for rehearsals.
-    pub previous: Option<serde_json::Value>,
-}
-
-impl Facts {
-    /// Those of a message that comes for the first time.
-    pub fn new(message_id: u64, recorded: Timestamp) -> Self {
-        Self {
-            message_id,
-            recorded,
-            revision: 0,
-            left: Vec::new(),
-            repeated: false,
-            edited: false,
-            released: false,
-            out_of_order: false,
-            unmerge: None,
-            resolution: None,
-            previous: None,
-        }
-    }
-}
 
 /// What becomes of a message.
 pub struct Processed {

@@ -327,6 +327,7 @@ impl<P: Publisher> Delivery<P> {
             place: entry.position,
             channel,
             patients,
+            several: identified.several,
             task: recorded.map_or(Task::Transform(Box::new(identified)), |recorded| {
                 Task::Publish(Box::new(recorded))
             }),

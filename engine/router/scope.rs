@@ -79,8 +79,9 @@ pub(crate) struct Waits {
     pub(crate) others: Vec<HoldKey>,
 }
 
-/// What a message of `channel` about `patients` has to wait for.
-pub(crate) fn waits(channel: &ChannelPlan, patients: &[OrderKey]) -> Waits {
+/// What a message of `channel` about `patients` has to wait for; `several` if these are not only
+/// several names of one.
+pub(crate) fn waits(channel: &ChannelPlan, patients: &[OrderKey], several: bool) -> Waits {
     let name: Arc<str> = channel.name.as_str().into();
     let mut own: Vec<HoldKey> = match channel.order {
         Order::None => Vec::new(),
@@ -89,7 +90,7 @@ pub(crate) fn waits(channel: &ChannelPlan, patients: &[OrderKey]) -> Waits {
             .map(|patient| HoldKey::ChannelPatient(name.clone(), patient.clone()))
             .collect(),
     };
-    if patients.len() > 1 {
+    if several {
         // What is about several patients is waited for by all of theirs, while it waits for one.
         own.extend(everywhere(patients));
     }

@@ -26,8 +26,10 @@ pub(crate) struct Work {
     /// Absent when channels.yaml no longer names the message's channel.
     pub(crate) channel: Option<Arc<ChannelPlan>>,
     pub(crate) head: Accepted,
-    /// The patients it names.
+    /// The names of the patients it is about.
     pub(crate) patients: Vec<OrderKey>,
+    /// Whether these are names of several patients.
+    pub(crate) several: bool,
     pub(crate) task: Task,
     pub(crate) lane: Lane,
     /// Set when an operator released it.
