@@ -74,7 +74,7 @@ fn a_feed_that_is_not_heard_from_is_told_once_and_once_when_it_is_heard_again() 
 #[test]
 fn what_is_parked_too_long_is_told_without_a_word_of_the_patient() {
     let engine = started(&["alerts.held={ after: 1s, with_results: 1s }"]);
-    let text = admission("CONTROL7", "1000001").text().replacen("ADT^A01", "ADT^A60", 1);
+    let text = admission("CONTROL7", "1000001").text().replacen("ADT^A01", "ADT^A29", 1);
     engine.connect("pas-adt").ask(text);
     settled(&engine);
     until("alarm", SOON, || (told(&engine, "held", "pas-adt") == ["open"]).then_some(()));

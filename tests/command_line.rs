@@ -33,6 +33,28 @@ fn the_demo_ends_by_itself_with_a_balanced_ledger_and_the_expected_counts() {
 }
 
 #[test]
+fn transform_says_what_of_a_message_is_in_no_event() {
+    let setup = Setup::sample();
+    let message = admission("U1", "1000001").text();
+    setup.write("one.hl7", &format!("{}\rZXX|1|unheard of\r", message.trim_end()));
+    let file = setup.path("one.hl7");
+    let transform = |more: &[&str]| -> Value {
+        let words = ["transform", "-n", "pas-adt", file.to_str().unwrap()];
+        let ran = tieline(words.into_iter().chain(more.iter().copied()));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        serde_json::from_str(&ran.out).unwrap()
+    };
+    let told = transform(&["--explain"]);
+    let listed = told["explain"]["unreached"].as_array().unwrap();
+    let unheard = listed.iter().find(|one| one["at"] == "ZXX-2");
+    assert_eq!(unheard.unwrap()["name"], "field 2", "{listed:?}");
+    assert!(listed.iter().all(|one| one["at"] != "PID-5.1"), "{listed:?}");
+    let summary = transform(&[]);
+    assert_eq!(summary["unreached"].as_u64(), Some(listed.len() as u64));
+    assert!(summary.get("explain").is_none());
+}
+
+#[test]
 fn send_accounts_for_every_answer_and_the_asking_verbs_agree() {
     let engine = Setup::sample().start();
     let samples = repository("samples/pas-adt");
@@ -84,7 +106,7 @@ fn check_is_content_with_the_sample_configuration() {
     let ran = tieline(["check", "--format", "json"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let answer: Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!(answer["channels"].as_array().unwrap().len(), 4);
+    assert_eq!(answer["channels"].as_array().unwrap().len(), 13);
     let errors = answer["problems"].as_array().unwrap();
     assert!(errors.iter().all(|problem| problem["severity"] != "error"), "{errors:?}");
 }

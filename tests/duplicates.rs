@@ -85,7 +85,7 @@ fn a_copy_of_what_was_filtered_is_processed_anew() {
 #[test]
 fn a_copy_of_what_an_operator_discarded_is_processed_anew() {
     let mut engine = Setup::sample().start();
-    let unknown = admission("C1", "1000001").text().replacen("ADT^A01", "ADT^A60", 1);
+    let unknown = admission("C1", "1000001").text().replacen("ADT^A01", "ADT^A29", 1);
     sent(&engine, &unknown);
     let id = messages(&engine)[0]["id"].clone();
     let because = json!({ "reason": "asked the ward" });

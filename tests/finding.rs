@@ -35,7 +35,11 @@ fn found(engine: &TestEngine, words: &[&str]) -> Vec<Value> {
 }
 
 /// Asks with something on standard input.
-fn asked_with(engine: &TestEngine, words: &[&str], input: &str) -> (Option<i32>, String, String) {
+pub(crate) fn asked_with(
+    engine: &TestEngine,
+    words: &[&str],
+    input: &str,
+) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tieline"));
     command.args(words).args(["--url", &engine.url(), "--data"]).arg(engine.setup.data());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -13,11 +13,15 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("journal", &[]),
     ("archive", &[]),
     ("record", &["hl7"]),
+    ("identity", &["hl7", "record"]),
     ("transform", &["hl7", "record"]),
-    ("router", &["hl7", "record", "transform", "journal", "archive"]),
-    ("console", &["hl7", "archive", "router"]),
+    ("router", &["hl7", "record", "identity", "transform", "journal", "archive"]),
+    ("console", &["hl7", "record", "identity", "archive", "router"]),
     ("xtask", &[]),
-    ("tieline", &["hl7", "record", "transform", "journal", "archive", "router", "console"]),
+    (
+        "tieline",
+        &["hl7", "record", "identity", "transform", "journal", "archive", "router", "console"],
+    ),
 ];
 
 /// A file is named after what it is; these are names for what nobody found a name for.

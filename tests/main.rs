@@ -19,6 +19,14 @@ mod tls;
 #[cfg(test)]
 mod foreign_clients;
 #[cfg(test)]
+mod event_types;
+#[cfg(test)]
+mod identity;
+#[cfg(test)]
+mod golden_cases;
+#[cfg(test)]
+mod valid_events;
+#[cfg(test)]
 mod kill_nine;
 #[cfg(test)]
 mod shutdown;
@@ -56,6 +64,10 @@ mod order;
 mod duplicates;
 #[cfg(test)]
 mod alarms;
+#[cfg(test)]
+mod delivering;
+#[cfg(test)]
+mod entitled;
 #[cfg(all(test, feature = "faults"))]
 mod full_disk;
 #[cfg(test)]

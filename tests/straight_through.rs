@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use crate::harness::engine::TestEngine;
-use crate::harness::message::Adt;
+use crate::harness::message::{Adt, test_number};
 use crate::harness::setup::Setup;
 use crate::harness::{SOON, until};
 
 pub(crate) fn admission<'a>(control_id: &'a str, hospital_number: &'a str) -> Adt<'a> {
-    Adt { trigger: "A01", control_id, hospital_number, nhs_number: Some("9990000018") }
+    Adt { trigger: "A01", control_id, hospital_number, nhs_number: test_number(hospital_number) }
 }
 
 /// Waits until nothing is pending but what waits behind a parked message; gives back the status.

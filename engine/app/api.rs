@@ -1,6 +1,6 @@
 //! How the verbs that ask and decide reach a running engine: its address, its token, its answers.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -118,6 +118,17 @@ impl Api {
         body: &[u8],
     ) -> Result<Result<Value, String>> {
         self.post(path, operator, Some(reason), "application/octet-stream", body)
+    }
+
+    /// The same with a file of any length.
+    pub(crate) fn give_file(
+        &self,
+        path: &str,
+        operator: &Operator,
+        reason: &str,
+        file: File,
+    ) -> Result<Result<Value, String>> {
+        self.post(path, operator, Some(reason), "application/octet-stream", file)
     }
 
     fn post(

@@ -104,6 +104,13 @@ pub(crate) struct CheckArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// The schema of the data of an event instead, as `encounter.admitted`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) event: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
 pub(crate) struct TransformArgs {
     /// The channel whose script the message goes through
     #[arg(short = 'n', long, value_name = "CHANNEL")]
@@ -113,7 +120,8 @@ pub(crate) struct TransformArgs {
     #[arg(value_name = "FILE")]
     pub(crate) message: PathBuf,
 
-    /// Adds where everything came from: segments, identity, time, tables, data quality
+    /// Adds where everything came from: segments, identity, time, tables, data quality; and what of
+    /// the message is in no event
     #[arg(long)]
     pub(crate) explain: bool,
 

@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use hl7::message::{Message, Reading};
+use record::nhs_number::NhsNumber;
 use router::config::load;
 use router::config::overrides::Overrides;
-use router::process::{self, Facts};
+use router::facts::Facts;
+use router::process;
 use serde::Serialize;
 
 use crate::arguments::{BenchArgs, Format};
@@ -25,7 +27,7 @@ use crate::exit::Exit;
 use crate::latency::Latencies;
 use crate::misbehaviour::Manners;
 use crate::output::Output;
-use crate::rehearsal::Stage;
+use crate::rehearsal::{Stage, nobody_known};
 use crate::run::runtime;
 use crate::sample_world;
 use crate::traffic;
@@ -124,6 +126,7 @@ fn processing(folder: &Path, messages: &[Bytes], time: Duration) -> Result<Figur
     let stage = Stage::set(loaded)?;
     let channel = stage.channel("pas-adt")?;
     let recorded = jiff::Timestamp::now();
+    let (index, _folder) = nobody_known()?;
     let began = Instant::now();
     let mut done = 0_u64;
     for message in messages.iter().cycle() {
@@ -131,7 +134,7 @@ fn processing(folder: &Path, messages: &[Bytes], time: Duration) -> Result<Figur
             break;
         }
         let facts = Facts::new(done + 1, recorded);
-        let processed = process::process(channel, message.clone(), &facts);
+        let processed = process::process(channel, message.clone(), &facts, &index);
         if processed.events.is_empty() {
             bail!("the admission of the samples makes no event");
         }
@@ -163,8 +166,27 @@ fn messages() -> Result<Vec<Bytes>> {
     while padded.len() < 1000 {
         padded.push_str("NTE|1||Synthetic note that brings the message to its usual size.\r");
     }
-    let one = |patient: usize| Bytes::from(padded.replace(&number, &format!("B{patient:07}")));
+    let stated = pid
+        .field(3)
+        .and_then(|field| field.repetitions().find_map(|id| id.text(1, 1).into_option()))
+        .filter(|text| text.starts_with("999"))
+        .context("the admission has no NHS Number")?
+        .into_owned();
+    // One number for each, since nobody else may have it.
+    let one = |patient: usize| {
+        let text = padded.replace(&number, &format!("B{patient:07}"));
+        Bytes::from(text.replace(&stated, &test_number(patient)))
+    };
     Ok((0..PATIENTS).map(one).collect())
+}
+
+/// A valid number of the test range for a patient; another one where the digits have none.
+fn test_number(patient: usize) -> String {
+    let valid = |body: usize| {
+        let all = (0..10).map(move |check| format!("999{:06}{check}", body % 1_000_000));
+        all.into_iter().find(|number| NhsNumber::parse(number).is_ok())
+    };
+    valid(patient).or_else(|| valid(patient + 500_000)).unwrap_or_default()
 }
 
 fn plan(engine: &Running, messages: &[Bytes], connections: usize, time: Duration) -> Plan {

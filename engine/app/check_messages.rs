@@ -16,8 +16,8 @@ use hl7::message::Message;
 use hl7::tolerance::Deviation;
 use record::source::Source;
 use router::accept::{self, Decision};
+use router::identified::intolerable;
 use router::plan::ChannelPlan;
-use router::process;
 use serde_json::{Value, json};
 
 use crate::arguments::{CheckArgs, Format};
@@ -157,7 +157,7 @@ impl Found {
         let outcome = if refused.is_some() { Outcome::Reject } else { Outcome::Accept };
         let code = due(&header, outcome).map_or("none", |code| code.as_str());
         count(&mut self.answers, code);
-        let parks = process::intolerable(message, source).filter(|_| refused.is_none());
+        let parks = intolerable(message, source).filter(|_| refused.is_none());
         if let Some(reason) = parks.filter(|_| !header.is_acknowledgement()) {
             count(&mut self.answers, "parked");
             count(&mut self.reasons, reason);

@@ -44,6 +44,9 @@ mod transform;
 mod golden;
 mod verdict;
 mod test;
+mod identity_arguments;
+mod identity_verb;
+mod identity_view;
 mod junit;
 mod send;
 mod listen;
@@ -117,6 +120,7 @@ fn answer() -> Result<Exit> {
         Verb::Show(args) => show::run(&args),
         Verb::Trace(args) => trace::run(&args),
         Verb::Parked(args) => parked::run(&args),
+        Verb::Identity(args) => identity_verb::run(&args.what),
         Verb::Pause(args) => pause::pause(&args),
         Verb::Resume(args) => pause::resume(&args),
         Verb::Reconcile(args) => reconcile::run(&args),
@@ -124,7 +128,7 @@ fn answer() -> Result<Exit> {
         Verb::Archive(args) => archive_verb::run(&args),
         Verb::Profile(args) => profile::run(&args),
         Verb::Bench(args) => bench::bench(&args),
-        Verb::Schema => generated::schema(),
+        Verb::Schema(args) => generated::schema(args.event.as_deref()),
         Verb::Completions { shell } => generated::completions(shell),
         Verb::Man { verb } => generated::man(verb.as_deref()),
     }

@@ -36,17 +36,22 @@ fn list_all(args: &ParkedListArgs) -> Result<Exit> {
         ("reason", args.reason.clone()),
         ("limit", Some(args.limit.to_string())),
     ];
-    let found = api.document("/api/v1/parked", &query)?;
+    print(&api.document("/api/v1/parked", &query)?, args.format)?;
+    Ok(Exit::Well)
+}
+
+/// What `/api/v1/parked` answered.
+pub(crate) fn print(found: &Value, format: Format) -> Result<()> {
     let mut output = Output::standard();
-    match args.format {
-        Format::Text => output.text(screen(&found, Timestamp::now(), output.paint))?,
-        Format::Json => output.document(Format::Json, &found)?,
+    match format {
+        Format::Text => output.text(screen(found, Timestamp::now(), output.paint))?,
+        Format::Json => output.document(Format::Json, found)?,
         Format::Ndjson => {
-            let mut rows = list(&found, "parked").iter();
+            let mut rows = list(found, "parked").iter();
             rows.try_for_each(|row| output.document(Format::Ndjson, row))?;
         }
     }
-    Ok(Exit::Well)
+    Ok(())
 }
 
 fn screen(found: &Value, now: Timestamp, paint: Paint) -> String {

@@ -10,16 +10,20 @@ use bytes::Bytes;
 use hl7::acknowledgement::{AckCode, Outcome};
 use hl7::due::all_due;
 use hl7::header::Header;
+use identity::index::{Index, Settings};
 use jiff::Timestamp;
 use record::identity::Identity;
 use record::local::LocalId;
 use record::nhs_number::{NhsNumber, Status};
 use router::accept::{self, Decision};
 use router::config::load::Loaded;
+use router::facts::Facts;
+use router::identified::{Identified, identify};
 use router::plan::{ChannelPlan, Plan};
-use router::process::{self, Facts, Identified, Processed};
+use router::process::{self, Processed};
 use serde::Deserialize;
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// The id of the only message there is.
 const MESSAGE_ID: u64 = 1;
@@ -106,13 +110,14 @@ pub(crate) fn play(channel: &Arc<ChannelPlan>, frame: Bytes, given: &Given) -> R
         return Ok(refused(refusal.answer(&header, &channel.acknowledge), &refusal));
     }
 
-    let mut identified = process::identify(channel, frame);
+    let (index, _folder) = nobody_known()?;
+    let mut identified = identify(channel, frame, &index);
     if let Some(written) = &given.identity {
         let read = identified.identity.as_deref().cloned().unwrap_or_default();
-        identified.identity = Some(Arc::new(written.over(read)?));
+        identified.take_for(channel, written.over(read)?);
     }
     let facts = Facts { previous: given.previous.clone(), ..Facts::new(MESSAGE_ID, given.now) };
-    let processed = process::transform(channel, &identified, &facts);
+    let processed = process::transform(channel, &identified, &facts, &index);
     let events = processed.events.iter().map(|event| serde_json::from_slice(&event.body));
     Ok(Played {
         ack: all_due(&header, channel.acknowledge.mode, Outcome::Accept).first,
@@ -122,6 +127,13 @@ pub(crate) fn play(channel: &Arc<ChannelPlan>, frame: Bytes, given: &Given) -> R
         events: events.collect::<Result<_, _>>().context("an event is not JSON")?,
         making: Some((identified, processed)),
     })
+}
+
+/// An identity index that knows nobody yet, and the folder that goes with it.
+pub(crate) fn nobody_known() -> Result<(Index, TempDir)> {
+    let folder = tempfile::tempdir().context("no temporary folder")?;
+    let opened = Index::open(folder.path(), Settings::default())?;
+    Ok((opened.index, folder))
 }
 
 fn refused(ack: Option<AckCode>, refusal: &accept::Refusal) -> Played {

@@ -7,14 +7,18 @@ use console::message_tree;
 use hl7::acknowledgement::AckCode;
 use hl7::dictionary::names::Names;
 use hl7::header::Header;
+use hl7::location::Location;
 use hl7::message::Message;
+use hl7::segment::Segment;
 use hl7::tree;
 use jiff::Timestamp;
 use record::identity::Identity;
 use record::nhs_number::Status;
 use record::timing::Timing;
+use record::unreached;
+use router::identified::Identified;
 use router::plan::ChannelPlan;
-use router::process::{Identified, Processed};
+use router::process::Processed;
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{Format, TransformArgs};
@@ -61,12 +65,41 @@ fn document(channel: &ChannelPlan, played: &Played, args: &TransformArgs) -> Val
         "state": played.state,
         "reason": played.reason,
         "detail": played.detail,
+        "unreached": unreached(played).len(),
         "events": played.events,
     });
     if let Some((identified, processed)) = played.making.as_ref().filter(|_| args.explain) {
         document["explain"] = explanation(channel, identified, processed);
+        document["explain"]["unreached"] = unreached_names(channel, played);
     }
     document
+}
+
+/// Where the message says something that no event says.
+fn unreached(played: &Played) -> Vec<Location> {
+    let message = played.making.as_ref().and_then(|(identified, _)| identified.message.as_ref());
+    message.map_or_else(Vec::new, |(message, _)| unreached::unreached(message, &played.events))
+}
+
+/// The same with the names of the places.
+fn unreached_names(channel: &ChannelPlan, played: &Played) -> Value {
+    let making = played.making.as_ref();
+    let Some((message, _)) = making.and_then(|(identified, _)| identified.message.as_ref()) else {
+        return json!([]);
+    };
+    let names = Names::of(message, &channel.source.segments);
+    let named = unreached(played).into_iter().map(|at| {
+        let segment = message.segment(at.segment.as_str(), at.occurrence as usize);
+        let name = segment.map(|segment| called(&names, &segment, &at));
+        json!({ "at": at.to_string(), "name": name })
+    });
+    named.collect()
+}
+
+fn called(names: &Names<'_>, segment: &Segment<'_>, at: &Location) -> String {
+    let place = names.place(segment, at);
+    let parts = [Some(place.field), place.component, place.subcomponent];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn explanation(channel: &ChannelPlan, identified: &Identified, processed: &Processed) -> Value {
@@ -101,19 +134,16 @@ fn segments(channel: &ChannelPlan, message: &Message) -> Value {
         .segments()
         .map(|segment| match tree::tree(&segment, message.delimiters(), message.charset()) {
             Ok(tree) => {
-                let (mut values, mut called) = (Map::new(), Map::new());
+                let (mut values, mut named) = (Map::new(), Map::new());
                 for (at, value) in tree.leaves() {
-                    let place = names.place(&segment, &at);
-                    let parts = [Some(place.field), place.component, place.subcomponent];
-                    let name = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
-                    called.insert(at.to_string(), name.into());
+                    named.insert(at.to_string(), called(&names, &segment, &at).into());
                     values.insert(at.to_string(), value.into_option().into());
                 }
                 json!({
                     "segment": tree.location.to_string(),
                     "name": names.segment(segment.name()),
                     "values": values,
-                    "names": called,
+                    "names": named,
                 })
             }
             Err(error) => json!({ "segment": segment.name(), "unreadable": error.to_string() }),
@@ -175,7 +205,13 @@ fn show(output: &mut Output, channel: &ChannelPlan, played: &Played, explain: bo
             // What stands above says the same.
             facts.shift_remove("segments");
         }
+        facts["unreached"] = unreached_names(channel, played);
         output.line(format_args!("{facts:#}"))?;
+    }
+    let missing = unreached(played).len();
+    if missing > 0 {
+        let how = if explain { "" } else { ", --explain lists them" };
+        output.line(format_args!("  {missing} values of the message are in no event{how}"))?;
     }
     for event in &played.events {
         output.line(format_args!("{event:#}"))?;

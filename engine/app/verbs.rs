@@ -4,13 +4,15 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::arguments::{
-    BenchArgs, CheckArgs, DemoArgs, ListenArgs, RunArgs, SendArgs, TestArgs, TransformArgs,
+    BenchArgs, CheckArgs, DemoArgs, ListenArgs, RunArgs, SchemaArgs, SendArgs, TestArgs,
+    TransformArgs,
 };
 use crate::asking_arguments::{
     ArchiveArgs, AuditArgs, EventsArgs, MessagesArgs, ReconcileArgs, ShowArgs, StatusArgs,
     TraceArgs,
 };
 use crate::deciding_arguments::{ParkedArgs, PauseArgs};
+use crate::identity_arguments::IdentityArgs;
 use crate::profile_arguments::ProfileArgs;
 
 /// A trust integration engine: HL7 v2 in, safe on disk, through scripts, out as shared-record
@@ -53,6 +55,8 @@ pub(crate) enum Verb {
     Trace(TraceArgs),
     /// What is parked and why; shows, releases, edits and discards
     Parked(ParkedArgs),
+    /// Whom identifiers mean: shows, decides conflicts and merges, fills the index
+    Identity(IdentityArgs),
     /// Stops a channel's intake or delivery, until it is resumed
     Pause(PauseArgs),
     /// Lets a paused channel go on
@@ -67,8 +71,8 @@ pub(crate) enum Verb {
     Profile(ProfileArgs),
     /// The reproducible benchmark: acknowledgements per second, latency, end to end
     Bench(BenchArgs),
-    /// The JSON Schema of channels.yaml, for editors
-    Schema,
+    /// The JSON Schema of channels.yaml, for editors, or of an event's data
+    Schema(SchemaArgs),
     /// The shell's completions, on standard output
     Completions {
         /// Which shell

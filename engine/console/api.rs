@@ -6,7 +6,9 @@ use router::handle::Handle;
 use router::status::Status;
 
 use crate::refusal::{Refusal, blocking};
-use crate::{accounts, channels, events, listing, message, parked, profiles, refused};
+use crate::{
+    accounts, channels, event_types, events, listing, message, parked, patients, profiles, refused,
+};
 
 /// An edited message may be as long as any frame that a listener may be told to take.
 const LARGEST_EDIT: usize = 256 * 1024 * 1024;
@@ -14,6 +16,8 @@ const LARGEST_EDIT: usize = 256 * 1024 * 1024;
 /// The routes, without the token's guard.
 pub fn routes() -> Router<Handle> {
     let edit = routing::post(parked::edit).layer(DefaultBodyLimit::max(LARGEST_EDIT));
+    // Read as it comes, not into memory.
+    let load = routing::post(patients::load).layer(DefaultBodyLimit::disable());
     Router::new()
         .route("/status", routing::get(status))
         .route("/messages", routing::get(listing::messages))
@@ -28,10 +32,18 @@ pub fn routes() -> Router<Handle> {
         .route("/messages/{id}/edit", edit)
         .route("/messages/{id}/approve", routing::post(parked::approve))
         .route("/messages/{id}/withdraw", routing::post(parked::withdraw))
+        .route("/messages/{id}/resolve", routing::post(parked::resolve))
+        .route("/identity/ask", routing::post(patients::ask))
+        .route("/identity/history", routing::post(patients::history))
+        .route("/identity/do-not-link", routing::post(patients::do_not_link))
+        .route("/identity/unmerge", routing::post(patients::unmerge))
+        .route("/identity/load", load)
         .route("/parked", routing::get(parked::parked))
         .route("/channels/{name}/pause", routing::post(channels::pause))
         .route("/channels/{name}/resume", routing::post(channels::resume))
         .route("/events", routing::get(events::events))
+        .route("/event-types", routing::get(event_types::all))
+        .route("/event-types/{name}/schema", routing::get(event_types::schema))
         .route("/refused", routing::get(refused::refused))
         .route("/reconcile", routing::get(accounts::reconcile))
         .route("/audit", routing::get(accounts::audit))

@@ -16,7 +16,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
         .install_recorder()?;
-    router::event::describe();
+    router::described::describe();
     Ok(recorder)
 }
 

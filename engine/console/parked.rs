@@ -7,8 +7,11 @@ use axum::extract::{Path, Query, State};
 use router::found::ParkedRow;
 use router::handle::Handle;
 use router::operators::{Actor, Edited};
+use router::scope::is_conflict;
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use identity::rules::Resolution;
 
 use crate::actor::{Person, PersonAndReason};
 use crate::deciding::to_the_end;
@@ -24,17 +27,27 @@ const MOST: usize = 10_000;
 pub(crate) struct Wanted {
     channel: Option<String>,
     reason: Option<String>,
+    class: Option<Class>,
     limit: Option<usize>,
+}
+
+/// A kind of reasons.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Class {
+    /// A person has to say who is right about a patient.
+    Conflict,
 }
 
 impl Wanted {
     fn all(&self) -> bool {
-        self.channel.is_none() && self.reason.is_none()
+        self.channel.is_none() && self.reason.is_none() && self.class.is_none()
     }
 
     fn wants(&self, row: &ParkedRow) -> bool {
         self.channel.as_ref().is_none_or(|channel| *channel == row.channel)
             && self.reason.as_ref().is_none_or(|reason| *reason == row.reason)
+            && self.class.is_none_or(|Class::Conflict| is_conflict(&row.reason))
     }
 }
 
@@ -102,6 +115,28 @@ pub(crate) async fn discard(
     let held = engine.behind(id);
     to_the_end(async move { engine.operators().discard(id, &actor).await }).await?;
     Ok(Json(json!({ "id": id, "decision": "discard", "held": held })))
+}
+
+/// Why, and who is right.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Resolved {
+    #[serde(default)]
+    reason: String,
+    take: Resolution,
+}
+
+pub(crate) async fn resolve(
+    State(engine): State<Handle>,
+    id: Result<Path<u64>, PathRejection>,
+    person: Person,
+    resolved: Result<Json<Resolved>, JsonRejection>,
+) -> Result<Json<Value>, Refusal> {
+    let (Path(id), Json(Resolved { reason, take })) = (id?, resolved?);
+    let actor = person.because(reason);
+    let held = engine.behind(id);
+    to_the_end(async move { engine.operators().resolve(id, take, &actor).await }).await?;
+    Ok(Json(json!({ "id": id, "decision": "resolve", "take": take, "held": held })))
 }
 
 /// Why, and which edit was looked at.

@@ -18,6 +18,9 @@ use uuid::Uuid;
 use crate::catalogue::EventType;
 use crate::fhir::report::summary;
 use crate::identity::Identity;
+use crate::marks::{self, Marks};
+use crate::redaction::redact;
+use crate::replay::is_replay;
 use crate::result::is_shared;
 use crate::sensitivity::Sensitivity;
 use crate::site;
@@ -51,9 +54,9 @@ pub struct EventInput<'a> {
     /// The Bundle.
     pub data: Value,
     /// `FHIRPath`s that the message deletes.
-    pub cleared: &'a [String],
+    pub cleared: Vec<String>,
     /// `FHIRPath`s whose full set it states.
-    pub replaced: &'a [String],
+    pub replaced: Vec<String>,
     /// When it happened.
     pub timing: &'a Timing,
     /// When the outcome was recorded.
@@ -84,9 +87,8 @@ pub struct Known<'a> {
     pub partition: Option<&'a str>,
     /// What the events of one change of identity have in common: `causationid`.
     pub causation: Option<&'a str>,
-    /// Whether the patient's whereabouts are protected, or sharing is dissented from, by what any
-    /// source said so far.
-    pub restricted: bool,
+    /// What sets the event apart: protection and dissent as any source said them so far.
+    pub marks: Marks,
 }
 
 /// An event ready to be published.
@@ -96,7 +98,7 @@ pub struct Event {
     pub id: Uuid,
     /// Its `type`.
     pub event_type: String,
-    /// `<ods>.<entity>.<verb>.<sensitivity>`; no identifiers.
+    /// `<ods>.<entity>.<verb>.<marks>`; no identifiers.
     pub routing_key: String,
     /// Whether it may go where all events go.
     pub sensitivity: Sensitivity,
@@ -123,11 +125,16 @@ impl std::fmt::Debug for Event {
 pub fn event(input: EventInput<'_>) -> Event {
     let id = event_id(&input, input.revision);
     let event_type = input.event_type.full(&input.source.namespace);
-    let sensitivity = match Sensitivity::of(input.message) {
-        Sensitivity::Normal if input.known.restricted => Sensitivity::Restricted,
-        stated => stated,
-    };
-    let routing_key = routing_key(&input, sensitivity);
+    let mut input = input;
+    let marks = input.known.marks.about(input.event_type, &input.data);
+    if marks.safeguarding {
+        marks::point(&mut input.data, &mut input.cleared, &mut input.replaced);
+    }
+    if marks.protected {
+        let EventInput { data, cleared, replaced, message, source, .. } = &mut input;
+        redact(data, cleared, replaced, message, source);
+    }
+    let routing_key = routing_key(&input, marks);
     let keyed = input.identity.nhs_number.is_some();
     let time = input.timing.time.clone();
     let mut out = Attributes(Map::with_capacity(32));
@@ -139,7 +146,7 @@ pub fn event(input: EventInput<'_>) -> Event {
     out.text("time", &time);
     out.text("datacontenttype", "application/fhir+json");
     out.text("dataschema", &input.event_type.schema_uri());
-    whom_and_where(&mut out, &input, sensitivity);
+    whom_and_where(&mut out, &input, marks);
     when(&mut out, &input);
     lineage(&mut out, &input);
     if let Some(report) = summary(&input.data) {
@@ -147,11 +154,11 @@ pub fn event(input: EventInput<'_>) -> Event {
         out.0.insert("preliminary".to_owned(), Value::Bool(report.preliminary));
         out.flag("keyrepeated", report.counted || is_shared(input.message, &report.key));
     }
-    out.paths("cleared", input.cleared);
-    out.paths("replaced", input.replaced);
+    out.paths("cleared", &input.cleared);
+    out.paths("replaced", &input.replaced);
     out.0.insert("data".to_owned(), input.data);
     let body = serde_json::to_vec(&out.0).expect("a map of strings and values is JSON");
-    Event { id, event_type, routing_key, sensitivity, keyed, time, body }
+    Event { id, event_type, routing_key, sensitivity: marks.sensitivity(), keyed, time, body }
 }
 
 const EVENTS: Uuid = Uuid::from_u128(0x9d0f_43c6_1b52_5e0a_8e7f_2a64_c1d9_35b8);
@@ -183,13 +190,13 @@ fn event_id(input: &EventInput<'_>, revision: u32) -> Uuid {
     Uuid::new_v5(&EVENTS, &name)
 }
 
-fn routing_key(input: &EventInput<'_>, sensitivity: Sensitivity) -> String {
+fn routing_key(input: &EventInput<'_>, marks: Marks) -> String {
     let ods = input.source.organisation.chars().filter(char::is_ascii_alphanumeric);
     let ods: String = ods.collect();
-    format!("{ods}.{}.{}", input.event_type.name, sensitivity.as_str())
+    format!("{ods}.{}.{}", input.event_type.name, marks.word())
 }
 
-fn whom_and_where(out: &mut Attributes, input: &EventInput<'_>, sensitivity: Sensitivity) {
+fn whom_and_where(out: &mut Attributes, input: &EventInput<'_>, marks: Marks) {
     if input.identity.nhs_number.is_none() {
         let local = input.identity.local_of(input.local);
         out.option("localid", local.map(ToString::to_string));
@@ -198,9 +205,13 @@ fn whom_and_where(out: &mut Attributes, input: &EventInput<'_>, sensitivity: Sen
     let status = shown.and(input.identity.status);
     out.option("nhsnumberstatus", status.map(|status| status.to_string()));
     out.option("partitionkey", input.known.partition.map(str::to_owned));
-    out.text("sensitivity", sensitivity.as_str());
-    out.option("site", site::of(input.message, input.source));
-    out.option("generalpractitioner", site::practice(input.message));
+    out.text("sensitivity", marks.sensitivity().as_str());
+    out.option("restrictions", marks.restrictions());
+    // Both tell where a patient is.
+    if !marks.protected {
+        out.option("site", site::of(input.message, input.source));
+        out.option("generalpractitioner", site::practice(input.message));
+    }
 }
 
 fn when(out: &mut Attributes, input: &EventInput<'_>) {
@@ -223,6 +234,7 @@ fn lineage(out: &mut Attributes, input: &EventInput<'_>) {
     out.option("replaces", before.filter(|id| input.left.contains(id)).map(|id| id.to_string()));
     out.flag("edited", input.edited);
     out.flag("outoforder", input.out_of_order);
+    out.flag("replay", is_replay(input.message));
     out.option("traceparent", input.traceparent.map(str::to_owned));
 }
 
@@ -313,8 +325,8 @@ mod tests {
             position: 1,
             nth_of_type,
             data: built.resource,
-            cleared: &built.cleared,
-            replaced: &built.replaced,
+            cleared: built.cleared,
+            replaced: built.replaced,
             timing: &timing,
             recorded,
             configversion: "c0ffee",
@@ -367,6 +379,13 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_out_of_a_store_says_so() {
+        let event = made(&ADMISSION.replace("|P|2.4", "|P^I|2.4"), 0, 1);
+        assert_eq!(attributes(&event)["replay"], true);
+        assert!(attributes(&made(ADMISSION, 0, 1)).get("replay").is_none());
+    }
+
+    #[test]
     fn an_untrusted_number_is_no_subject() {
         let event = made(&ADMISSION.replace("STATUS", "NSTS02"), 0, 1);
         let attributes = attributes(&event);
@@ -416,8 +435,8 @@ mod tests {
             position: 1,
             nth_of_type: 1,
             data,
-            cleared: &[],
-            replaced: &[],
+            cleared: Vec::new(),
+            replaced: Vec::new(),
             timing: &timing,
             recorded,
             configversion: "c0ffee",

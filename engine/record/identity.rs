@@ -10,6 +10,7 @@ use crate::claim::{Stated, candidates, fallback, occurrence};
 use crate::local::{LocalId, local_ids};
 use crate::nhs_number::{NhsNumber, Status};
 use crate::source::{IfStatusAbsent, NhsNumberRules, Source};
+use crate::trigger::is_movement;
 use crate::verification::{Statuses, statuses};
 
 /// The identifiers of one message and what they are worth.
@@ -61,18 +62,47 @@ impl Identity {
     ///
     /// Candidates are all repetitions of PID-3 whose CX-4.1 or CX-5 marks an NHS Number, then the
     /// source's fallback places. Every PID segment is read: two different valid numbers anywhere
-    /// are a conflict, and so are two PID segments that name different patients.
+    /// are a conflict, and so are two PID segments that name different patients. Of a message that
+    /// is meant to name several, such as a merge or a link, the first PID counts; the others are
+    /// sides of its [`crate::movement::Movement`].
     pub fn read(message: &Message, source: &Source) -> Result<Identity, IdentityConflict> {
-        let persons: Vec<Segment<'_>> = message.segments().filter(|s| s.name() == "PID").collect();
+        if is_movement(message) {
+            return Self::read_person(message, 1, source);
+        }
+        let persons: Vec<Segment<'_>> = message.segments_named("PID").collect();
+        Self::of_persons(message, &persons, 1, source)
+    }
+
+    /// Reads one PID segment, `person` counted from 1, as if it were the only one.
+    pub fn read_person(
+        message: &Message,
+        person: usize,
+        source: &Source,
+    ) -> Result<Identity, IdentityConflict> {
+        let persons: Vec<Segment<'_>> = message.segment("PID", person).into_iter().collect();
+        Self::of_persons(message, &persons, person, source)
+    }
+
+    /// `first` is the number of the first of `persons` among the message's PID segments.
+    fn of_persons(
+        message: &Message,
+        persons: &[Segment<'_>],
+        first: usize,
+        source: &Source,
+    ) -> Result<Identity, IdentityConflict> {
         let mut identity = Identity::default();
         let mut numbers = BTreeSet::new();
         for (index, pid) in persons.iter().enumerate() {
-            let found = candidates(pid, occurrence(index), source);
+            let found = candidates(pid, occurrence(first - 1 + index), source);
             numbers.extend(found.iter().filter_map(|stated| stated.verdict.ok()));
             identity.stated.extend(found);
         }
+        let of = occurrence(first - 1)..occurrence(first - 1 + persons.len());
         for at in &source.nhs_number.fallbacks {
-            let found = fallback(message, *at, &source.nhs_number);
+            let mut found = fallback(message, *at, &source.nhs_number);
+            found.retain(|stated| {
+                at.segment.as_str() != "PID" || of.contains(&stated.at.occurrence)
+            });
             numbers.extend(found.iter().filter_map(|stated| stated.verdict.ok()));
             identity.stated.extend(found);
         }
@@ -86,7 +116,7 @@ impl Identity {
         if let Some(pid) = persons.first() {
             (identity.local, identity.best_local) = local_ids(pid.field(3), &source.local);
         }
-        let statuses = statuses(message, &persons, source);
+        let statuses = statuses(message, persons, source);
         identity.decide(statuses, &source.nhs_number);
         Ok(identity)
     }
@@ -419,10 +449,14 @@ mod tests {
 
     #[test]
     fn a_number_that_the_index_holds_is_known_with_its_own_status() {
-        let index = NhsNumber::parse("9990000026").ok().map(|number| (number, Some(Status::VERIFIED)));
+        let index =
+            NhsNumber::parse("9990000026").ok().map(|number| (number, Some(Status::VERIFIED)));
         let local = read("1234567^^^RXX01^MR", "NSTS02");
         let known = local.known_as(index);
-        assert_eq!((known.nhs_number, known.status), (index.map(|(n, _)| n), Some(Status::VERIFIED)));
+        assert_eq!(
+            (known.nhs_number, known.status),
+            (index.map(|(n, _)| n), Some(Status::VERIFIED))
+        );
         assert_eq!((known.valid, known.local.len()), (None, 1));
         assert_eq!(local.known_as(None).nhs_number, None);
     }

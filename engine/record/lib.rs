@@ -1,7 +1,10 @@
 //! The shared record: NHS Number, identity, event catalogue, CloudEvents, FHIR UK Core mapping.
 //!
 //! - [`source::Source`]: how one sending system writes things, as plain data.
+//! - [`translation::translated`]: a message in the terms of HL7 UK, whatever its source's ways.
 //! - [`identity::Identity`]: whom a message is about, and whether its NHS Number may key.
+//! - [`demographics::Demographics`]: who the patient is said to be; [`movement::Movement`]: which
+//!   records are said to be one, or to have been mixed up.
 //! - [`catalogue::EventType`]: what can have happened.
 //! - [`time::Moment`]: a time as the sender wrote it, in the sender's zone.
 //! - [`fhir::built::Built`]: a FHIR resource, and what the message deleted or sent as a full set.
@@ -19,19 +22,33 @@
 
 pub mod catalogue;
 pub mod claim;
+pub mod dialect;
+mod disclosed;
+pub mod demographics;
 mod dtm;
 pub mod envelope;
 pub mod fhir;
 pub mod identity;
 pub mod order;
 pub mod local;
+pub mod marks;
+pub mod mns;
+pub mod movement;
 pub mod nhs_number;
+pub mod notification;
+pub mod replay;
 pub mod result;
+pub mod schema;
 pub mod sensitivity;
 pub mod site;
 pub mod source;
 pub mod text;
+pub mod redaction;
 pub mod precision;
 pub mod time;
 pub mod timing;
+pub mod translation;
+pub mod unreached;
+pub mod trigger;
 mod verification;
+mod whereabouts;

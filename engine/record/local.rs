@@ -3,13 +3,14 @@
 use std::fmt;
 
 use hl7::segment::{Field, Repetition};
+use serde::{Deserialize, Serialize};
 
 use crate::claim::is_labelled;
 use crate::source::LocalAuthority;
 use crate::text::stated;
 
 /// An identifier that the source issued; shown as in HL7, `n^^^RXX01^MR`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LocalId {
     /// Assigning authority, CX-4.1.
     pub authority: String,

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Ten digits that pass the modulus 11 check and are not a placeholder
 /// (NHS Data Dictionary, NHS NUMBER; ISB 0149).
@@ -74,6 +75,16 @@ impl NhsNumber {
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
+    /// The ten digits as a number, for indexes; never for people, who need the leading zeros.
+    pub fn as_u64(&self) -> u64 {
+        self.0.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
+    }
+
+    /// The NHS Number that [`NhsNumber::as_u64`] gave; nothing for what is none.
+    pub fn from_u64(number: u64) -> Option<Self> {
+        NhsNumber::parse(&format!("{number:010}")).ok()
+    }
+
     /// The form people read: `999 000 0018` (ISB 0149).
     pub fn spaced(&self) -> String {
         let digits = self.as_str();
@@ -111,6 +122,12 @@ impl fmt::Debug for NhsNumber {
 impl Serialize for NhsNumber {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for NhsNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        NhsNumber::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
@@ -204,6 +221,19 @@ impl Status {
     /// The two characters of the Data Dictionary.
     pub fn code(self) -> &'static str {
         STATUS_CODES[usize::from(self.0 - 1)]
+    }
+}
+
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Status {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Status::normalise(&text).ok_or_else(|| D::Error::custom("a status is 01 to 08"))
     }
 }
 

@@ -1,7 +1,7 @@
-//! What must not be published as if it were ordinary: sensitive patients, dissent, merges.
+//! What a message says of protection and dissent.
 
-use hl7::location::Location;
 use hl7::message::Message;
+use hl7::segment::Segment;
 
 use crate::text::stated;
 
@@ -15,26 +15,6 @@ pub enum Sensitivity {
 }
 
 impl Sensitivity {
-    /// Reads PV1-16 (table 0099 in its UK meaning: S sensitive, Y stop-noted), ZU8-4 (location
-    /// hiding: 1 local, 2 national) and ZU8-2 (consent to share: 2 express dissent). All segments
-    /// of those names count, wherever they stand.
-    pub fn of(message: &Message) -> Sensitivity {
-        let marks: [(&str, usize, &[&str]); 3] =
-            [("PV1", 16, &["S", "Y"]), ("ZU8", 4, &["1", "2"]), ("ZU8", 2, &["2"])];
-        let restricted = message.segments().any(|segment| {
-            marks.iter().any(|&(name, number, codes)| {
-                segment.name() == name
-                    && segment.field(number).is_some_and(|field| {
-                        field.repetitions().any(|repetition| {
-                            stated(repetition.text(1, 1))
-                                .is_some_and(|code| codes.contains(&normal(&code).as_str()))
-                        })
-                    })
-            })
-        });
-        if restricted { Sensitivity::Restricted } else { Sensitivity::Normal }
-    }
-
     /// The word in the `sensitivity` attribute and at the end of the routing key.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,39 +30,45 @@ fn normal(code: &str) -> String {
     code.strip_prefix('0').filter(|rest| !rest.is_empty()).unwrap_or(&code).to_owned()
 }
 
-/// The reason code of a message that Tieline cannot publish safely yet: `sensitive.unsupported`,
-/// or `merge.unsupported` for A18, A34 to A36 and A40 to A47. Sensitivity is asked first.
-pub fn unsupported(message: &Message) -> Option<&'static str> {
-    if Sensitivity::of(message) == Sensitivity::Restricted {
-        return Some("sensitive.unsupported");
-    }
-    is_merge(message).then_some("merge.unsupported")
+/// What a message says outright of its patient's protection and dissent. Absent is not normal, and
+/// neither is null: both say nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stated {
+    /// Whereabouts are protected: PV1-16 S, Y or R, ZU8-4 1 or 2; they are not: PV1-16 N or I,
+    /// ZU8-4 0.
+    pub protected: Option<bool>,
+    /// The patient dissents from sharing: ZU8-2 2; does not: 1 or 3.
+    pub dissent: Option<bool>,
 }
 
-/// Whether the message says that two records are of one patient, or no longer are.
-pub fn is_merge(message: &Message) -> bool {
-    let at = |text: &str| -> Option<String> {
-        let at: Location = text.parse().ok()?;
-        stated(message.text(&at))
-    };
-    let trigger = at("MSH-9.2").or_else(|| at("EVN-1")).unwrap_or_default().to_ascii_uppercase();
-    let is_adt = at("MSH-9.1").is_some_and(|code| code.eq_ignore_ascii_case("ADT"));
-    is_adt
-        && matches!(
-            trigger.as_str(),
-            "A18"
-                | "A34"
-                | "A35"
-                | "A36"
-                | "A40"
-                | "A41"
-                | "A42"
-                | "A43"
-                | "A44"
-                | "A45"
-                | "A46"
-                | "A47"
-        )
+impl Stated {
+    /// Reads all segments of those names. Where a message says both, it protects.
+    pub fn of(message: &Message) -> Stated {
+        let mut found = Stated::default();
+        for segment in message.segments() {
+            match segment.name() {
+                "PV1" => raise(&mut found.protected, &segment, 16, &["S", "Y", "R"], &["N", "I"]),
+                "ZU8" => {
+                    raise(&mut found.protected, &segment, 4, &["1", "2"], &["0"]);
+                    raise(&mut found.dissent, &segment, 2, &["2"], &["1", "3"]);
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+fn raise(into: &mut Option<bool>, segment: &Segment<'_>, field: usize, yes: &[&str], no: &[&str]) {
+    let codes = segment.field(field).into_iter().flat_map(|field| field.repetitions());
+    for code in codes.filter_map(|code| stated(code.text(1, 1))) {
+        let code = normal(&code);
+        if yes.contains(&code.as_str()) {
+            *into = Some(true);
+        } else if no.contains(&code.as_str()) {
+            *into = into.or(Some(false));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -91,35 +77,36 @@ mod tests {
 
     use super::*;
 
-    fn reason(kind: &str, body: &str) -> Option<&'static str> {
-        let text = format!("MSH|^~\\&|PAS|RXX01|TIE|RXX|20240110||{kind}|1|P|2.4\r{body}");
-        let message = Message::parse(text.into_bytes(), &Reading::default()).expect("a message");
-        unsupported(&message)
+    fn stated_by(body: &str) -> Stated {
+        let text = format!("MSH|^~\\&|PAS|RXX01|TIE|RXX|20240110||ADT^A31|1|P|2.4\r{body}");
+        Stated::of(&Message::parse(text.into_bytes(), &Reading::default()).expect("a message"))
+    }
+
+    fn vip(code: &str) -> Option<bool> {
+        stated_by(&format!("PV1|1|I{}{code}", "|".repeat(14))).protected
     }
 
     #[test]
-    fn protected_patients_and_dissent_are_not_published_as_ordinary() {
-        let vip = |code: &str| format!("PV1|1|I{}{code}", "|".repeat(14));
-        for code in ["S", "Y", "s"] {
-            assert_eq!(reason("ADT^A01", &vip(code)), Some("sensitive.unsupported"), "{code}");
+    fn protection_is_raised_lowered_or_not_spoken_of() {
+        for code in ["S", "Y", "s", "R"] {
+            assert_eq!(vip(code), Some(true), "{code}");
         }
-        for code in ["", "N", "I", "\"\""] {
-            assert_eq!(reason("ADT^A01", &vip(code)), None, "{code}");
+        for code in ["N", "I"] {
+            assert_eq!(vip(code), Some(false), "{code}");
         }
-        for body in ["ZU8|Z|1|No|1", "ZU8|Z|1|No|2", "ZU8|Z|2|No|0", "ZU8|||No|02"] {
-            assert_eq!(reason("ADT^A31", body), Some("sensitive.unsupported"), "{body}");
+        for code in ["", "\"\"", "Q"] {
+            assert_eq!(vip(code), None, "absent is not normal: {code}");
         }
-        assert_eq!(reason("ADT^A31", "ZU8|Z|1|No|0"), None);
+        let hidden = |code: &str| stated_by(&format!("ZU8||||{code}")).protected;
+        assert_eq!((hidden("1"), hidden("02"), hidden("0")), (Some(true), Some(true), Some(false)));
+        let both = format!("PV1|1|I{}N\rZU8||||1", "|".repeat(14));
+        assert_eq!(stated_by(&both).protected, Some(true), "where both are said, it protects");
     }
 
     #[test]
-    fn merges_are_told_by_their_trigger() {
-        for trigger in ["A18", "A34", "A36", "A40", "A47"] {
-            assert_eq!(reason(&format!("ADT^{trigger}"), ""), Some("merge.unsupported"));
-        }
-        for trigger in ["A01", "A37", "A48", ""] {
-            assert_eq!(reason(&format!("ADT^{trigger}"), ""), None, "{trigger}");
-        }
-        assert_eq!(reason("ADT", "EVN|A40"), Some("merge.unsupported"));
+    fn dissent_is_express() {
+        let dissent = |code: &str| stated_by(&format!("ZU8||{code}")).dissent;
+        assert_eq!((dissent("2"), dissent("02")), (Some(true), Some(true)));
+        assert_eq!((dissent("1"), dissent("3"), dissent("")), (Some(false), Some(false), None));
     }
 }

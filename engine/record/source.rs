@@ -7,7 +7,8 @@ use hl7::message::Reading;
 use hl7::tolerance::Deviation;
 use jiff::tz::TimeZone;
 
-use crate::nhs_number::Status;
+use crate::dialect::{Dialect, Placeholders};
+use crate::nhs_number::{NhsNumber, Status};
 
 /// One sending system, as its channel describes it.
 #[derive(Clone, Debug)]
@@ -38,6 +39,10 @@ pub struct Source {
     pub point_of_care: PointOfCare,
     /// Words in PID-29 that revoke a death, such as `RESURREC`.
     pub death_revoked: Vec<String>,
+    /// Its own codes of sex (PID-8) and what each means, 1, 2, 9 or 0 (NHS Data Dictionary).
+    pub sex: Vec<(String, String)>,
+    /// What else it writes its own way.
+    pub dialect: Dialect,
     /// What the source calls segments of its own, for those who read its messages.
     pub segments: LocalNames,
 }
@@ -61,6 +66,8 @@ impl Source {
             local: Vec::new(),
             point_of_care: PointOfCare::Uk,
             death_revoked: vec!["RESURREC".to_owned()],
+            sex: Vec::new(),
+            dialect: Dialect { placeholders: usual_placeholders(), ..Dialect::default() },
             segments: LocalNames::new(),
         }
     }
@@ -82,6 +89,17 @@ impl Source {
     /// The `source` attribute of this source's events, a URI.
     pub fn uri(&self) -> String {
         format!("urn:tieline:source:{}:{}", self.organisation, self.name)
+    }
+}
+
+/// What systems everywhere write where nothing was known.
+fn usual_placeholders() -> Placeholders {
+    let texts = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
+    Placeholders {
+        names: texts(&["UNKNOWN", "NOT KNOWN", "UNNAMED", "XXXX", "XXXXX", "XXXXXX"]),
+        telecom: texts(&["(000)000-0000", "UNKNOWN", "NOT KNOWN", "NONE", "N/A"]),
+        codes: texts(&["UNK", "NA", "N/A", "UNKNOWN"]),
+        repeated_digits: true,
     }
 }
 
@@ -139,6 +157,17 @@ impl Default for NhsNumberRules {
             status_in_check_digit: false,
             test_data: false,
         }
+    }
+}
+
+impl NhsNumberRules {
+    /// Whether a valid number may key, by its status alone.
+    pub fn trusts(&self, number: NhsNumber, status: Option<Status>) -> bool {
+        let is_trusted = match status {
+            Some(status) => self.trust.contains(&status),
+            None => self.if_status_absent == IfStatusAbsent::Key,
+        };
+        is_trusted && (self.test_data || !number.is_test())
     }
 }
 

@@ -19,6 +19,9 @@ pub fn stated(value: Value<Cow<'_, str>>) -> Option<String> {
 /// at the end say nothing.
 pub fn whole(of: &Repetition<'_>, component: usize) -> Option<String> {
     let found = of.component(component).filter(|found| !found.is_null() && !of.is_null())?;
+    if found.subcomponent(2).is_none() {
+        return stated(found.subcomponent(1)?.text());
+    }
     let mut out = String::new();
     let mut skipped = 0;
     for (index, subcomponent) in found.subcomponents().enumerate() {

@@ -127,14 +127,15 @@ impl Moment {
     }
 
     fn of_date(date: Date, precision: Precision) -> Moment {
-        let full = date.to_string();
-        let text = match precision {
-            Precision::Year => &full[..4],
-            Precision::Month => &full[..7],
-            _ => &full[..],
-        };
+        let mut text = String::with_capacity(10);
+        self::date(&mut text, date);
+        text.truncate(match precision {
+            Precision::Year => 4,
+            Precision::Month => 7,
+            _ => 10,
+        });
         Moment {
-            text: text.to_owned(),
+            text,
             instant: None,
             precision,
             ambiguous: false,
@@ -184,21 +185,42 @@ fn with_offset(local: DateTime, offset: Offset, fraction: bool) -> String {
     let seconds = offset.seconds();
     let sign = if seconds < 0 { '-' } else { '+' };
     let (hours, minutes) = (seconds.abs() / 3600, seconds.abs() / 60 % 60);
-    let time = if fraction {
+    // Written digit by digit: an event has dozens of times.
+    let mut out = String::with_capacity(36);
+    date(&mut out, local.date());
+    for (before, number) in [('T', local.hour()), (':', local.minute()), (':', local.second())] {
+        out.push(before);
+        two(&mut out, i32::from(number));
+    }
+    if fraction {
         // As many digits as were sent matter less than that none is invented: at least one.
         let nanoseconds = format!("{:09}", local.subsec_nanosecond());
         let shown = nanoseconds.trim_end_matches('0');
-        format!(".{}", if shown.is_empty() { "0" } else { shown })
-    } else {
-        String::new()
-    };
-    format!(
-        "{}T{:02}:{:02}:{:02}{time}{sign}{hours:02}:{minutes:02}",
-        local.date(),
-        local.hour(),
-        local.minute(),
-        local.second(),
-    )
+        out.push('.');
+        out.push_str(if shown.is_empty() { "0" } else { shown });
+    }
+    out.push(sign);
+    two(&mut out, hours);
+    out.push(':');
+    two(&mut out, minutes);
+    out
+}
+
+/// `yyyy-mm-dd` of a year of four digits.
+fn date(out: &mut String, date: Date) {
+    two(out, i32::from(date.year()) / 100);
+    two(out, i32::from(date.year()) % 100);
+    for part in [date.month(), date.day()] {
+        out.push('-');
+        two(out, i32::from(part));
+    }
+}
+
+/// A number below 100 in two digits.
+fn two(out: &mut String, number: i32) {
+    for digit in [number / 10, number % 10] {
+        out.push(char::from_digit(digit.unsigned_abs() % 10, 10).unwrap_or('0'));
+    }
 }
 
 #[cfg(test)]

@@ -90,14 +90,15 @@ fn timing(basis: &str, moment: &Moment, source: &Source, recorded: Timestamp) ->
     })
 }
 
-/// The first value at a place, over all segments of that name inside the group.
+/// The first value at a place, a field or a component, over all segments of that name inside the group.
 fn text_at(message: &Message, place: &str, group: &Range<usize>) -> Option<String> {
     let at: Location = place.parse().ok()?;
     let in_group = |segment: &Segment<'_>| {
         !matches!(segment.name(), "ORC" | "OBR" | "OBX") || group.contains(&segment.index())
     };
     let mut named = message.segments().filter(|s| s.name() == at.segment.as_str() && in_group(s));
-    named.find_map(|segment| stated(segment.text(at.field? as usize, 1)))
+    let component = at.component.unwrap_or(1) as usize;
+    named.find_map(|segment| stated(segment.text(at.field? as usize, component)))
 }
 
 #[cfg(test)]

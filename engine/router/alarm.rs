@@ -35,6 +35,12 @@ pub enum Kind {
     JournalDamage,
     /// The archive lags.
     ArchiveBehind,
+    /// A subscriber to whom the engine delivers cannot be reached.
+    NotDelivered,
+    /// It refuses an event, and nothing passes that.
+    DeliveryRefused,
+    /// What a subscriber may have ends soon, or has ended.
+    EntitlementEnding,
 }
 
 /// Something that needs a person.
@@ -42,7 +48,7 @@ pub enum Kind {
 pub struct Alarm {
     /// What.
     pub kind: Kind,
-    /// Where, if it concerns one channel.
+    /// Where, if it concerns one channel or one subscriber.
     pub channel: Option<String>,
     /// Since when.
     pub since: Timestamp,
@@ -65,6 +71,30 @@ pub struct Facts<'a> {
     pub damaged: u64,
     /// When the oldest message was received that the archive does not show yet.
     pub unarchived_since: Option<Timestamp>,
+    /// Subscribers who do not take what the engine delivers.
+    pub deliveries: Vec<DeliveryFacts<'a>>,
+    /// Entitlements that end soon or have ended.
+    pub entitlements: Vec<EntitlementFacts<'a>>,
+}
+
+/// A subscriber who does not take the event in hand.
+#[derive(Clone, Copy, Debug)]
+pub struct DeliveryFacts<'a> {
+    /// Its name.
+    pub subscriber: &'a str,
+    /// Since when it is tried.
+    pub since: Timestamp,
+    /// Whether it was refused for good.
+    pub refused: bool,
+}
+
+/// A subscriber whose entitlement needs a person.
+#[derive(Clone, Copy, Debug)]
+pub struct EntitlementFacts<'a> {
+    /// Its name.
+    pub subscriber: &'a str,
+    /// When the first of them ends or ended.
+    pub until: Timestamp,
 }
 
 /// What there is to know of one channel.
@@ -113,7 +143,25 @@ pub fn alarms(facts: &Facts<'_>, plan: &AlertsPlan, now: Timestamp) -> Vec<Alarm
     add(Kind::JournalDamage, since_now(facts.damaged > 0), facts.damaged);
     let behind = facts.unarchived_since.filter(|since| now.duration_since(*since) > ARCHIVE);
     add(Kind::ArchiveBehind, behind, 0);
+    found.extend(subscribers(facts, now));
     found
+}
+
+fn subscribers<'f>(facts: &'f Facts<'_>, now: Timestamp) -> impl Iterator<Item = Alarm> + 'f {
+    let alarm =
+        |kind, name: &str, since| Alarm { kind, channel: Some(name.to_owned()), since, count: 0 };
+    let away =
+        move |one: &&DeliveryFacts<'_>| one.refused || now.duration_since(one.since) > BROKER;
+    let deliveries = facts.deliveries.iter().filter(away).map(move |one| {
+        let kind = if one.refused { Kind::DeliveryRefused } else { Kind::NotDelivered };
+        alarm(kind, one.subscriber, one.since)
+    });
+    // Its time is that of the end: the alarm is told once, and its age is how long ago that was.
+    let ending = facts
+        .entitlements
+        .iter()
+        .map(move |one| alarm(Kind::EntitlementEnding, one.subscriber, one.until));
+    deliveries.chain(ending)
 }
 
 fn silence(channel: &ChannelFacts<'_>, now: Timestamp) -> Option<Alarm> {
@@ -158,6 +206,9 @@ impl Kind {
             Self::Unroutable => "unroutable",
             Self::JournalDamage => "journal-damage",
             Self::ArchiveBehind => "archive-behind",
+            Self::NotDelivered => "not-delivered",
+            Self::DeliveryRefused => "delivery-refused",
+            Self::EntitlementEnding => "entitlement-ending",
         }
     }
 }
@@ -195,6 +246,19 @@ impl Alarm {
                 format!("{count} parts of the journal are damaged: restore them from a backup")
             }
             Kind::ArchiveBehind => format!("the archive is {age} behind: searches miss the latest"),
+            Kind::NotDelivered => {
+                format!("{channel} has taken nothing for {age}: its events wait on disk")
+            }
+            Kind::DeliveryRefused => format!(
+                "{channel} refuses an event for {age} and gets nothing behind it: look at tieline status"
+            ),
+            Kind::EntitlementEnding if *since > now => format!(
+                "{channel}: an entitlement ends in {}: have it approved anew or let it end",
+                self::age(now, *since)
+            ),
+            Kind::EntitlementEnding => format!(
+                "{channel}: an entitlement ended {age} ago: it gets no such events; approve it anew or take it out"
+            ),
         }
     }
 }
@@ -303,6 +367,20 @@ mod tests {
         assert_eq!(kinds(&facts, 1), ["disk-low", "unroutable", "journal-damage"]);
         let all = ["disk-low", "broker-down", "unroutable", "journal-damage", "archive-behind"];
         assert_eq!(kinds(&facts, 6), all);
+    }
+
+    #[test]
+    fn a_subscriber_that_is_away_or_refuses_or_loses_its_entitlement_is_told_of() {
+        let delivery = |refused| DeliveryFacts { subscriber: "hub", since: minutes(0), refused };
+        let of = |refused| Facts { deliveries: vec![delivery(refused)], ..Facts::default() };
+        assert_eq!(kinds(&of(false), 1), [""; 0]);
+        assert_eq!(kinds(&of(false), 2), ["not-delivered"]);
+        assert_eq!(kinds(&of(true), 0), ["delivery-refused"]);
+        let ending = EntitlementFacts { subscriber: "hub", until: minutes(60 * 24 * 20) };
+        let facts = Facts { entitlements: vec![ending], ..Facts::default() };
+        let text = |now: i64| alarms(&facts, &plan(), minutes(now))[0].text(minutes(now));
+        assert!(text(0).starts_with("hub: an entitlement ends in 20d"), "{}", text(0));
+        assert!(text(60 * 24 * 21).starts_with("hub: an entitlement ended 1d ago"));
     }
 
     #[test]

@@ -1,14 +1,11 @@
 //! A webhook that is told of an alarm: one POST, tried again for a while, never for ever.
 
-use std::sync::Arc;
 use std::time::Duration;
-
-use ureq::Agent;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::alert_notice::Notice;
 use crate::backoff::Backoff;
 use crate::config::secret::Revealed;
+use crate::http_post::{Poster, Refusal};
 
 /// How often a notice is sent before it is given up: after 20 seconds where the address refuses,
 /// after 100 where it never answers.
@@ -42,63 +39,12 @@ pub(crate) async fn post(
     }
 }
 
-/// Why an attempt did not go well.
-struct Refusal {
-    why: String,
-    /// Whether another would not go better.
-    for_good: bool,
-}
-
 fn attempt_once(
     url: &Revealed,
     header: Option<&(String, Revealed)>,
     body: &str,
 ) -> Result<(), Refusal> {
-    let mut settings = Agent::config_builder()
-        .timeout_global(Some(LIMIT))
-        // A redirect would carry the header to somebody else.
-        .max_redirects(0)
-        .http_status_as_error(false);
-    if url.expose().starts_with("https:") {
-        settings = settings.tls_config(tls());
-    }
-    let agent = Agent::new_with_config(settings.build());
-    let mut request = agent.post(url.expose()).header("Content-Type", "application/json");
-    if let Some((name, value)) = header {
-        request = request.header(name, value.expose());
-    }
-    match request.send(body) {
-        Ok(answer) if answer.status().is_success() => Ok(()),
-        Ok(answer) => {
-            let status = answer.status();
-            let passing = status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429);
-            Err(Refusal { why: format!("it answered {status}"), for_good: !passing })
-        }
-        Err(error) => Err(Refusal { why: plainly(&error).to_owned(), for_good: false }),
-    }
-}
-
-/// What went wrong, without the address or a header.
-fn plainly(error: &ureq::Error) -> &'static str {
-    match error {
-        ureq::Error::Timeout(_) => "it did not answer in time",
-        ureq::Error::HostNotFound => "its host is not known",
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => "its certificate is not trusted here",
-        ureq::Error::BadUri(_) => "its address is not one to post to",
-        ureq::Error::Http(_) => "its address or header is not one HTTP knows",
-        _ => "it cannot be reached",
-    }
-}
-
-/// Trusts what this machine trusts; the provider is named, for rustls panics where it must guess.
-fn tls() -> TlsConfig {
-    let trusted = rustls_native_certs::load_native_certs().certs;
-    let trusted: Vec<_> =
-        trusted.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
-    TlsConfig::builder()
-        .root_certs(RootCerts::new_with_certs(&trusted))
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .build()
+    Poster::new(url, LIMIT).post(url, "application/json", header, body.as_bytes())
 }
 
 #[cfg(test)]

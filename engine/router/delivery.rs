@@ -32,6 +32,7 @@ use crate::flight::Flight;
 use crate::held::Held;
 use crate::lifeline::{Ended, Lifeline};
 use crate::order::Order;
+use crate::patients::Patients;
 use crate::plan::{ChannelPlan, Current};
 use crate::priority;
 use crate::publish::{Publisher, Trouble, Unroutable};
@@ -67,14 +68,21 @@ pub struct Beginning {
     pub paused: BTreeSet<String>,
     /// Who waits to hear what became of a message.
     pub fates: Fates,
+    /// Whom identifiers mean.
+    pub patients: Arc<Patients>,
 }
 
 impl Beginning {
     /// With the usual window.
-    pub fn new(folder: &Path, seen: Option<Mark>, judged: Position) -> Self {
+    pub fn new(
+        folder: &Path,
+        seen: Option<Mark>,
+        judged: Position,
+        patients: Arc<Patients>,
+    ) -> Self {
         let (folder, paused) = (folder.to_owned(), BTreeSet::new());
         let (ended, fates) = (Ended::new(None), Fates::default());
-        Self { window: WINDOW, folder, seen, judged, ended, paused, fates }
+        Self { window: WINDOW, folder, seen, judged, ended, paused, fates, patients }
     }
 }
 
@@ -109,6 +117,8 @@ pub struct Delivery<P> {
     /// Set once the window of duplicates was taken up.
     reading: OnceLock<Mutex<Reading>>,
     beginning: Beginning,
+    /// Whom identifiers mean.
+    pub(crate) patients: Arc<Patients>,
     /// Messages that an operator released and that have no new outcome yet.
     released: Mutex<BTreeMap<u64, Released>>,
     /// Waiting messages that were not yet read again after they were freed.
@@ -194,6 +204,7 @@ impl<P: Publisher> Delivery<P> {
             reading: OnceLock::new(),
             released: Mutex::default(),
             returning: AtomicU64::new(0),
+            patients: beginning.patients.clone(),
             beginning,
             taken_up: OnceLock::new(),
         });
@@ -397,6 +408,7 @@ impl<P: Publisher> Delivery<P> {
     }
 
     pub(crate) fn enqueue(&self, work: Work) {
-        self.runnable.push(&work.head.channel.clone(), work);
+        let (channel, lane) = (work.head.channel.clone(), work.lane);
+        self.runnable.push(&channel, lane, work);
     }
 }

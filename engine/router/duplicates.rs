@@ -246,6 +246,7 @@ mod tests {
                 sender: "PAS/RXX01".into(),
                 application_ack: None,
                 edit: None,
+                unmerge: None,
                 sequence: None,
                 refused: false,
             };

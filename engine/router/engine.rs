@@ -1,20 +1,18 @@
 //! The engine: assembles the line from a configuration, and is asked about it through one handle.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use archive::archive::Archive;
 use archive::error::ArchiveError;
 use jiff::Timestamp;
 use journal::disk::{Disk, RealDisk};
-use journal::entry::Position;
 use journal::journal::Journal;
 use journal::recovery::OpenError;
 use journal::report::Recovered;
 use journal::settings::{Retention, Settings};
 use thiserror::Error;
-use tokio::runtime::Handle as Runtime;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,14 +29,17 @@ use crate::embedded::Embedded;
 use crate::event::Event;
 use crate::handle::{Handle, Inner};
 use crate::intake::Intake;
+use crate::keepers::Keepers;
 use crate::lifeline::{Ended, Lifeline};
 use crate::listeners::{ListenError, Listeners, Prepared};
 use crate::operators::Operators;
+use crate::outboxes::Outboxes;
+use crate::patients::{Patients, PatientsError};
 use crate::plan::{Current, Plan};
-use crate::priority;
 use crate::publish::{BrokerHealth, Publisher};
 use crate::reload::{Configured, ReloadError, Reloaded};
 use crate::sampler;
+use crate::teaching::Teaching;
 use crate::watch;
 
 /// How long delivery may take to finish what is in flight; the rest goes on after the next start.
@@ -96,9 +97,21 @@ pub enum StartError {
         #[source]
         source: ArchiveError,
     },
+    /// The identity index cannot be opened, not even from a copy.
+    #[error("the identity index in {folder} cannot be opened")]
+    Patients {
+        /// Its folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: PatientsError,
+    },
     /// A port is taken, or the address is not this machine's.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Where to deliver on cannot be found out.
+    #[error("the places of deliveries in the data folder cannot be read")]
+    Deliver(#[source] std::io::Error),
     /// The system gives no thread.
     #[error("a thread cannot be started")]
     Thread(#[source] std::io::Error),
@@ -122,6 +135,7 @@ impl Engine {
             plan: Arc::new(Current::new(plan.clone())),
             listeners,
             broker: None,
+            outboxes: OnceLock::new(),
             journal,
             started: loaded.clone(),
             largest_frame: largest_frame(loaded),
@@ -163,8 +177,13 @@ impl Engine {
         let waiting = waiting.map(|(channel, _)| channel.clone()).collect();
         tell_recovery(&recovered, entries, ledger.total().counts.pending, began);
         let damage = recovered.report.corrupt.len();
+        let patients = open_identity(&journal, &data)?;
         let publisher = Arc::new(publisher);
         let delivering = TaskTracker::new();
+        let (tasks, stop) = (delivering.clone(), delivery_stop.child_token());
+        let outboxes = Outboxes::start(journal.clone(), plan.clone(), &data, tasks, stop)
+            .map_err(StartError::Deliver)?;
+        configured.outboxes.set(outboxes.clone()).ok();
         let delivery = Delivery::start(
             journal.clone(),
             plan.clone(),
@@ -175,38 +194,23 @@ impl Engine {
                 ended: ended.clone(),
                 paused: waiting,
                 fates: configured.listeners.intake().fates.clone(),
-                ..Beginning::new(&data, seen, judged)
+                ..Beginning::new(&data, seen, judged, patients.clone())
             },
         )
         .map_err(StartError::Thread)?;
         let chronicle = open_archive(&journal, &data)?;
         let operators = Operators::new(journal.clone(), books.clone(), delivery.desk());
         let books_stop = CancellationToken::new();
-        let runtime = Runtime::current();
-        let reading = {
-            let delivery = delivery.clone();
-            let lifeline = Lifeline::new("delivery", &delivery_stop, &ended);
-            thread("delivery", lifeline, move || delivery.read(&ledger))?
+        let keepers = Keepers {
+            books: books.clone(),
+            chronicle: chronicle.clone(),
+            patients: patients.clone(),
+            outboxes: outboxes.clone(),
+            plan: plan.clone(),
         };
-        let keeping = {
-            let (books, runtime) = (books.clone(), runtime.clone());
-            let (stop, delivery) = (books_stop.clone(), delivery.clone());
-            let chronicle = chronicle.clone();
-            let lifeline = Lifeline::new("books", &books_stop, &ended);
-            thread("books", lifeline, move || {
-                let needed = || chronicle.caught_up().then_some(Position::END);
-                books.follow(&runtime, &stop, &|| delivery.mark(), &needed);
-            })?
-        };
-        let writing = {
-            let (chronicle, stop) = (chronicle.clone(), books_stop.clone());
-            let lifeline = Lifeline::new("archive", &books_stop, &ended);
-            let plan = plan.clone();
-            thread("archive", lifeline, move || {
-                priority::give_way();
-                chronicle.follow(&runtime, &stop, &|| plan.get().archive);
-            })?
-        };
+        let threads = keepers
+            .start(&delivery, ledger, &delivery_stop, &books_stop, &ended)
+            .map_err(StartError::Thread)?;
         let listeners = configured.listeners.clone();
         listeners.intake().sequences.take_up(last_numbers);
         for (channel, paused) in &paused {
@@ -215,7 +219,16 @@ impl Engine {
             }
         }
         listeners.commit(sockets);
-        let parts = Parts { journal: journal.clone(), books, chronicle, operators, damage };
+        let teaching = Teaching::new(journal.clone(), plan.clone(), patients, &data);
+        let parts = Parts {
+            journal: journal.clone(),
+            books,
+            chronicle,
+            operators,
+            outboxes,
+            teaching,
+            damage,
+        };
         let handle = handle_of(parts, &plan, listeners, delivery, publisher);
         look_after(&handle, &plan, &books_stop);
         Ok(Self {
@@ -225,7 +238,7 @@ impl Engine {
             delivery_stop,
             books_stop,
             delivering,
-            threads: vec![reading, keeping, writing],
+            threads,
             ended,
         })
     }
@@ -297,24 +310,14 @@ impl Engine {
     }
 }
 
-fn thread(
-    name: &str,
-    lifeline: Lifeline,
-    run: impl FnOnce() + Send + 'static,
-) -> Result<std::thread::JoinHandle<()>, StartError> {
-    let run = move || {
-        let _lifeline = lifeline;
-        run();
-    };
-    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
-}
-
 /// What an engine is made of besides its line.
 struct Parts {
     journal: Journal,
     books: Arc<Books>,
     chronicle: Arc<Chronicle>,
     operators: Operators,
+    outboxes: Arc<Outboxes>,
+    teaching: Teaching,
     damage: usize,
 }
 
@@ -325,7 +328,7 @@ fn handle_of<P: Publisher>(
     delivery: Arc<Delivery<P>>,
     publisher: Arc<P>,
 ) -> Handle {
-    let Parts { journal, books, chronicle, operators, damage } = parts;
+    let Parts { journal, books, chronicle, operators, outboxes, teaching, damage } = parts;
     let health = {
         let delivery = delivery.clone();
         let unroutable = move || delivery.unroutable.count();
@@ -337,6 +340,7 @@ fn handle_of<P: Publisher>(
         books,
         chronicle,
         operators,
+        outboxes,
         listeners,
         moving: {
             let delivery = delivery.clone();
@@ -348,6 +352,7 @@ fn handle_of<P: Publisher>(
         },
         waits_for: Box::new(move |id| delivery.waits_for(id)),
         health,
+        teaching,
         started: Timestamp::now(),
         damage,
     })
@@ -371,6 +376,12 @@ fn open_archive(journal: &Journal, data: &Path) -> Result<Arc<Chronicle>, StartE
     }
     let position = opened.position.as_deref();
     Ok(Chronicle::new(journal.clone(), &folder, opened.archive, position))
+}
+
+fn open_identity(journal: &Journal, data: &Path) -> Result<Arc<Patients>, StartError> {
+    let folder = data.join("identity");
+    let patients = Patients::open(journal.clone(), &folder);
+    patients.map(Arc::new).map_err(|source| StartError::Patients { folder, source })
 }
 
 fn tell_recovery(recovered: &Recovered, entries: u64, pending: u64, began: Instant) {

@@ -10,8 +10,10 @@
 //! ```
 
 use bytes::Bytes;
+use identity::rules::Resolution;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::hold::HoldKey;
@@ -99,6 +101,9 @@ pub struct Accepted {
     /// one accepted; -1 when they begin anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<i64>,
+    /// Set when an operator takes a merge back by it: the retired identifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmerge: Option<String>,
     /// Set when it was refused before, again and again: it is not delivered unless its channel has
     /// come to accept it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -171,6 +176,9 @@ pub struct Outcome {
     /// What a parked message holds back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<HoldKey>,
+    /// What the identity index learns from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned: Option<Box<RawValue>>,
     /// The events in their order.
     pub events: Vec<StoredEvent>,
 }
@@ -256,12 +264,35 @@ pub struct Decision {
     pub received: i64,
     /// What was decided.
     pub action: Action,
+    /// What the identity index learns by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned: Option<Box<RawValue>>,
 }
 
 /// What people write may name a patient, though they are asked not to.
 impl std::fmt::Debug for Decision {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Decision").field("action", &self.action).finish_non_exhaustive()
+    }
+}
+
+/// Head of an `identity` entry: a part of what a person gave the identity index to learn.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Lesson {
+    /// When, milliseconds since 1970 in UTC.
+    pub at: i64,
+    /// Who.
+    pub actor: String,
+    /// The channel as whose knowledge it counts.
+    pub channel: String,
+    /// What the index learns.
+    pub learned: Box<RawValue>,
+}
+
+/// Whom the index learns about is not shown.
+impl std::fmt::Debug for Lesson {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lesson").field("channel", &self.channel).finish_non_exhaustive()
     }
 }
 
@@ -275,6 +306,9 @@ pub enum Action {
         revision: u32,
         /// Whether later messages of its patient may have gone before it.
         out_of_order: bool,
+        /// Who is right about whom it is about: the message, or the index.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resolution: Option<Resolution>,
     },
     /// The parked message is not delivered.
     Discard,
@@ -290,6 +324,14 @@ pub enum Action {
     PauseDelivery,
     /// They are delivered again.
     ResumeDelivery,
+    /// Two identifiers must never be shown or told together.
+    DoNotLink,
+    /// They may again.
+    MayLink,
+    /// The identity index is filled; `identity` entries follow.
+    LoadIdentity,
+    /// A merge is taken back; a message that says so follows.
+    Unmerge,
 }
 
 impl Action {
@@ -304,6 +346,10 @@ impl Action {
             Self::ResumeIntake => "resume-intake",
             Self::PauseDelivery => "pause-delivery",
             Self::ResumeDelivery => "resume-delivery",
+            Self::DoNotLink => "do-not-link",
+            Self::MayLink => "may-link",
+            Self::LoadIdentity => "load-identity",
+            Self::Unmerge => "unmerge",
         }
     }
 }

@@ -6,9 +6,10 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use identity::error::IndexError;
 use jiff::Timestamp;
 use journal::report::Corruption;
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
+use metrics::counter;
 use tracing::{debug, error, info, warn};
 
 use crate::alarm::Alarm;
@@ -88,6 +89,10 @@ pub enum Event<'a> {
     ArchiveUnwritable { error: &'a archive::error::ArchiveError },
     /// A part of the archive was damaged and is fed anew from the journal.
     ArchiveSetAside { finding: &'a str },
+    /// Files of the identity index were damaged.
+    IdentitySetAside { finding: &'a str },
+    /// The identity index cannot be written.
+    IdentityUnwritable { error: &'a IndexError },
     /// Days of the archive were dropped.
     ArchivePruned { days: u64, bytes: u64 },
     /// A data-quality finding; counted, never more than its code.
@@ -122,6 +127,16 @@ pub enum Event<'a> {
     AlarmClosed { alarm: &'a Alarm, after: Period },
     /// Nobody could be told of an alarm but by this log.
     AlertNotTold { kind: &'static str, why: &'a str },
+    /// A subscriber took an event that the engine delivers.
+    Delivered { subscriber: &'a str },
+    /// It did not; the event is sent again. `first` for the first time in a row with this cause.
+    DeliveryFailed { subscriber: &'a str, why: &'a str, for_good: bool, first: bool },
+    /// The form that a subscriber takes has no room for an event.
+    DeliveryOmitted { subscriber: &'a str, why: &'static str },
+    /// A subscriber refused an event for good, and channels.yaml says to leave such out.
+    DeliverySkipped { subscriber: &'a str, why: &'a str },
+    /// How far a subscriber was delivered to cannot be written down.
+    PlaceUnwritable { subscriber: &'a str, error: &'a std::io::Error },
 }
 
 impl Event<'_> {
@@ -356,6 +371,22 @@ impl Event<'_> {
                     "the broker holds a different exchange or queue: delete it there or name another in channels.yaml"
                 );
             }
+            other => other.emit_identity(),
+        }
+    }
+
+    fn emit_identity(self) {
+        match self {
+            Self::IdentitySetAside { finding } => {
+                error!(
+                    finding,
+                    "files of the identity index were set aside; it is taken from a copy and the journal"
+                );
+            }
+            Self::IdentityUnwritable { error } => {
+                counter!("tieline_identity_errors_total").increment(1);
+                error!(%error, "the identity index cannot be written; what it learns stays in the journal: free space on the data folder's disk");
+            }
             other => other.emit_alarm(),
         }
     }
@@ -377,89 +408,48 @@ impl Event<'_> {
                 counter!("tieline_alerts_not_told_total", "kind" => kind).increment(1);
                 warn!(kind, why, "nobody was told of an alarm: mend alerts.on_alert");
             }
-            // Every other variant was told by the callers of this function.
-            _ => {}
+            other => other.emit_outbox(),
         }
     }
 }
 
-/// Describes every metric, so that `/metrics` explains itself.
-pub fn describe() {
-    let counters: [(&'static str, &'static str); 28] = [
-        (
-            "tieline_duplicates_total",
-            "Copies of earlier messages, not processed again, by channel.",
-        ),
-        ("tieline_decisions_total", "What operators decided, by action."),
-        ("tieline_archive_errors_total", "Failed writes of the archive; the journal has it all."),
-        ("tieline_messages_received_total", "Messages made durable, by channel."),
-        ("tieline_messages_refused_total", "Frames answered negatively, by listener and reason."),
-        (
-            "tieline_messages_settled_total",
-            "Messages that reached a state, by channel, state and reason code.",
-        ),
-        ("tieline_acknowledgements_total", "Answers sent, by channel and code."),
-        ("tieline_connections_total", "Connections accepted, by listener."),
-        ("tieline_disconnections_total", "Connections ended, by listener and cause."),
-        ("tieline_handshakes_failed_total", "TLS handshakes that failed, by listener and cause."),
-        ("tieline_connections_refused_total", "Connections turned away, by listener."),
-        (
-            "tieline_acknowledgements_unpublished_total",
-            "Answers that waited for a message to be published, in vain, by channel.",
-        ),
-        ("tieline_stray_acknowledgements_total", "Acknowledgements received as messages."),
-        ("tieline_junk_bytes_total", "Bytes received outside any frame."),
-        ("tieline_batch_counts_wrong_total", "Batches with other counts than they say."),
-        ("tieline_data_quality_total", "Data-quality findings, by channel and code."),
-        ("tieline_table_misses_total", "Look-ups that found nothing, by channel and table."),
-        (
-            "tieline_events_published_total",
-            "Events with a receipt, by whether any subscriber wanted them.",
-        ),
-        ("tieline_events_unroutable_total", "Events the broker could not route; each is retried."),
-        ("tieline_publish_retries_total", "Publishes without a receipt, by what stood in the way."),
-        (
-            "tieline_publish_refusals_total",
-            "Events that the broker will never take, by reason code.",
-        ),
-        ("tieline_broker_failures_total", "Broker connections lost or refused."),
-        ("tieline_journal_corruptions_total", "Durable journal parts that fail their checksum."),
-        ("tieline_reloads_total", "Reloads of the configuration, by outcome."),
-        ("tieline_intake_closed_total", "Times that intake stopped because the disk was full."),
-        (
-            "tieline_records_waiting_total",
-            "Attempts to record an outcome or a state that found the disk full.",
-        ),
-        ("tieline_alarms_total", "Alarms opened, by kind and channel."),
-        ("tieline_alerts_not_told_total", "Alarms that on_alert could not be told of, by kind."),
-    ];
-    for (name, text) in counters {
-        describe_counter!(name, text);
+impl Event<'_> {
+    fn emit_outbox(self) {
+        match self {
+            Self::Delivered { subscriber } => {
+                let subscriber = subscriber.to_owned();
+                counter!("tieline_deliveries_total", "subscriber" => subscriber).increment(1);
+            }
+            Self::DeliveryFailed { subscriber, why, for_good, first } => {
+                let kind = if for_good { "refused" } else { "away" };
+                counter!("tieline_delivery_failures_total", "subscriber" => subscriber.to_owned(), "kind" => kind)
+                    .increment(1);
+                if for_good && first {
+                    error!(
+                        subscriber,
+                        why, "an event is refused: nothing passes it; tried again every minute"
+                    );
+                } else if first {
+                    warn!(subscriber, why, "not delivered: its events wait on disk");
+                }
+            }
+            Self::DeliveryOmitted { subscriber, why } => {
+                counter!("tieline_deliveries_omitted_total", "subscriber" => subscriber.to_owned(), "why" => why)
+                    .increment(1);
+            }
+            Self::DeliverySkipped { subscriber, why } => {
+                counter!("tieline_deliveries_omitted_total", "subscriber" => subscriber.to_owned(), "why" => "refused")
+                    .increment(1);
+                error!(
+                    subscriber,
+                    why, "an event is refused and left out, as `refused: skip` says"
+                );
+            }
+            Self::PlaceUnwritable { subscriber, error } => {
+                error!(subscriber, %error, "how far it was delivered to cannot be written: after a restart events come twice; look at the data folder's disk");
+            }
+            // Every other variant was told by the callers of this function.
+            _ => {}
+        }
     }
-    describe_gauge!("tieline_messages", "Messages in a state that may still move, by channel.");
-    describe_gauge!("tieline_journal_bytes", Unit::Bytes, "Journal volumes on disk.");
-    describe_gauge!("tieline_connections", "Open connections, by listener.");
-    describe_gauge!("tieline_unroutable_events", "Events waiting because no queue took them.");
-    describe_gauge!("tieline_alarms", "1 while an alarm is open, by kind and channel.");
-    describe_gauge!("tieline_broker_connected", "1 while the broker is connected.");
-    describe_gauge!(
-        "tieline_last_received_timestamp_seconds",
-        Unit::Seconds,
-        "When a channel last accepted a message."
-    );
-    describe_gauge!(
-        "tieline_oldest_pending_seconds",
-        Unit::Seconds,
-        "Age of the oldest message waiting for delivery."
-    );
-    describe_histogram!(
-        "tieline_acknowledge_duration_seconds",
-        Unit::Seconds,
-        "From the end of a frame to its answer."
-    );
-    describe_histogram!(
-        "tieline_delivery_duration_seconds",
-        Unit::Seconds,
-        "From receipt to the last receipt of the message's events."
-    );
 }

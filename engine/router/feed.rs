@@ -8,7 +8,7 @@ use journal::entry::{Kind, Position};
 use journal::journal::Journal;
 use journal::reader::ReadError;
 
-use crate::entry::{self, Outcome};
+use crate::entry::{self, Outcome, StoredEvent};
 
 /// Bytes of events after which an answer ends.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
@@ -23,6 +23,16 @@ pub struct Cursor {
 impl Cursor {
     /// Before the first event that is kept.
     pub const START: Self = Self { position: Position::START, taken: 0 };
+
+    /// Behind everything before that position.
+    pub(crate) fn behind(position: Position) -> Self {
+        Self { position, taken: 0 }
+    }
+
+    /// Where the journal is read from.
+    pub(crate) fn position(self) -> Position {
+        self.position
+    }
 }
 
 impl fmt::Display for Cursor {
@@ -48,14 +58,28 @@ impl FromStr for Cursor {
 #[error("a cursor is what an earlier answer gave, as in 1.40.64+0")]
 pub struct CursorError;
 
+/// An event, and the cursor behind it.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) event: StoredEvent,
+    pub(crate) body: Bytes,
+    pub(crate) cursor: Cursor,
+}
+
 /// Up to `limit` events after `cursor` in publishing order, and the cursor behind them. Fewer come
 /// when there are no more now, or when they are large; none means that there are no more now.
 pub fn events(journal: &Journal, cursor: Cursor, limit: usize) -> (Vec<Bytes>, Cursor) {
-    let mut found = Vec::new();
+    let (found, behind) = found(journal, cursor, limit);
+    (found.into_iter().map(|each| each.body).collect(), behind)
+}
+
+/// The same, each with what is known of it. Messages without events move the cursor too.
+pub(crate) fn found(journal: &Journal, cursor: Cursor, limit: usize) -> (Vec<Found>, Cursor) {
+    let mut all = Vec::new();
     let mut now = cursor;
     let mut reader = journal.reader(cursor.position);
     let mut bytes = 0;
-    while found.len() < limit && bytes < MOST_BYTES {
+    while all.len() < limit && bytes < MOST_BYTES {
         let entry = match reader.next() {
             Ok(Some(entry)) => entry,
             Ok(None) | Err(ReadError::Disk(_)) => break,
@@ -65,14 +89,14 @@ pub fn events(journal: &Journal, cursor: Cursor, limit: usize) -> (Vec<Bytes>, C
             continue;
         }
         let Ok((outcome, payload)) = entry::decode::<Outcome>(&entry.body) else { continue };
-        let all = entry::events(&outcome, &payload).unwrap_or_default();
         let skip = if entry.position == cursor.position { cursor.taken } else { 0 };
-        let room = limit - found.len();
-        let fresh: Vec<Bytes> =
-            all.into_iter().skip(skip).take(room).map(|(_, body)| body).collect();
-        now = Cursor { position: entry.position, taken: skip + fresh.len() };
-        bytes += fresh.iter().map(Bytes::len).sum::<usize>();
-        found.extend(fresh);
+        now = Cursor { position: entry.position, taken: skip };
+        let events = entry::events(&outcome, &payload).unwrap_or_default();
+        for (event, body) in events.into_iter().skip(skip).take(limit - all.len()) {
+            now.taken += 1;
+            bytes += body.len();
+            all.push(Found { event, body, cursor: now });
+        }
     }
-    (found, now)
+    (all, now)
 }

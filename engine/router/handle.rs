@@ -26,12 +26,14 @@ use crate::found::{self, ParkedRow, Row, Shown};
 use crate::ledger::Ledger;
 use crate::listeners::Listeners;
 use crate::operators::{Actor, OperatorError, Operators, Side};
+use crate::outboxes::{Outboxes, Standing};
 use crate::plan::{Current, Plan};
 use crate::port::Port;
 use crate::publish::BrokerHealth;
 use crate::reconcile::{self, ReconcileError, Reconciled};
 use crate::refused::RefusedFrame;
-use crate::status::{self, ArchiveStatus, ChannelStatus, JournalStatus, Status};
+use crate::status::{self, ArchiveStatus, ChannelStatus, JournalStatus, Status, SubscriberStatus};
+use crate::teaching::Teaching;
 
 /// How long an answer waits for the archive to have what was durable when it was asked.
 const ARCHIVE: Duration = Duration::from_secs(2);
@@ -51,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) books: Arc<Books>,
     pub(crate) chronicle: Arc<Chronicle>,
     pub(crate) operators: Operators,
+    pub(crate) outboxes: Arc<Outboxes>,
     pub(crate) listeners: Arc<Listeners>,
     pub(crate) moving: Ask<Moving>,
     /// How many wait behind a parked message.
@@ -58,6 +61,7 @@ pub(crate) struct Inner {
     /// What a pending message waits for.
     pub(crate) waits_for: Box<dyn Fn(u64) -> &'static str + Send + Sync>,
     pub(crate) health: Ask<BrokerHealth>,
+    pub(crate) teaching: Teaching,
     pub(crate) started: Timestamp,
     /// Damaged parts of the journal that recovery met.
     pub(crate) damage: usize,
@@ -73,6 +77,7 @@ pub(crate) struct Watched {
     pub(crate) intake_open: bool,
     pub(crate) damage: u64,
     pub(crate) archive_lag: Option<i64>,
+    pub(crate) deliveries: Vec<Standing>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -183,6 +188,11 @@ impl Handle {
         &self.inner.operators
     }
 
+    /// Where the identity index is asked and taught.
+    pub fn teaching(&self) -> &Teaching {
+        &self.inner.teaching
+    }
+
     /// How a channel's messages are read; absent when channels.yaml no longer names it.
     pub fn source(&self, channel: &str) -> Option<Arc<Source>> {
         self.inner.plan.get().channels.get(channel).map(|channel| channel.source.clone())
@@ -250,6 +260,7 @@ impl Handle {
             intake_open: *inner.journal.intake_open().borrow(),
             damage: inner.damage as u64,
             archive_lag: inner.chronicle.lag(Timestamp::now().as_millisecond()),
+            deliveries: inner.outboxes.standing(),
         }
     }
 
@@ -318,6 +329,7 @@ impl Handle {
             retrying_since: moving.retrying_since.map(found::time),
             oldest_pending: oldest.map(|then| (now.as_millisecond() - then).max(0) / 1000),
             broker: (inner.health)(),
+            subscribers: inner.outboxes.standing().into_iter().map(SubscriberStatus::of).collect(),
             journal: JournalStatus {
                 volumes: volumes.len(),
                 bytes: volumes.iter().map(|volume| volume.size).sum(),

@@ -283,14 +283,15 @@ impl Held {
         self.waiting.len()
     }
 
-    /// How many stand behind `id` in the chains of which it is the first. About: one that stands
-    /// in two of them counts twice, and one that left from the middle may count still.
+    /// How many stand behind `id` in the longest chain of which it is the first. About: a patient has
+    /// a chain for each name, and mostly the same messages in each; who waits under one name of
+    /// several patients only may not count, and one that left from the middle may count still.
     pub fn behind(&self, id: u64) -> u64 {
         let member = self.seats.of(id).and_then(|seat| Some((seat, self.members.get(&seat)?)));
         let Some((seat, member)) = member else { return 0 };
         let chains = member.near.iter().filter_map(|key| self.chains.get(key));
         let led = chains.filter(|chain| chain.near.first() == Some(&seat));
-        led.map(|chain| chain.len() - 1).sum()
+        led.map(|chain| chain.len() - 1).max().unwrap_or(0)
     }
 
     /// Entries in memory: occupied keys, and messages that are blocked or first of a chain.

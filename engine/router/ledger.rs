@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use identity::rules::Resolution;
 use journal::entry::{Entry, Kind, MessageId};
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,9 @@ pub struct Again {
     pub revision: u32,
     /// Whether later messages of its patient may have gone before it.
     pub out_of_order: bool,
+    /// Who is right about whom it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<Resolution>,
 }
 
 /// What an edit is of.
@@ -214,13 +218,13 @@ impl Ledger {
         let (head, _): (Decision, _) = entry::decode(&entry.body)?;
         let id = entry.id.0;
         match head.action {
-            Action::Release { revision, out_of_order } => {
+            Action::Release { revision, out_of_order, resolution } => {
                 if self.open.get(&id).is_some_and(|open| open.state == State::Parked)
                     && let Some(open) = self.open.remove(&id)
                 {
                     self.book(&open.channel).change(open.received, State::Parked, State::Pending);
                     self.waiting.insert(id);
-                    self.again.insert(id, Again { revision, out_of_order });
+                    self.again.insert(id, Again { revision, out_of_order, resolution });
                 }
             }
             Action::Discard => {
@@ -241,6 +245,7 @@ impl Ledger {
             Action::PauseDelivery => self.paused(&head.channel).delivery = true,
             Action::ResumeIntake => self.paused(&head.channel).intake = false,
             Action::ResumeDelivery => self.paused(&head.channel).delivery = false,
+            Action::DoNotLink | Action::MayLink | Action::LoadIdentity | Action::Unmerge => {}
         }
         self.paused.retain(|_, paused| *paused != Paused::default());
         Ok(())
@@ -318,6 +323,7 @@ mod tests {
             sender: String::new(),
             application_ack: None,
             edit: None,
+            unmerge: None,
             sequence: None,
             refused: false,
         };
@@ -339,6 +345,7 @@ mod tests {
             configversion: String::new(),
             revision: 0,
             holds: Vec::new(),
+            learned: None,
             events: Vec::new(),
         };
         entry(Kind::Outcome, id, &head)
@@ -350,7 +357,15 @@ mod tests {
 
     fn decided(id: u64, action: Action) -> Entry {
         let (actor, reason) = (String::from("alex"), String::from("tried again"));
-        let head = Decision { at: 6, actor, reason, channel: "c".into(), received: 5, action };
+        let head = Decision {
+            at: 6,
+            actor,
+            reason,
+            channel: "c".into(),
+            received: 5,
+            action,
+            learned: None,
+        };
         entry(Kind::Operator, id, &head)
     }
 
@@ -404,7 +419,7 @@ mod tests {
 
     #[test]
     fn what_an_operator_decides_moves_the_message_and_nothing_else() {
-        let again = Action::Release { revision: 1, out_of_order: false };
+        let again = Action::Release { revision: 1, out_of_order: false, resolution: None };
         let sums = fold(&[
             accepted(1),
             accepted(2),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use hl7::header::Header;
 use hl7::message::{Message, Reading};
+use identity::rules::Resolution;
 use jiff::Timestamp;
 use journal::entry::{Kind, MessageId};
 use journal::journal::Journal;
@@ -21,6 +22,7 @@ use crate::entry::{self, Accepted, Action, Decision, EditOf, State};
 use crate::event::Event;
 use crate::found;
 use crate::ledger::{Again, Open};
+use crate::scope;
 use crate::work::Released;
 
 /// Longest reason that is kept, in bytes.
@@ -91,6 +93,16 @@ pub enum OperatorError {
         /// The edit that waits.
         mark: String,
     },
+    /// Nothing about its patient is to be decided.
+    #[error(
+        "message {id} is parked for {reason}, which is no conflict about its patient: release it, edit it or discard it"
+    )]
+    NoConflict {
+        /// The message.
+        id: u64,
+        /// Why it is parked.
+        reason: String,
+    },
     /// channels.yaml names no such channel.
     #[error("there is no channel {0}: see tieline status")]
     NoChannel(String),
@@ -153,15 +165,41 @@ impl Operators {
 
     /// Processes a parked message again. What waited behind it follows it, in order.
     pub async fn release(&self, id: u64, actor: &Actor) -> Result<(), OperatorError> {
+        self.process_again(id, actor, None).await
+    }
+
+    /// Decides who is right about the patient of a message that is parked for that: what it states
+    /// itself, or what the identity index holds; and processes it again by that.
+    pub async fn resolve(
+        &self,
+        id: u64,
+        resolution: Resolution,
+        actor: &Actor,
+    ) -> Result<(), OperatorError> {
+        self.process_again(id, actor, Some(resolution)).await
+    }
+
+    async fn process_again(
+        &self,
+        id: u64,
+        actor: &Actor,
+        resolution: Option<Resolution>,
+    ) -> Result<(), OperatorError> {
         let _deciding = self.deciding(id)?;
         let open = self.parked(id)?;
+        let reason = open.reason.as_deref().unwrap_or_default();
+        if resolution.is_some() && !scope::is_conflict(reason) {
+            return Err(OperatorError::NoConflict { id, reason: reason.to_owned() });
+        }
         let left = self.events_left(id, &open);
         let again = Again {
             revision: open.revision + u32::from(open.events > 0),
             // What it did not hold back may have gone before it.
             out_of_order: open.holds.is_empty(),
+            resolution,
         };
-        let action = Action::Release { revision: again.revision, out_of_order: again.out_of_order };
+        let Again { revision, out_of_order, .. } = again;
+        let action = Action::Release { revision, out_of_order, resolution };
         self.decide(id, &open.channel, open.received, actor, action, &[]).await?;
         self.desk.tell(Command::Release { id: MessageId(id), released: Released { again, left } });
         Ok(())
@@ -352,7 +390,8 @@ impl Operators {
         let (of, actor) = (edit.of, edit.actor.clone());
         let received = Timestamp::now().as_millisecond();
         let (sequence, refused) = (None, false);
-        let mut head = Accepted { received, edit: Some(edit), sequence, refused, ..head };
+        let mut head =
+            Accepted { received, edit: Some(edit), unmerge: None, sequence, refused, ..head };
         // MSH may have been edited too.
         if let Ok(header) = Header::from_frame(edited) {
             head.control_id = header.control_id_text();
@@ -382,6 +421,7 @@ impl Operators {
             channel: channel.to_owned(),
             received,
             action,
+            learned: None,
         };
         let body = entry::encode(&decision, payload);
         let settles = action == Action::Discard;
@@ -392,7 +432,8 @@ impl Operators {
     }
 }
 
-fn reason(actor: &Actor) -> Result<(), OperatorError> {
+/// A reason there must be.
+pub(crate) fn reason(actor: &Actor) -> Result<(), OperatorError> {
     if actor.reason.trim().is_empty() || actor.reason.len() > REASON {
         return Err(OperatorError::Reason);
     }

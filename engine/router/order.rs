@@ -203,9 +203,8 @@ mod tests {
                 running.extend(order.finish(done));
             }
             assert!(order.is_empty(), "seed {seed}: everything ran");
-            let shares = |one: &u64, other: &u64| {
-                held[one].iter().any(|key| held[other].contains(key))
-            };
+            let shares =
+                |one: &u64, other: &u64| held[one].iter().any(|key| held[other].contains(key));
             for later in 0..60 {
                 for earlier in (0..later).filter(|earlier| shares(earlier, &later)) {
                     assert!(

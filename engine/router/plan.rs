@@ -8,6 +8,7 @@ use std::time::Duration;
 use hl7::ack_form::Form;
 use hl7::due::AckMode;
 use hl7::location::Location;
+use identity::rules::{Merges, Resolution, Rules};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use record::source::Source;
@@ -15,6 +16,7 @@ use transform::script::Script;
 
 use crate::alert_plan::AlertsPlan;
 use crate::broker_plan::BrokerPlan;
+use crate::config;
 use crate::config::acknowledge::{Acknowledge, Refusals, When};
 use crate::config::assemble;
 use crate::config::channel::{Accept, OnError, Order};
@@ -24,8 +26,9 @@ use crate::config::measure::Size;
 use crate::config::model::Broker;
 use crate::config::secret::RevealError;
 use crate::conformance::Conformance;
+use crate::delivery_plan::DeliveryPlan;
 use crate::meters::Meters;
-use crate::routes::{Pattern, Routes, Subscription};
+use crate::routes::Routes;
 use crate::silence::ExpectPlan;
 use crate::tls::TlsPlan;
 use crate::topology::Topology;
@@ -41,6 +44,8 @@ pub struct Plan {
     pub listeners: Vec<Arc<ListenerPlan>>,
     /// Who should get what.
     pub routes: Routes,
+    /// To whom the engine itself delivers, by the subscriber's name.
+    pub deliveries: BTreeMap<String, Arc<DeliveryPlan>>,
     /// Where events leave; embedded when absent.
     pub broker: Option<BrokerPlan>,
     /// When alarms are raised and who is told.
@@ -111,6 +116,36 @@ impl AcknowledgePlan {
     }
 }
 
+/// What the identity index may learn from a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdentityPlan {
+    /// Whether it is a master system.
+    pub teaches: bool,
+    /// What becomes of a merge or move.
+    pub merges: Merges,
+    /// Whether an explicit value of it ends a patient's protection or dissent.
+    pub may_lower_sensitivity: bool,
+}
+
+impl IdentityPlan {
+    fn new(said: &config::channel::Identity) -> Self {
+        let merges = match said.merges {
+            Some(config::channel::Merges::Automatic) => Merges::Automatic,
+            Some(config::channel::Merges::Approve) => Merges::Approve,
+            None if said.teaches => Merges::Automatic,
+            None => Merges::Approve,
+        };
+        let may_lower_sensitivity = said.may_lower_sensitivity;
+        Self { teaches: said.teaches, merges, may_lower_sensitivity }
+    }
+
+    /// The rules for one of its messages.
+    pub fn rules<'a>(&self, channel: &'a str, resolution: Option<Resolution>) -> Rules<'a> {
+        let Self { teaches, merges, may_lower_sensitivity } = *self;
+        Rules { source: channel, teaches, merges, may_lower_sensitivity, resolution }
+    }
+}
+
 /// One channel.
 #[derive(Debug)]
 pub struct ChannelPlan {
@@ -138,6 +173,8 @@ pub struct ChannelPlan {
     pub expect: Option<ExpectPlan>,
     /// What its messages are held against; nothing if absent.
     pub profile: Option<Conformance>,
+    /// What the identity index may learn from it.
+    pub identity: IdentityPlan,
     /// Its hot-path metrics.
     pub meters: Meters,
 }
@@ -229,6 +266,7 @@ impl Plan {
             version: loaded.version.clone(),
             channels: channels.iter().map(|c| (c.name.clone(), c.clone())).collect(),
             listeners,
+            deliveries: deliveries(loaded, &routes)?,
             routes,
             broker,
             alerts: assemble::alerts(loaded)?,
@@ -270,6 +308,7 @@ fn channels(loaded: &Loaded) -> Vec<Arc<ChannelPlan>> {
                 profile: profile.as_ref().zip(channel.profile.as_ref()).map(|(profile, said)| {
                     Conformance::new(profile.clone(), said.on_breach, Timestamp::now())
                 }),
+                identity: IdentityPlan::new(&channel.identity),
                 meters: Meters::new(name),
             })
         })
@@ -298,13 +337,25 @@ fn listeners(loaded: &Loaded, channels: &[Arc<ChannelPlan>]) -> Vec<Arc<Listener
         .collect()
 }
 
+fn deliveries(
+    loaded: &Loaded,
+    routes: &Routes,
+) -> Result<BTreeMap<String, Arc<DeliveryPlan>>, RevealError> {
+    let mut plans = BTreeMap::new();
+    for (subscription, (name, said)) in
+        routes.subscriptions.iter().zip(loaded.config.subscribers.iter())
+    {
+        if let Some(http) = said.http() {
+            let plan = assemble::delivery(subscription, http, &loaded.base)?;
+            plans.insert(name.to_owned(), Arc::new(plan));
+        }
+    }
+    Ok(plans)
+}
+
 fn routes(loaded: &Loaded) -> Routes {
-    let subscriptions = loaded.config.subscribers.iter().map(|(name, subscriber)| Subscription {
-        name: name.to_owned(),
-        queue: assemble::queue(&loaded.config, name, subscriber),
-        receives: subscriber.receives.iter().map(|p| Pattern::new(&p.to_string())).collect(),
-        from: subscriber.from.iter().map(ToString::to_string).collect(),
-        restricted: subscriber.restricted,
-    });
-    Routes { subscriptions: subscriptions.collect() }
+    let subscribers = loaded.config.subscribers.iter();
+    Routes {
+        subscriptions: subscribers.map(|(name, said)| assemble::subscription(name, said)).collect(),
+    }
 }

@@ -9,15 +9,17 @@ use bytes::Bytes;
 use journal::entry::{Entry, Kind, MessageId, Position};
 use journal::queue::AppendError;
 use journal::reader::ReadError;
+use record::replay::is_replay;
 
 use crate::backoff::Backoff;
 use crate::delivery::Delivery;
 use crate::duplicates::{self, Verdict};
 use crate::entry::{self, Accepted, EditOf, Outcome, State, StateChange};
 use crate::event::Event;
+use crate::identified::{self, Identified};
 use crate::ledger::{Ledger, Open};
-use crate::process::{self, Identified};
 use crate::publish::Publisher;
+use crate::runnable::Lane;
 use crate::scope;
 use crate::work::{Recorded, Released, Task, Work};
 
@@ -197,7 +199,8 @@ impl<P: Publisher> Delivery<P> {
         Event::OutcomeUnreadable { message: entry.id.0 }.emit();
         let channel = self.plan.get().channels.get(&head.channel).cloned();
         let identify = |channel| {
-            catch_unwind(AssertUnwindSafe(|| process::identify(channel, frame)))
+            let index = self.patients.index();
+            catch_unwind(AssertUnwindSafe(|| identified::identify(channel, frame, index)))
                 .map_or_else(|_| Vec::new(), |identified| identified.keys)
         };
         let patients = channel.as_deref().map_or_else(Vec::new, identify);
@@ -302,21 +305,32 @@ impl<P: Publisher> Delivery<P> {
         let channel = self.plan.get().channels.get(&head.channel).cloned();
         let identified = match &channel {
             Some(channel) => {
-                let identify = AssertUnwindSafe(|| process::identify(channel, frame.clone()));
+                let index = self.patients.index();
+                let identify =
+                    AssertUnwindSafe(|| identified::identify(channel, frame.clone(), index));
                 let identified = catch_unwind(identify)
                     .unwrap_or_else(|_| Identified::parked(frame, "internal"));
-                if head.refused { process::unless_refused(channel, identified) } else { identified }
+                if head.refused {
+                    identified::unless_refused(channel, identified)
+                } else {
+                    identified
+                }
             }
             None => Identified::parked(frame, "channel.unknown"),
         };
         let patients = identified.keys.clone();
         let in_order = channel.as_deref().and_then(scope::channel_key);
+        let bulk = identified.message.as_ref().is_some_and(|(message, _)| is_replay(message));
         let work = Work {
             id: entry.id,
+            lane: if bulk { Lane::Bulk } else { Lane::Live },
             place: entry.position,
             channel,
             patients,
-            task: recorded.map_or(Task::Transform(identified), Task::Publish),
+            several: identified.several,
+            task: recorded.map_or(Task::Transform(Box::new(identified)), |recorded| {
+                Task::Publish(Box::new(recorded))
+            }),
             again: self.released().get(&entry.id.0).cloned(),
             found: if verdict == Verdict::Differs { vec!["control-id.reused"] } else { Vec::new() },
             repeated: verdict == Verdict::Anew,

@@ -4,7 +4,7 @@
 //! parts are swapped one by one, each in a single step: whoever has a message in hand finishes it
 //! with what it began with. Connections stay, except on addresses that are no longer named.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use journal::entry::{Kind, MessageId};
@@ -21,6 +21,7 @@ use crate::config::secret::RevealError;
 use crate::entry;
 use crate::event::Event;
 use crate::listeners::{ListenError, Listeners};
+use crate::outboxes::Outboxes;
 use crate::plan::{Current, Plan};
 
 /// What a reload changed.
@@ -68,6 +69,8 @@ pub(crate) struct Configured {
     pub(crate) plan: Arc<Current>,
     pub(crate) listeners: Arc<Listeners>,
     pub(crate) broker: Option<Amqp>,
+    /// Set once the journal was taken up.
+    pub(crate) outboxes: OnceLock<Arc<Outboxes>>,
     pub(crate) journal: Journal,
     /// As it was at the start: what waits for the next one is compared with this.
     pub(crate) started: Loaded,
@@ -94,6 +97,9 @@ impl Configured {
         self.tell_broker(&plan);
         // Before the listeners: whatever is accepted must find its channel.
         self.plan.set(plan);
+        if let Some(outboxes) = self.outboxes.get() {
+            outboxes.follow_plan();
+        }
         self.listeners.commit(prepared);
         let reloaded = Reloaded { waiting, ..changes(&last, &loaded) };
         *last = loaded;

@@ -29,9 +29,14 @@ pub fn scope(reason: &str) -> Scope {
     match reason.split('.').next().unwrap_or_default() {
         _ if reason == "identity.none" => Scope::Nobody,
         "trigger" | "too-large" | "refused" => Scope::Nobody,
-        "identity" | "merge" | "sensitive" | "sensitivity" => Scope::Everywhere,
+        "identity" | "merge" | "move" | "sensitivity" => Scope::Everywhere,
         _ => Scope::Channel,
     }
+}
+
+/// Whether a person is to decide who is right about the patient of a message parked for this.
+pub fn is_conflict(reason: &str) -> bool {
+    scope(reason) == Scope::Everywhere
 }
 
 /// What a message of `channel` holds back while it is parked for `reason`. `channel` is absent when
@@ -74,8 +79,9 @@ pub(crate) struct Waits {
     pub(crate) others: Vec<HoldKey>,
 }
 
-/// What a message of `channel` about `patients` has to wait for.
-pub(crate) fn waits(channel: &ChannelPlan, patients: &[OrderKey]) -> Waits {
+/// What a message of `channel` about `patients` has to wait for; `several` if these are not only
+/// several names of one.
+pub(crate) fn waits(channel: &ChannelPlan, patients: &[OrderKey], several: bool) -> Waits {
     let name: Arc<str> = channel.name.as_str().into();
     let mut own: Vec<HoldKey> = match channel.order {
         Order::None => Vec::new(),
@@ -84,7 +90,7 @@ pub(crate) fn waits(channel: &ChannelPlan, patients: &[OrderKey]) -> Waits {
             .map(|patient| HoldKey::ChannelPatient(name.clone(), patient.clone()))
             .collect(),
     };
-    if patients.len() > 1 {
+    if several {
         // What is about several patients is waited for by all of theirs, while it waits for one.
         own.extend(everywhere(patients));
     }
@@ -120,8 +126,9 @@ mod tests {
             ("overloaded", Scope::Channel),
             ("what-a-script-calls-it", Scope::Channel),
             ("identity.two-numbers", Scope::Everywhere),
-            ("merge.unsupported", Scope::Everywhere),
-            ("sensitive.unsupported", Scope::Everywhere),
+            ("merge.approval", Scope::Everywhere),
+            ("move.approval", Scope::Everywhere),
+            ("sensitivity.conflict", Scope::Everywhere),
             ("identity.none", Scope::Nobody),
             ("trigger.unknown", Scope::Nobody),
             ("too-large", Scope::Nobody),

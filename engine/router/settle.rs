@@ -4,18 +4,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use identity::index::Origin;
 use jiff::Timestamp;
 use journal::entry::{Kind, MessageId};
 use journal::queue::AppendError;
+use serde_json::value::to_raw_value;
 
 use crate::delivery::Delivery;
 use crate::entry::{self, Outcome, State, StateChange, StoredEvent};
 use crate::event::Event;
+use crate::facts::Facts;
 use crate::hold::HoldKey;
-use crate::process::{self, Facts, Identified, Processed};
+use crate::identified::Identified;
+use crate::process::{self, Processed};
 use crate::publish::{Outgoing, PublishError, Publisher, Trouble};
 use crate::retries::Retry;
 use crate::scope;
+use crate::teaching::asked;
 use crate::work::{Leaving, Recorded, Task, Work};
 
 impl<P: Publisher> Delivery<P> {
@@ -31,33 +36,36 @@ impl<P: Publisher> Delivery<P> {
                         let retry = Retry::new(work, &recorded, Trouble::Paused);
                         return this.try_later(&channel, retry).await;
                     }
-                    this.publish(work, recorded).await;
+                    this.publish(work, *recorded).await;
                 });
             }
             Task::Transform(identified) => {
                 let Some(work) = self.unless_held(work) else { return };
-                let processed = Self::transform(&work, &identified);
+                let processed = self.transform(&work, &identified);
                 drop(identified);
                 self.spawn(async move { this.record(work, processed).await });
             }
         }
     }
 
-    fn transform(work: &Work, identified: &Identified) -> Processed {
+    fn transform(&self, work: &Work, identified: &Identified) -> Processed {
         let mut facts = Facts::new(work.id.0, Timestamp::now());
         facts.repeated = work.repeated;
+        facts.unmerge = work.head.unmerge.as_deref().and_then(|text| asked(text).ok());
         if let Some(edit) = &work.head.edit {
             (facts.edited, facts.out_of_order) = (true, edit.out_of_order);
         }
         if let Some(released) = &work.again {
             facts.released = true;
             facts.revision = released.again.revision;
+            facts.resolution = released.again.resolution;
             facts.left.clone_from(&released.left);
             facts.out_of_order |= released.again.out_of_order;
         }
+        let index = self.patients.index();
         // A defect costs its message a person's look, not the feed its worker.
         let processed = catch_unwind(AssertUnwindSafe(|| match &work.channel {
-            Some(channel) => process::transform(channel, identified, &facts),
+            Some(channel) => process::transform(channel, identified, &facts, index),
             None => Processed::parked("channel.unknown"),
         }));
         let mut processed = processed.unwrap_or_else(|_| Processed::parked("internal"));
@@ -76,6 +84,10 @@ impl<P: Publisher> Delivery<P> {
         let payload = body.slice(head_length..);
         let (outcome, payload, at) = match self.store(Kind::Outcome, work.id, body, false).await {
             Ok(at) => {
+                let Work { id, head, .. } = &work;
+                let (source, actor) = (head.channel.as_str(), None);
+                let origin = Origin { at_ms: head.received, source, message_id: id.0, actor };
+                self.patients.learn(at, &origin, &processed.learned);
                 tell(&work.head.channel, work.id, &processed);
                 let conformance =
                     work.channel.as_ref().and_then(|channel| channel.profile.as_ref());
@@ -86,8 +98,7 @@ impl<P: Publisher> Delivery<P> {
                 (outcome, payload, at)
             }
             Err(AppendError::TooLarge) => {
-                let processed =
-                    Processed { identity: processed.identity, ..Processed::parked("too-large") };
+                let processed = processed.too_large();
                 let outcome = self.outcome_of(&work, &processed);
                 let body = entry::encode(&outcome, &[]);
                 let Ok(at) = self.store(Kind::Outcome, work.id, body, false).await else { return };
@@ -126,12 +137,12 @@ impl<P: Publisher> Delivery<P> {
         let plan = self.plan.get();
         let mut routes = 0;
         for (number, (event, body)) in events.into_iter().enumerate() {
-            let subscribers = plan.routes.count(&event.routing_key);
-            routes += subscribers as u64;
+            let wanted = plan.routes.count(&event.routing_key, Timestamp::now());
+            routes += wanted.subscribers as u64;
             if number < recorded.receipts {
                 continue;
             }
-            if subscribers > 0 {
+            if wanted.queues > 0 {
                 let outgoing = Outgoing {
                     id: event.id,
                     event_type: event.event_type,
@@ -145,7 +156,7 @@ impl<P: Publisher> Delivery<P> {
                 };
             }
             recorded.receipts = number + 1;
-            Event::Published { subscribers }.emit();
+            Event::Published { subscribers: wanted.subscribers }.emit();
         }
         Ok(routes)
     }
@@ -211,7 +222,12 @@ impl<P: Publisher> Delivery<P> {
         let holds = match (&processed.state, &processed.reason) {
             (State::Parked, Some(reason)) => {
                 let channel = work.channel.as_deref();
-                scope::holds(channel, &work.head.channel, reason, &work.patients)
+                let mut holds = scope::holds(channel, &work.head.channel, reason, &work.patients);
+                if processed.withholds {
+                    holds.extend(scope::everywhere(&work.patients));
+                    holds.dedup();
+                }
+                holds
             }
             _ => Vec::new(),
         };
@@ -235,6 +251,9 @@ impl<P: Publisher> Delivery<P> {
             },
             revision: work.again.as_ref().map_or(0, |released| released.again.revision),
             holds,
+            learned: (!processed.learned.is_empty())
+                .then(|| to_raw_value(&processed.learned).ok())
+                .flatten(),
             events: processed
                 .events
                 .iter()

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
+use crate::outboxes::Standing;
 use crate::publish::BrokerHealth;
 use crate::sums::Sums;
 
@@ -37,6 +38,8 @@ pub struct Status {
     pub oldest_pending: Option<i64>,
     /// Where events leave.
     pub broker: BrokerHealth,
+    /// Those to whom the engine itself delivers.
+    pub subscribers: Vec<SubscriberStatus>,
     /// The journal on disk.
     pub journal: JournalStatus,
     /// What can be found.
@@ -75,6 +78,40 @@ pub struct ChannelStatus {
     pub paused: Vec<&'static str>,
     /// Messages that broke a rule of its profile since that came into force; null without one.
     pub breaching: Option<u64>,
+}
+
+/// One subscriber to whom the engine delivers, on the status page.
+#[derive(Clone, Debug, Serialize)]
+pub struct SubscriberStatus {
+    /// Its name.
+    pub name: String,
+    /// `delivering`, `retrying` while it cannot take the event in hand, `paused` when it refused it.
+    pub state: &'static str,
+    /// Events delivered since it was new.
+    pub delivered: u64,
+    /// Events left out since start.
+    pub omitted: u64,
+    /// Since when the event in hand is tried in vain, RFC 3339 in UTC.
+    pub failing_since: Option<String>,
+    /// What it said, in words that hold no patient data.
+    pub trouble: Option<String>,
+}
+
+impl SubscriberStatus {
+    pub(crate) fn of(standing: Standing) -> Self {
+        Self {
+            name: standing.subscriber,
+            state: match standing.failing {
+                Some(_) if standing.refused => "paused",
+                Some(_) => "retrying",
+                None => "delivering",
+            },
+            delivered: standing.delivered,
+            omitted: standing.omitted,
+            failing_since: standing.failing.map(|since| format!("{since:.3}")),
+            trouble: standing.trouble,
+        }
+    }
 }
 
 /// The journal on the status page.
@@ -122,6 +159,11 @@ pub(crate) fn attention(status: &Status) -> Vec<String> {
     }
     if let Some(trouble) = &status.broker.trouble {
         all.push(format!("broker: {trouble}"));
+    }
+    for subscriber in status.subscribers.iter().filter(|one| one.failing_since.is_some()) {
+        let trouble = subscriber.trouble.as_deref().unwrap_or("it does not answer");
+        let SubscriberStatus { name, state, .. } = subscriber;
+        all.push(format!("delivery to {name} is {state}: {trouble}; its events wait on disk"));
     }
     if !status.total.counts.balance() {
         all.push("the ledger does not balance".to_owned());

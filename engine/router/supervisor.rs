@@ -9,13 +9,14 @@
 //! next: with two events under way on one channel, the wrong one would get the receipt. It also
 //! keeps the events apart when the broker closes a channel over one of them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,7 +24,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::bindings::Remembered;
+use crate::bindings::{Binding, Remembered};
 use crate::broker_health::Health;
 use crate::broker_plan::BrokerPlan;
 use crate::event::Event;
@@ -82,6 +83,10 @@ pub(crate) struct Supervisor {
     /// Subscribers whose queue the broker holds differently.
     differences: Vec<Difference>,
     remembered: Remembered,
+    /// The bindings that were declared last on this connection.
+    declared: Option<BTreeSet<Binding>>,
+    /// When the first of them must be gone: an entitlement ends.
+    ends: Option<Timestamp>,
     health: Arc<Health>,
     stop: CancellationToken,
 }
@@ -125,6 +130,8 @@ impl Supervisor {
             next_token: 0,
             caution: Caution::default(),
             differences: Vec::new(),
+            declared: None,
+            ends: None,
             health,
             stop,
         }
@@ -173,6 +180,7 @@ impl Supervisor {
         for request in unconfirmed.into_values().rev() {
             self.unsent.push_front(request);
         }
+        self.declared = None;
         self.health.connected(None);
         self.health.unconfirmed(0);
     }
@@ -217,6 +225,10 @@ impl Supervisor {
             let due = lacking.map_or(due, |lacking| lacking.min(due));
             // Nothing may be under way while bindings are made: an event that finds one of two is
             // confirmed, and the other subscriber never gets it.
+            // Whose entitlement has ended gets nothing more, however soon it comes.
+            let until_end = self.ends.map(|ends| ends.duration_since(Timestamp::now()));
+            let until_end = until_end.map(|left| Duration::try_from(left).unwrap_or_default());
+            let due = until_end.map_or(due, |left| due.min(Instant::now() + left));
             let declares = due <= Instant::now();
             let window = if self.caution.holds() { 1 } else { window };
             let room = !declares && self.unconfirmed.len() < window;
@@ -288,9 +300,8 @@ impl Supervisor {
             channel
         };
         let topology = &self.plan.topology;
-        let restricted = RoutingKey::parse(&event.routing_key).is_restricted();
-        let exchange =
-            if restricted { topology.restricted_exchange() } else { topology.exchange.clone() };
+        let marks = RoutingKey::parse(&event.routing_key).marks;
+        let exchange = topology.exchange_of(marks.exchange());
         let properties = BasicProperties::default()
             .with_message_id(event.id.as_str().into())
             .with_type(event.event_type.as_str().into())
@@ -370,9 +381,12 @@ impl Supervisor {
     /// channels.yaml no longer asks for. A queue that the broker holds differently is told and left
     /// alone: events that its subscriber should get come back as missing one, all others go on.
     async fn declare(&mut self, connection: &Connection) -> lapin::Result<()> {
-        let (broker, wanted) = (self.plan.address.shown.clone(), self.plan.topology.bindings());
+        let (now, topology) = (Timestamp::now(), &self.plan.topology);
+        let (broker, wanted) = (self.plan.address.shown.clone(), topology.bindings(now));
         let mut kept = self.remembered.add(&broker, &wanted);
-        let differences = self.plan.topology.declare(connection).await?;
+        let thorough = self.declared.as_ref() != Some(&wanted);
+        let differences = topology.declare(connection, now, thorough).await?;
+        self.ends = topology.routes.next_end(now);
         let unwanted = self.remembered.unwanted(&broker, &wanted);
         let unbound = topology::unbind(connection, unwanted).await?;
         if !unbound.is_empty() {
@@ -384,6 +398,7 @@ impl Supervisor {
             Event::TopologyDiffers { detail }.emit();
         }
         self.differences = differences;
+        self.declared = Some(wanted);
         let differs = self.differences.first().map(|difference| difference.detail.clone());
         let forgets = kept.err().map(|error| {
             format!("bindings cannot be remembered in the data folder ({error}): old ones may stay")
@@ -394,8 +409,8 @@ impl Supervisor {
 
     /// Whether a subscriber that should get the event could not: mandatory proves one route only.
     fn would_miss_a_subscriber(&self, event: &Outgoing) -> bool {
-        let key = RoutingKey::parse(&event.routing_key);
-        self.differences.iter().any(|difference| difference.subscription.wants(&key))
+        let (key, now) = (RoutingKey::parse(&event.routing_key), Timestamp::now());
+        self.differences.iter().any(|difference| difference.subscription.wants(&key, now))
     }
 
     /// An error in words, without the password.

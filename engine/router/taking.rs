@@ -68,6 +68,7 @@ impl Arrival<'_> {
             sender: header.sender(),
             application_ack: header.application_ack.map(|condition| condition.as_str().to_owned()),
             edit: None,
+            unmerge: None,
             sequence: None,
             refused: self.refused,
         };

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Connection, ErrorKind, ExchangeKind};
+use record::marks::{Exchange, Marks};
 
 use crate::bindings::Binding;
 use crate::routes::{Routes, Subscription};
@@ -13,50 +15,58 @@ use crate::routes::{Routes, Subscription};
 /// Names and subscribers, as channels.yaml gives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topology {
-    /// Topic exchange of ordinary events; sensitive ones go to [`Topology::restricted_exchange`].
+    /// Topic exchange of ordinary events; for the others see [`Topology::exchange_of`].
     pub exchange: String,
     /// Who gets what.
     pub routes: Routes,
 }
 
 impl Topology {
-    /// Where sensitive events go, and nothing else does.
-    pub fn restricted_exchange(&self) -> String {
-        format!("{}.restricted", self.exchange)
+    /// Where events leave: sensitive ones, and those that do not happen now, have exchanges of their
+    /// own, where nothing else goes.
+    pub fn exchange_of(&self, kind: Exchange) -> String {
+        match kind {
+            Exchange::Ordinary => self.exchange.clone(),
+            Exchange::Restricted => format!("{}.restricted", self.exchange),
+            Exchange::Bulk => format!("{}.bulk", self.exchange),
+        }
     }
 
-    /// Every binding that should stand.
-    pub fn bindings(&self) -> BTreeSet<Binding> {
-        self.routes
-            .subscriptions
-            .iter()
-            .flat_map(|subscription| self.bindings_of(subscription))
+    /// Every binding that should stand now.
+    pub fn bindings(&self, now: Timestamp) -> BTreeSet<Binding> {
+        let each = self.routes.subscriptions.iter();
+        each.flat_map(|subscription| self.bindings_of(subscription, subscription.may(now)))
             .collect()
     }
 
-    fn bindings_of(&self, subscription: &Subscription) -> Vec<Binding> {
-        let restricted = subscription.restricted.then(|| self.restricted_exchange());
-        let exchanges: Vec<String> =
-            [self.exchange.clone()].into_iter().chain(restricted).collect();
-        let keys = subscription.binding_keys();
-        let pairs =
-            exchanges.iter().flat_map(|exchange| keys.iter().map(move |key| (exchange, key)));
-        pairs
-            .map(|(exchange, key)| Binding {
+    /// The bindings of a subscriber that may have events with these marks.
+    fn bindings_of(&self, subscription: &Subscription, may: Marks) -> Vec<Binding> {
+        let Some(queue) = &subscription.queue else { return Vec::new() };
+        let bound = may.covered().flat_map(|marks| {
+            let exchange = self.exchange_of(marks.exchange());
+            subscription.binding_keys(marks).into_iter().map(move |key| Binding {
                 exchange: exchange.clone(),
-                queue: subscription.queue.clone(),
-                key: key.clone(),
+                queue: queue.clone(),
+                key,
             })
-            .collect()
+        });
+        bound.collect()
     }
 
     /// Declares everything; harmless when it stands already. Gives back the subscribers whose queue
     /// the broker holds differently: a person must decide between the two.
     ///
-    /// Each queue has a channel of its own, since a difference closes the channel.
-    pub async fn declare(&self, connection: &Connection) -> lapin::Result<Vec<Difference>> {
+    /// Each queue has a channel of its own, since a difference closes the channel. `thorough` also
+    /// removes what a subscriber may not have, whether this engine remembers to have bound it or not.
+    pub async fn declare(
+        &self,
+        connection: &Connection,
+        now: Timestamp,
+        thorough: bool,
+    ) -> lapin::Result<Vec<Difference>> {
         let channel = connection.create_channel().await?;
-        for exchange in [self.exchange.clone(), self.restricted_exchange()] {
+        for kind in [Exchange::Ordinary, Exchange::Restricted, Exchange::Bulk] {
+            let exchange = self.exchange_of(kind);
             let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
             let none = FieldTable::default();
             channel.exchange_declare(exchange.into(), ExchangeKind::Topic, options, none).await?;
@@ -64,8 +74,10 @@ impl Topology {
         channel.close(200, "done".into()).await?;
         let mut differences = Vec::new();
         for subscription in &self.routes.subscriptions {
+            let Some(queue) = &subscription.queue else { continue };
             let channel = connection.create_channel().await?;
-            match self.declare_subscriber(&channel, subscription).await {
+            let may = subscription.may(now);
+            match self.declare_subscriber(&channel, subscription, queue, may, thorough).await {
                 Ok(()) => channel.close(200, "done".into()).await?,
                 Err(error) => {
                     let detail = refusal(&error).ok_or(error)?;
@@ -82,23 +94,28 @@ impl Topology {
         &self,
         channel: &lapin::Channel,
         subscription: &Subscription,
+        queue: &str,
+        may: Marks,
+        thorough: bool,
     ) -> lapin::Result<()> {
         let options = QueueDeclareOptions { durable: true, ..Default::default() };
         let mut arguments = FieldTable::default();
         arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
         arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
-        let queue = ShortString::from(subscription.queue.as_str());
-        channel.queue_declare(queue.clone(), options, arguments).await?;
-        for Binding { exchange, queue, key } in self.bindings_of(subscription) {
+        channel.queue_declare(ShortString::from(queue), options, arguments).await?;
+        let wanted: BTreeSet<Binding> = self.bindings_of(subscription, may).into_iter().collect();
+        if thorough {
+            // It may have been entitled once; removing what is not there is no error.
+            let all = self.bindings_of(subscription, Marks::ALL);
+            for Binding { exchange, queue, key } in all.into_iter().filter(|b| !wanted.contains(b))
+            {
+                let none = FieldTable::default();
+                channel.queue_unbind(queue.into(), exchange.into(), key.into(), none).await?;
+            }
+        }
+        for Binding { exchange, queue, key } in wanted {
             let (options, none) = (QueueBindOptions::default(), FieldTable::default());
             channel.queue_bind(queue.into(), exchange.into(), key.into(), options, none).await?;
-        }
-        if !subscription.restricted {
-            // It may have been entitled once; removing what is not there is no error.
-            for key in subscription.binding_keys() {
-                let (restricted, none) = (self.restricted_exchange().into(), FieldTable::default());
-                channel.queue_unbind(queue.clone(), restricted, key.into(), none).await?;
-            }
         }
         Ok(())
     }
@@ -155,21 +172,29 @@ fn refusal(error: &lapin::Error) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entitlement::Entitlement;
     use crate::routes::Pattern;
 
     #[test]
     fn only_the_entitled_are_bound_to_the_restricted_exchange() {
-        let subscription = |name: &str, restricted| Subscription {
-            name: name.into(),
-            queue: name.into(),
-            receives: vec![Pattern::new("encounter.*")],
-            from: Vec::new(),
-            restricted,
+        let subscription = |name: &str, sees: Option<Marks>| Subscription {
+            organisation: Some("RXX".into()),
+            entitlements: sees
+                .map(|mark| Entitlement { mark, sees: "x", until: Timestamp::MAX })
+                .into_iter()
+                .collect(),
+            ..Subscription::new(name, Some(name.into()), vec![Pattern::new("encounter.*")])
         };
-        let subscriptions = vec![subscription("portal", false), subscription("records", true)];
+        let both = Marks { protected: true, dissent: true, ..Marks::NONE };
+        let subscriptions = vec![
+            subscription("portal", None),
+            subscription("records", Some(both)),
+            Subscription { bulk: true, ..subscription("warehouse", None) },
+            Subscription { queue: None, ..subscription("hub", Some(both)) },
+        ];
         let topology = Topology { exchange: "events".into(), routes: Routes { subscriptions } };
         let bound: Vec<String> = topology
-            .bindings()
+            .bindings(Timestamp::UNIX_EPOCH)
             .into_iter()
             .map(|binding| format!("{} > {} {}", binding.exchange, binding.queue, binding.key))
             .collect();
@@ -178,8 +203,14 @@ mod tests {
             [
                 "events > portal *.encounter.*.*",
                 "events > records *.encounter.*.*",
-                "events.restricted > records *.encounter.*.*",
+                "events > warehouse *.encounter.*.*",
+                "events.bulk > warehouse *.encounter.*.bulk",
+                "events.restricted > records *.encounter.*.restricted",
+                "events.restricted > records RXX.encounter.*.dissent",
+                "events.restricted > records RXX.encounter.*.restricted-dissent",
             ]
         );
+        let after = topology.bindings(Timestamp::MAX);
+        assert!(!after.iter().any(|binding| binding.exchange == "events.restricted"));
     }
 }

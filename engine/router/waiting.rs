@@ -35,7 +35,7 @@ impl<P: Publisher> Delivery<P> {
             let waits = if held.keys() == 0 {
                 Ok(false)
             } else {
-                let mut waits = scope::waits(channel, &work.patients);
+                let mut waits = scope::waits(channel, &work.patients, work.several);
                 // A channel as a whole is waited for only while somebody stops it: what left its
                 // chain must not join it again.
                 waits

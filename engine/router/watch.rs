@@ -6,8 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::alarm::{self, ChannelFacts, Facts, moment};
+use crate::alarm::{self, ChannelFacts, DeliveryFacts, EntitlementFacts, Facts, moment};
 use crate::alert::Alerts;
+use crate::entitlement;
 use crate::handle::Handle;
 use crate::ledger::{Ledger, Paused};
 
@@ -77,8 +78,23 @@ impl Since {
                 oldest_pending: seen.moving.oldest.get(name).copied().map(moment),
             });
         }
+        let subscriptions = plan.routes.subscriptions.iter();
         let facts = Facts {
             channels,
+            entitlements: subscriptions
+                .filter_map(|one| {
+                    let ending = entitlement::ending(&one.entitlements, now)?;
+                    Some(EntitlementFacts { subscriber: &one.name, until: ending.until })
+                })
+                .collect(),
+            deliveries: seen
+                .deliveries
+                .iter()
+                .filter_map(|one| {
+                    let (subscriber, refused) = (one.subscriber.as_str(), one.refused);
+                    Some(DeliveryFacts { subscriber, since: one.failing?, refused })
+                })
+                .collect(),
             broker_down_since: self.broker_down,
             unroutable: seen.unroutable,
             intake_closed: !seen.intake_open,

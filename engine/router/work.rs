@@ -9,10 +9,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::entry::{Accepted, Outcome};
+use crate::identified::Identified;
 use crate::ledger::Again;
 use crate::order::OrderKey;
 use crate::plan::ChannelPlan;
-use crate::process::Identified;
+use crate::runnable::Lane;
 
 /// Room in the window, given back when the message leaves memory.
 pub(crate) type Room = (OwnedSemaphorePermit, OwnedSemaphorePermit);
@@ -25,9 +26,12 @@ pub(crate) struct Work {
     /// Absent when channels.yaml no longer names the message's channel.
     pub(crate) channel: Option<Arc<ChannelPlan>>,
     pub(crate) head: Accepted,
-    /// The patients it names.
+    /// The names of the patients it is about.
     pub(crate) patients: Vec<OrderKey>,
+    /// Whether these are names of several patients.
+    pub(crate) several: bool,
     pub(crate) task: Task,
+    pub(crate) lane: Lane,
     /// Set when an operator released it.
     pub(crate) again: Option<Released>,
     /// What was found on its way so far.
@@ -40,9 +44,9 @@ pub(crate) struct Work {
 /// What is still to be done.
 pub(crate) enum Task {
     /// Run the script.
-    Transform(Identified),
+    Transform(Box<Identified>),
     /// The outcome stands already: publish its bytes.
-    Publish(Recorded),
+    Publish(Box<Recorded>),
     /// A worker has taken it.
     Done,
 }

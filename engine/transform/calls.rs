@@ -145,12 +145,18 @@ impl Findings<'_> {
     }
 
     fn event_type(&mut self, name: &str, at: Position) {
-        if record::catalogue::lookup(name).is_none() {
-            let known = record::catalogue::all().iter().map(|known| known.name);
-            let problem =
-                self.error(at, format!("`{name}` is not an event type")).suggest(name, known);
-            self.problems.push(problem);
-        }
+        let problem = match record::catalogue::lookup(name) {
+            Some(kind) if !kind.engine => return,
+            Some(_) => self
+                .error(at, format!("`{name}` is made by the engine, never by a script"))
+                .with_help("take the emit out: the event comes before those of the script"),
+            None => {
+                let scripted = record::catalogue::all().iter().filter(|known| !known.engine);
+                self.error(at, format!("`{name}` is not an event type"))
+                    .suggest(name, scripted.map(|known| known.name))
+            }
+        };
+        self.problems.push(problem);
     }
 
     fn code(&mut self, function: &str, code: Option<&Expr>, at: Position) {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use hl7::location::Location;
 use hl7::message::Message;
 use record::fhir::built::{Built, Unmappable};
+use record::fhir::provenance::Maker;
 use rhai::{Array, Dynamic, EvalAltResult, Map};
 use serde_json::Value;
 
@@ -43,6 +44,8 @@ pub(crate) struct Givens {
     pub(crate) tables: BTreeMap<String, Table>,
     pub(crate) settings: BTreeMap<String, Setting>,
     pub(crate) limits: Limits,
+    /// The script itself, as a Provenance names it.
+    pub(crate) maker: Maker,
 }
 
 /// One run: what it may read, and what it has said so far.
@@ -320,8 +323,9 @@ impl Findings for Vec<Built> {
     }
 }
 
-fn map_of(value: Option<&Value>) -> Dynamic {
-    value.map_or(Dynamic::UNIT, json::to_dynamic)
+/// What is not stated is not in the map: `"death" in stated`.
+fn map_of(statement: Option<&Value>) -> Dynamic {
+    statement.map_or(Dynamic::UNIT, json::to_dynamic)
 }
 
 fn text_at(message: &Message, at: &str) -> Option<String> {

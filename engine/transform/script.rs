@@ -5,10 +5,11 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use record::fhir::provenance::{Maker, version};
 use rhai::{AST, Dynamic, Engine, Position, Scope};
 
 use crate::check::ENTRY;
-use crate::compile::compile;
+use crate::compile::{Compiled, compile};
 use crate::fault::{self, Fault, FaultClass};
 use crate::limits::Limits;
 use crate::natives::message::Handle;
@@ -49,11 +50,12 @@ impl Script {
         limits: Limits,
     ) -> Result<Self, Vec<ScriptProblem>> {
         let compiled = compile(sources, path, &settings, &limits)?;
+        let maker = Maker { path: path.to_owned(), version: version(texts(sources, &compiled)) };
         Ok(Self {
             path: path.to_owned(),
             engine: compiled.engine,
             ast: compiled.ast,
-            givens: Arc::new(Givens { tables: compiled.tables, settings, limits }),
+            givens: Arc::new(Givens { tables: compiled.tables, settings, limits, maker }),
             settings_used: compiled.settings_used,
             files: compiled.files,
             closures: compiled.closures,
@@ -178,6 +180,15 @@ impl Script {
         let entry = functions.find(|function| function.name == ENTRY);
         entry.map_or(Position::NONE, |function| function.body.start_position())
     }
+}
+
+/// The texts of a script, its libraries and its tables, by name.
+fn texts<'s>(sources: &'s Sources, compiled: &'s Compiled) -> Vec<(&'s str, &'s str)> {
+    let of = |texts: &'s BTreeMap<String, String>, name: &'s str| {
+        texts.get(name).map(|text| (name, text.as_str()))
+    };
+    let scripts = compiled.files.iter().filter_map(|file| of(&sources.scripts, file));
+    scripts.chain(compiled.tables.keys().filter_map(|table| of(&sources.tables, table))).collect()
 }
 
 impl fmt::Debug for Script {

@@ -1,16 +1,48 @@
-//! RabbitMQ from Debian's packages, when it is missing; its own service is never started.
+//! What the tests stand on, from Debian's packages, when it is missing. RabbitMQ's own service is
+//! never started.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Context;
 
 use crate::broker::PROGRAM;
 
-const COMMAND: &str = "apt-get install --yes --no-install-recommends rabbitmq-server";
-
 /// Must agree with install.sh.
 const POLICY_ALLOWS_START: i32 = 3;
+
+/// Something of Debian that the tests need.
+#[derive(Debug)]
+pub(crate) struct Part {
+    name: &'static str,
+    packages: &'static [&'static str],
+    is_there: fn() -> bool,
+    /// What may be done instead, the end of a sentence.
+    instead: &'static str,
+}
+
+pub(crate) const RABBITMQ: Part = Part {
+    name: "RabbitMQ",
+    packages: &["rabbitmq-server"],
+    is_there: || Path::new(PROGRAM).try_exists().unwrap_or(false),
+    instead: "or name a broker in TIELINE_TEST_AMQP_URL",
+};
+
+/// Clients and validators of others, which the stories fetch from their registries.
+pub(crate) const PYTHON: Part = Part {
+    name: "Python 3 with pip",
+    packages: &["python3", "python3-venv", "python3-pip"],
+    is_there: || runs("python3", &["-m", "pip", "--version"]),
+    instead: "or the stories with its clients skip, saying so",
+};
+
+/// The same for JavaScript.
+pub(crate) const NODE: Part = Part {
+    name: "Node with npm",
+    packages: &["nodejs", "npm"],
+    is_there: || runs("node", &["--version"]) && runs("npm", &["--version"]),
+    instead: "or the stories with its clients and validators skip, saying so",
+};
 
 #[derive(Debug)]
 pub(crate) enum Installed {
@@ -20,18 +52,21 @@ pub(crate) enum Installed {
     CannotBecause(String),
 }
 
-/// Makes sure that RabbitMQ is on this machine, saying so when it changes the machine.
-pub(crate) fn ensure() -> anyhow::Result<Installed> {
-    if is_there()? {
+/// Makes sure that it is on this machine, saying so when it changes the machine.
+pub(crate) fn ensure(part: &Part) -> anyhow::Result<Installed> {
+    if (part.is_there)() {
         return Ok(Installed::Already);
     }
+    let name = part.name;
+    let command =
+        format!("apt-get install --yes --no-install-recommends {}", part.packages.join(" "));
     let status = std::fs::read_to_string("/proc/self/status").context("cannot tell who I am")?;
     let root = effective_user(&status) == Some(0);
     let sudo = if root { "" } else { "sudo " };
     let by_hand = |why: &str| {
         Ok(Installed::CannotBecause(format!(
-            "the tests need RabbitMQ, and {why}; install it with\n\n    {sudo}{COMMAND}\n\n\
-             or name a broker in TIELINE_TEST_AMQP_URL"
+            "the tests need {name}, and {why}; install it with\n\n    {sudo}{command}\n\n{}",
+            part.instead
         )))
     };
     if !Path::new("/usr/bin/apt-get").try_exists()? {
@@ -40,24 +75,30 @@ pub(crate) fn ensure() -> anyhow::Result<Installed> {
     if !root {
         return by_hand("only root can install it");
     }
-    eprintln!("==> RabbitMQ is missing: {COMMAND} (its own service is not started)");
+    eprintln!("==> {name} is missing: {command}");
     let script = concat!("exec 2>&1\n", include_str!("install.sh"));
-    let ended = Command::new("sh").args(["-c", script]).output().context("cannot start sh")?;
+    let mut install = Command::new("sh");
+    install.args(["-c", script, "install.sh"]).args(part.packages);
+    let ended = install.output().context("cannot start sh")?;
     if ended.status.code() == Some(POLICY_ALLOWS_START) {
         return by_hand("/usr/sbin/policy-rc.d of this machine would let it start at once");
     }
-    if !ended.status.success() || !is_there()? {
+    if !ended.status.success() || !(part.is_there)() {
         eprint!("{}", String::from_utf8_lossy(&ended.stdout));
         return by_hand("apt-get failed");
     }
-    if let Some(process) = system_broker()? {
+    if part.packages == RABBITMQ.packages
+        && let Some(process) = system_broker()?
+    {
         return by_hand(&format!("the system's own broker now runs as process {process}, stop it"));
     }
     Ok(Installed::Now)
 }
 
-fn is_there() -> anyhow::Result<bool> {
-    Path::new(PROGRAM).try_exists().with_context(|| format!("cannot look at {PROGRAM}"))
+fn runs(program: &str, words: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    let quiet = command.args(words).stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
 }
 
 /// The second number of the line `Uid:` (real, effective, saved, file system).

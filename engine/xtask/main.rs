@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::broker::Node;
-use crate::install::Installed;
+use crate::install::{Installed, Part};
 use crate::task::Task;
 
 const WELL: u8 = 0;
@@ -49,6 +49,11 @@ fn perform(task: &Task) -> anyhow::Result<u8> {
             if broker_wanted && !rabbitmq_is_there()? {
                 return Ok(COULD_NOT);
             }
+            if steps.contains(&steps::Step::Tests) {
+                for interpreter in [&install::PYTHON, &install::NODE] {
+                    is_there(interpreter)?;
+                }
+            }
             Ok(if steps::run(steps, filters)? { WELL } else { FAILED })
         }
         Task::Conservation(plan) => {
@@ -78,7 +83,11 @@ fn broker_of_user() -> Option<String> {
 }
 
 fn rabbitmq_is_there() -> anyhow::Result<bool> {
-    Ok(match install::ensure()? {
+    is_there(&install::RABBITMQ)
+}
+
+fn is_there(part: &Part) -> anyhow::Result<bool> {
+    Ok(match install::ensure(part)? {
         Installed::Already | Installed::Now => true,
         Installed::CannotBecause(why) => {
             eprintln!("xtask: {why}");

@@ -13,6 +13,7 @@ pub(crate) struct Wall {
 pub(crate) const WALLS: &[Wall] = &[
     Wall { inside: "hl7", outside: &["tokio"], why: "the standard's words have no I/O" },
     Wall { inside: "record", outside: &["tokio"], why: "the shared record is pure" },
+    Wall { inside: "identity", outside: &["tokio"], why: "whom it is about is asked, not awaited" },
     Wall { inside: "transform", outside: &["tokio"], why: "a script has no I/O" },
     Wall {
         inside: "router",
@@ -21,7 +22,7 @@ pub(crate) const WALLS: &[Wall] = &[
     },
     Wall {
         inside: "journal",
-        outside: &["hl7", "record", "transform", "router", "console"],
+        outside: &["hl7", "record", "identity", "transform", "router", "console"],
         why: "an entry is opaque bytes",
     },
 ];

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use super::repository;
 
 /// The longest a client may take, in seconds.
-const PATIENCE: &str = "60";
+const PATIENCE: &str = "180";
 
 /// Whose packages.
 #[derive(Clone, Copy, Debug)]

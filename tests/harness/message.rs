@@ -8,7 +8,7 @@ pub(crate) struct Adt<'a> {
     /// `n^^^RXX01^MR`: one patient.
     pub(crate) hospital_number: &'a str,
     /// From the 999 range, verified (status 01).
-    pub(crate) nhs_number: Option<&'a str>,
+    pub(crate) nhs_number: Option<String>,
 }
 
 impl Adt<'_> {
@@ -70,6 +70,22 @@ impl Adt<'_> {
     }
 }
 
+/// A valid NHS Number of the 999 range, if there is one for these digits.
+pub(crate) fn test_number(digits: &str) -> Option<String> {
+    let padded = format!("{digits:0>6}");
+    let body = format!("999{}", &padded[padded.len() - 6..]);
+    if !body.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let weighted = body.bytes().zip((2..=10).rev());
+    let sum: u32 = weighted.map(|(digit, weight)| u32::from(digit - b'0') * weight).sum();
+    match 11 - sum % 11 {
+        10 => None,
+        11 => Some(format!("{body}0")),
+        check => Some(format!("{body}{check}")),
+    }
+}
+
 /// A segment from its numbered pieces, in rising order, ended by CR.
 fn segment(name: &str, pieces: &[(usize, &str)]) -> String {
     let mut text = name.to_owned();
@@ -97,7 +113,7 @@ mod tests {
             trigger: "A01",
             control_id: "C1",
             hospital_number: "1000001",
-            nhs_number: Some("9990000018"),
+            nhs_number: test_number("1000001"),
         };
         let text = message.text();
         assert_eq!(field(&text, "MSH", 9), "C1");
@@ -109,5 +125,11 @@ mod tests {
         assert_eq!(field(&text, "PV1", 44), "20260115101000");
         let unknown = Adt { nhs_number: None, ..message }.text();
         assert_eq!(field(&unknown, "PID", 3), "1000001^^^RXX01^MR");
+    }
+
+    #[test]
+    fn test_numbers_have_their_check_digit() {
+        assert_eq!(test_number("1000001").as_deref(), Some("9990000018"));
+        assert_eq!(test_number("1000002").as_deref(), Some("9990000026"));
     }
 }

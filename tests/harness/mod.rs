@@ -7,6 +7,8 @@ pub(crate) mod amqp;
 pub(crate) mod certificates;
 pub(crate) mod engine;
 pub(crate) mod foreign;
+pub(crate) mod hook;
+pub(crate) mod golden;
 pub(crate) mod listener;
 pub(crate) mod message;
 pub(crate) mod own_broker;

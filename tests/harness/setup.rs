@@ -9,8 +9,17 @@ use tempfile::TempDir;
 use super::engine::TestEngine;
 use super::{Ran, repository, run};
 
-/// The listeners of the sample world; each moves to a free port.
-const SAMPLE_CHANNELS: [&str; 4] = ["pas-adt", "pathology-oru", "community-adt", "social-care"];
+/// A line of the sample configuration; a listener that it names moves to a free port.
+fn on_a_free_port(line: &str) -> String {
+    const LISTENS: &str = "mllp: { listen: 127.0.0.1:";
+    match line.split_once(LISTENS) {
+        Some((before, after)) => {
+            let rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+            format!("{before}{LISTENS}0{rest}")
+        }
+        None => line.to_owned(),
+    }
+}
 
 /// Lives as long as the story: the same folder serves every start of the engine.
 #[derive(Debug)]
@@ -26,10 +35,9 @@ impl Setup {
     pub(crate) fn sample() -> Self {
         let setup = Self::empty();
         let text = fs::read_to_string(repository("channels.yaml")).expect("a sample configuration");
-        setup.write("channels.yaml", &text);
-        SAMPLE_CHANNELS.iter().fold(setup, |setup, channel| {
-            setup.set(&format!("channels.{channel}.listener.mllp.listen=127.0.0.1:0"))
-        })
+        let text: Vec<String> = text.lines().map(on_a_free_port).collect();
+        setup.write("channels.yaml", &(text.join("\n") + "\n"));
+        setup
     }
 
     /// The sample transforms under a configuration of the story's own; its listeners should ask for

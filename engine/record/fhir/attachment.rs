@@ -32,8 +32,43 @@ pub(crate) fn pointer(rp: &Repetition<'_>) -> Option<Value> {
     Some(attachment(content_type(part(3), part(4)), "url", url))
 }
 
+/// Text as a document of its own.
+pub(crate) fn plain_text(text: &str) -> Value {
+    attachment("text/plain; charset=utf-8".to_owned(), "data", base64(text.as_bytes()))
+}
+
 fn attachment(content_type: String, key: &str, content: String) -> Value {
     object([("contentType", Value::String(content_type)), (key, Value::String(content))])
+}
+
+/// Adds the size in bytes and the hash (SHA-1, as FHIR R4 asks) of the document that the attachment
+/// holds, so that a reader can tell whether it is whole.
+pub(crate) fn measured(mut attachment: Value) -> Value {
+    let bytes = attachment["data"].as_str().map(from_base64);
+    if let Some(bytes) = bytes {
+        attachment["size"] = Value::from(bytes.len());
+        attachment["hash"] = Value::String(base64(&sha1_smol::Sha1::from(&bytes).digest().bytes()));
+    }
+    attachment
+}
+
+/// The bytes of base64 that was checked or made here.
+fn from_base64(text: &str) -> Vec<u8> {
+    let sextet = |byte: u8| match byte {
+        b'A'..=b'Z' => u32::from(byte - b'A'),
+        b'a'..=b'z' => u32::from(byte - b'a') + 26,
+        b'0'..=b'9' => u32::from(byte - b'0') + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let body = text.trim_end_matches('=').as_bytes();
+    let mut out = Vec::with_capacity(body.len() / 4 * 3 + 2);
+    for four in body.chunks(4) {
+        let bits = four.iter().fold(0, |bits, byte| bits << 6 | sextet(*byte));
+        let bits = bits << (6 * (4 - four.len()));
+        out.extend_from_slice(&bits.to_be_bytes()[1..four.len()]);
+    }
+    out
 }
 
 /// The MIME type from table 0191 and 0291: `IM` and `PDF` is what UK laboratories send for a PDF,
@@ -116,6 +151,16 @@ mod tests {
         assert_eq!(checked_base64("Zm9v\nZg=="), Some("Zm9vZg==".to_owned()));
         assert_eq!(checked_base64("Zm9"), None);
         assert_eq!(checked_base64("Z!9v"), None);
+    }
+
+    #[test]
+    fn a_document_is_measured() {
+        for plain in ["f", "fo", "foo", "foobar"] {
+            assert_eq!(from_base64(&base64(plain.as_bytes())), plain.as_bytes());
+        }
+        let document = measured(plain_text("abc"));
+        assert_eq!((&document["data"], &document["size"]), (&Value::from("YWJj"), &Value::from(3)));
+        assert_eq!(document["hash"], "qZk+NkcGgWq6PiVxeFDCbJzQ2J0=");
     }
 
     #[test]

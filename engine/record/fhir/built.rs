@@ -4,7 +4,7 @@ use std::fmt;
 
 use hl7::location::Location;
 use hl7::message::Message;
-use hl7::segment::Segment;
+use hl7::segment::{Repetition, Segment};
 use hl7::value::Value as Sent;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -59,6 +59,9 @@ impl fmt::Debug for Built {
     }
 }
 
+/// Components of a data type, each with the element of FHIR's that it stands for.
+pub(crate) type Parts = &'static [(usize, &'static str)];
+
 /// A resource in the making.
 pub(crate) struct Draft {
     kind: &'static str,
@@ -71,7 +74,7 @@ pub(crate) struct Draft {
 impl Draft {
     /// A resource with its type, the id by which others of the bundle refer to it, and a profile.
     pub(crate) fn new(kind: &'static str, id: &str, profile: &str) -> Draft {
-        let mut body = Map::with_capacity(16);
+        let mut body = Map::with_capacity(12);
         body.insert("resourceType".to_owned(), Value::from(kind));
         body.insert("id".to_owned(), Value::from(id));
         body.insert("meta".to_owned(), object([("profile", only(Value::from(profile)))]));
@@ -100,12 +103,12 @@ impl Draft {
 
     /// Names an element as deleted; the path begins below the resource.
     pub(crate) fn clear(&mut self, path: &str) {
-        self.cleared.push(format!("{}.{path}", self.kind));
+        self.cleared.push([self.kind, ".", path].concat());
     }
 
     /// Names a repeating element as sent in full.
     pub(crate) fn replace(&mut self, path: &str) {
-        self.replaced.push(format!("{}.{path}", self.kind));
+        self.replaced.push([self.kind, ".", path].concat());
     }
 
     /// Reads one value in its three states: present is returned, null clears the path.
@@ -124,13 +127,15 @@ impl Draft {
         }
     }
 
-    /// Sets a repeating element from a field that states its full set: null clears it.
+    /// Sets a repeating element from a field that states its full set: null clears it. Where nothing
+    /// but nulls in components was sent, each clears what its component stands for in `parts`.
     pub(crate) fn set_all(
         &mut self,
         segment: &Segment<'_>,
         field: usize,
         (element, path): (&str, &str),
-        read: impl Fn(&hl7::segment::Repetition<'_>) -> Option<Value>,
+        parts: Parts,
+        read: impl Fn(&Repetition<'_>) -> Option<Value>,
     ) {
         let Some(field) = segment.field(field).filter(|field| !field.is_empty()) else { return };
         if field.is_null() {
@@ -138,12 +143,26 @@ impl Draft {
         }
         let mut values = field.repetitions().filter_map(|each| read(&each)).peekable();
         if values.peek().is_none() {
+            for each in field.repetitions() {
+                self.clear_parts(&each, path, parts);
+            }
             return;
         }
         for value in values {
             self.push(element, value);
         }
         self.replace(path);
+    }
+
+    /// Names what each component that is null stands for as deleted.
+    pub(crate) fn clear_parts(&mut self, of: &Repetition<'_>, path: &str, parts: Parts) {
+        for (component, element) in parts {
+            if of.component(*component).is_some_and(|found| found.is_null()) {
+                self.clear(&[path, ".", element].concat());
+                // Two components may stand for one element.
+                self.cleared.dedup();
+            }
+        }
     }
 
     pub(crate) fn extension(&mut self, extension: Value) {
@@ -180,18 +199,25 @@ const RESOURCES: Uuid = Uuid::from_u128(0x4c1b_8f0e_94a7_5d43_9b0d_51c2_6f0a_7e1
 /// The id of a resource made from this message: the same whenever it is made again, and never that
 /// of another message or resource. `number` tells resources of one kind apart.
 pub(crate) fn id(message: &Message, kind: &str, number: usize) -> String {
-    let mut name = Vec::new();
+    let mut name = Vec::with_capacity(128);
     if let Some(msh) = message.segment("MSH", 1) {
         for field in [3, 4, 7, 10].into_iter().filter_map(|field| msh.field(field)) {
             name.extend_from_slice(field.raw());
             name.push(b'\r');
         }
     }
-    name.extend_from_slice(format!("{kind}/{number}").as_bytes());
+    name.extend_from_slice(kind.as_bytes());
+    name.push(b'/');
+    name.extend_from_slice(number.to_string().as_bytes());
     Uuid::new_v5(&RESOURCES, &name).to_string()
+}
+
+/// The URL of a resource in its bundle.
+pub(crate) fn url(id: &str) -> String {
+    ["urn:uuid:", id].concat()
 }
 
 /// A reference to a resource of the same bundle.
 pub(crate) fn reference(id: &str) -> Value {
-    object([("reference", Value::String(format!("urn:uuid:{id}")))])
+    object([("reference", Value::String(url(id)))])
 }

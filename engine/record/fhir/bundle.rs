@@ -1,10 +1,15 @@
 //! The `data` of an event: a Bundle of what a message stated.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
-use crate::fhir::built::Built;
+use crate::fhir::built::{Built, reference, url};
 
 /// Puts resources into a Bundle of type `collection`, the Patient first.
+///
+/// A resource that stands twice among them, as a specimen that its report brings along already, is put
+/// in once. A Provenance aims at all the others.
 ///
 /// `cleared` and `replaced` are merged. A path keeps its form `Patient.telecom` where the bundle has
 /// one resource of that type, and becomes `Bundle.entry[3].resource.value` where it has several, so
@@ -12,8 +17,15 @@ use crate::fhir::built::Built;
 pub fn bundle(resources: Vec<Built>) -> Built {
     let (patients, others): (Vec<_>, Vec<_>) =
         resources.into_iter().partition(|built| built.resource["resourceType"] == "Patient");
-    let resources: Vec<Built> = patients.into_iter().chain(others).collect();
-    let kinds: Vec<Value> = resources.iter().map(|b| b.resource["resourceType"].clone()).collect();
+    let mut resources: Vec<Built> = patients.into_iter().chain(others).collect();
+    keep_first_of_each(&mut resources);
+    aim_provenance(&mut resources);
+    let mut kinds: HashMap<String, usize> = HashMap::new();
+    if resources.iter().any(|built| !built.cleared.is_empty() || !built.replaced.is_empty()) {
+        for built in &resources {
+            *kinds.entry(kind(built).to_owned()).or_default() += 1;
+        }
+    }
     let mut whole = Built {
         resource: json!({ "resourceType": "Bundle", "type": "collection" }),
         cleared: Vec::new(),
@@ -22,7 +34,7 @@ pub fn bundle(resources: Vec<Built>) -> Built {
     };
     let mut entries = Vec::with_capacity(resources.len());
     for (index, built) in resources.into_iter().enumerate() {
-        let alone = kinds.iter().filter(|kind| **kind == kinds[index]).count() == 1;
+        let alone = kinds.get(kind(&built)) == Some(&1);
         let located = |path: String| match path.split_once('.') {
             Some((_, rest)) if !alone => format!("Bundle.entry[{index}].resource.{rest}"),
             _ => path,
@@ -30,10 +42,10 @@ pub fn bundle(resources: Vec<Built>) -> Built {
         whole.cleared.extend(built.cleared.into_iter().map(located));
         whole.replaced.extend(built.replaced.into_iter().map(located));
         whole.quality.extend(built.quality);
-        let url = built.resource["id"].as_str().map(|id| format!("urn:uuid:{id}"));
+        let full_url = built.resource["id"].as_str().map(url);
         // By hand, because `json!` would copy the whole resource.
         let mut entry = Map::new();
-        if let Some(url) = url {
+        if let Some(url) = full_url {
             entry.insert("fullUrl".to_owned(), Value::String(url));
         }
         entry.insert("resource".to_owned(), built.resource);
@@ -41,6 +53,42 @@ pub fn bundle(resources: Vec<Built>) -> Built {
     }
     whole.resource["entry"] = Value::Array(entries);
     whole
+}
+
+fn kind(built: &Built) -> &str {
+    built.resource["resourceType"].as_str().unwrap_or_default()
+}
+
+/// Takes out what stands there twice. Two versions of one resource are both kept: nobody here could say
+/// which of them is meant.
+fn keep_first_of_each(resources: &mut Vec<Built>) {
+    let mut first = HashMap::with_capacity(resources.len());
+    let mut twice = Vec::new();
+    for (index, built) in resources.iter().enumerate() {
+        let Some(id) = built.resource["id"].as_str() else { continue };
+        let earlier = *first.entry(id).or_insert(index);
+        if earlier != index && resources[earlier].resource == built.resource {
+            twice.push(index);
+        }
+    }
+    for index in twice.into_iter().rev() {
+        resources.remove(index);
+    }
+}
+
+fn aim_provenance(resources: &mut [Built]) {
+    let is_provenance = |built: &Built| built.resource["resourceType"] == "Provenance";
+    if !resources.iter().any(is_provenance) {
+        return;
+    }
+    let others = resources.iter().filter(|built| !is_provenance(built));
+    let targets: Vec<Value> =
+        others.filter_map(|built| Some(reference(built.resource["id"].as_str()?))).collect();
+    for built in resources.iter_mut().filter(|built| is_provenance(built)) {
+        if !targets.is_empty() {
+            built.resource["target"] = Value::Array(targets.clone());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -58,11 +106,13 @@ mod tests {
 
     #[test]
     fn the_patient_comes_first_and_paths_say_which_resource() {
+        let mut other = built("Observation", "value");
+        other.resource["id"] = json!("other");
         let whole = bundle(vec![
             built("DiagnosticReport", "issued"),
             built("Observation", "value"),
             built("Patient", "name"),
-            built("Observation", "value"),
+            other,
         ]);
         assert_eq!(whole.resource["type"], "collection");
         assert_eq!(whole.resource["entry"][0]["resource"]["resourceType"], "Patient");
@@ -75,5 +125,15 @@ mod tests {
         ];
         assert_eq!(whole.cleared, cleared);
         assert_eq!(whole.quality.len(), 4);
+    }
+
+    #[test]
+    fn a_resource_stands_there_once_and_a_provenance_aims_at_all() {
+        let specimen = || built("Specimen", "type");
+        let whole = bundle(vec![built("Provenance", "reason"), specimen(), specimen()]);
+        let entries = whole.resource["entry"].as_array().expect("a list");
+        assert_eq!(entries.len(), 2);
+        let target = json!([{ "reference": "urn:uuid:specimen" }]);
+        assert_eq!(entries[0]["resource"]["target"], target);
     }
 }

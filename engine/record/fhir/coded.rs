@@ -3,6 +3,7 @@
 use hl7::segment::Repetition;
 use serde_json::{Map, Value};
 
+use crate::fhir::built::Parts;
 use crate::fhir::names::{LOCAL_CODES, TERMINOLOGY};
 use crate::fhir::object::{object, only, put};
 use crate::text::whole;
@@ -24,6 +25,9 @@ const SYSTEMS: [(&str, &str); 14] = [
     ("DMD", "https://dmd.nhs.uk"),
     ("READ", "http://read.info/readv2"),
 ];
+
+/// What the components of a CE or CWE stand for.
+pub(crate) const CODED: Parts = &[(1, "coding"), (2, "text")];
 
 /// The URI of a code system as HL7 v2 names it: a known one, an HL7 table (`HL70078`), an OID, or
 /// a name that only the sender knows.
@@ -56,11 +60,19 @@ fn is_oid(text: &str) -> bool {
 /// as sent; a text that stands alone is the concept's text (CWE-9 before CE-2). Nothing is looked
 /// up and nothing invented.
 pub fn concept(coded: &Repetition<'_>) -> Option<Value> {
+    concept_of(coded, None)
+}
+
+/// As [`concept`]; `named` is the system that another field names for the code, where the code
+/// itself names none.
+pub(crate) fn concept_of(coded: &Repetition<'_>, named: Option<&str>) -> Option<Value> {
     let part = |component: usize| whole(coded, component);
     let coding = |code: usize| {
         let id = part(code)?;
         let mut coding = Map::with_capacity(3);
-        put(&mut coding, "system", part(code + 2).map(|name| system(&name)));
+        let elsewhere = || named.filter(|_| code == 1).map(system);
+        let system = part(code + 2).map(|name| system(&name)).or_else(elsewhere);
+        put(&mut coding, "system", system);
         put(&mut coding, "code", Some(id));
         put(&mut coding, "display", part(code + 1));
         Some(Value::Object(coding))
@@ -89,13 +101,6 @@ pub(crate) fn in_words(text: &str) -> Value {
     object([("text", Value::from(text))])
 }
 
-/// A code of a UK Core code system if it is one of `known`; otherwise the code as text, since a code
-/// in the wrong system says something else.
-pub fn uk(system: &str, known: &str, code: &str, text: Option<&str>) -> Value {
-    let is_known = known.split(' ').any(|each| each == code);
-    if is_known { in_system(system, code, text) } else { in_words(text.unwrap_or(code)) }
-}
-
 #[cfg(test)]
 mod tests {
     use hl7::message::{Message, Reading};
@@ -120,14 +125,5 @@ mod tests {
         assert_eq!(system("HL70078"), "http://terminology.hl7.org/CodeSystem/v2-0078");
         assert_eq!(system("2.16.840.1.113883"), "urn:oid:2.16.840.1.113883");
         assert_eq!(system("WinPath codes"), "urn:tieline:codes:WinPath-codes");
-    }
-
-    #[test]
-    fn a_code_outside_the_national_list_stays_text() {
-        assert_eq!(
-            uk("s", "A B", "B", None),
-            json!({ "coding": [{ "system": "s", "code": "B" }] })
-        );
-        assert_eq!(uk("s", "A B", "Q", None), json!({ "text": "Q" }));
     }
 }

@@ -4,13 +4,28 @@ use hl7::segment::Repetition;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
-use crate::fhir::built::identifier_in;
+use crate::fhir::built::{Parts, identifier_in};
 use crate::fhir::coded::{in_system, in_words};
-use crate::fhir::names::{GMC_NUMBER, GMP_NUMBER, ODS_ORGANISATION, ODS_SITE, TERMINOLOGY};
+use crate::fhir::names::{GMC_NUMBER, GMP_NUMBER, ODS_ORGANISATION, ODS_SITE, terminology};
 use crate::fhir::object::{object, put};
+use crate::fhir::tables::PROFESSIONAL_REGISTER;
 use crate::site::is_practice_code;
 use crate::text::{is_ods_code, stated, whole};
 use crate::time::Moment;
+
+/// What the components of an XPN stand for.
+pub(crate) const NAMED: Parts =
+    &[(1, "family"), (2, "given"), (3, "given"), (4, "suffix"), (5, "prefix"), (6, "suffix")];
+/// What the components of an XAD stand for.
+pub(crate) const ADDRESSED: Parts =
+    &[(1, "line"), (2, "line"), (3, "city"), (4, "district"), (5, "postalCode"), (6, "country")];
+/// What the components of an XTN stand for.
+pub(crate) const REACHED: Parts =
+    &[(1, "where(system='phone')"), (4, "where(system='email')"), (12, "where(system='phone')")];
+/// What the components of an XCN stand for.
+pub(crate) const PERSON: Parts = &[(1, "identifier"), (2, "display"), (3, "display")];
+/// What the components of a CX or EI stand for.
+pub(crate) const NUMBERED: Parts = &[(1, "value"), (4, "assigner"), (5, "type")];
 
 fn part(of: &Repetition<'_>, component: usize) -> Option<String> {
     stated(of.text(component, 1))
@@ -68,7 +83,7 @@ pub(crate) fn address(address: &Repetition<'_>, zone: &TimeZone) -> Option<Value
 }
 
 /// An XTN as `ContactPoint`. `usage` is what the field itself says, home or work; a mobile of a
-/// home field is `mobile`.
+/// home field is `mobile`. XTN-18 says which is preferred.
 pub(crate) fn telecom(telecom: &Repetition<'_>, usage: &str) -> Option<Value> {
     let equipment = part(telecom, 3).unwrap_or_default().to_ascii_uppercase();
     let internet = matches!(equipment.as_str(), "INTERNET" | "X.400")
@@ -84,8 +99,15 @@ pub(crate) fn telecom(telecom: &Repetition<'_>, usage: &str) -> Option<Value> {
     };
     let mobile = usage == "home" && system == "phone" && equipment == "CP";
     let usage = if mobile { "mobile" } else { usage };
-    let (system, usage) = (Value::from(system), Value::from(usage));
-    Some(object([("system", system), ("value", Value::String(value)), ("use", usage)]))
+    let mut out = Map::with_capacity(4);
+    out.insert("system".to_owned(), Value::from(system));
+    out.insert("value".to_owned(), Value::String(value));
+    out.insert("use".to_owned(), Value::from(usage));
+    let preferred = part(telecom, 18).and_then(|rank| rank.parse::<u16>().ok());
+    if let Some(rank) = preferred.filter(|rank| *rank > 0) {
+        out.insert("rank".to_owned(), Value::from(rank));
+    }
+    Some(Value::Object(out))
 }
 
 fn phone_system(equipment: &str) -> &'static str {
@@ -117,12 +139,54 @@ pub(crate) fn identifier(id: &Repetition<'_>, zone: &TimeZone) -> Option<Value> 
     Some(Value::Object(out))
 }
 
+/// An EI as `Identifier`: the number, and the system that assigned it, as URI or OID where it has
+/// one (EI-3 and 4), else by the name the sender knows it by (EI-2).
+pub(crate) fn entity(ei: &Repetition<'_>) -> Option<Value> {
+    let mut out = Map::with_capacity(3);
+    let value = whole(ei, 1)?;
+    let universal = part(ei, 3).and_then(|id| match part(ei, 4)?.to_ascii_uppercase().as_str() {
+        "ISO" => Some(format!("urn:oid:{id}")),
+        "UUID" | "GUID" => Some(format!("urn:uuid:{id}")),
+        "URI" | "URL" => Some(id),
+        _ => None,
+    });
+    put(&mut out, "system", universal);
+    put(&mut out, "value", Some(value));
+    if let Some(namespace) = part(ei, 2) {
+        out.insert("assigner".to_owned(), organisation(&namespace, None));
+    }
+    Some(Value::Object(out))
+}
+
+/// The same with a type of table 0203.
+pub(crate) fn entity_of_type(ei: &Repetition<'_>, kind: &str) -> Option<Value> {
+    let mut identifier = entity(ei)?;
+    identifier["type"] = identifier_type(kind);
+    Some(identifier)
+}
+
+/// A reference by identifier to a resource of that type, which need not be in the bundle.
+pub(crate) fn logical(kind: &str, identifier: Value) -> Value {
+    object([("type", Value::from(kind)), ("identifier", identifier)])
+}
+
+/// An XON as a reference: its ODS code (XON-3, or 10 in later versions) and its name.
+pub(crate) fn named_organisation(xon: &Repetition<'_>) -> Option<Value> {
+    let name = whole(xon, 1);
+    let code = part(xon, 3).or_else(|| part(xon, 10)).or_else(|| name.clone())?;
+    let mut found = organisation(&code, name.as_deref().filter(|name| *name != code));
+    found["type"] = Value::from("Organization");
+    Some(found)
+}
+
 /// The type of an identifier: a code of table 0203, or the sender's own word as text.
 pub(crate) fn identifier_type(kind: &str) -> Value {
-    const KNOWN: [&str; 14] =
-        ["AN", "CNN", "DN", "EI", "FILL", "MR", "NH", "NI", "PI", "PLAC", "PN", "PT", "VN", "XX"];
+    const KNOWN: [&str; 18] = [
+        "AN", "CNN", "DL", "DN", "EI", "FILL", "MR", "NH", "NI", "PI", "PLAC", "PN", "PPN", "PRN",
+        "PT", "SS", "VN", "XX",
+    ];
     if KNOWN.contains(&kind) {
-        in_system(&format!("{TERMINOLOGY}v2-0203"), kind, None)
+        in_system(terminology!("v2-0203"), kind, None)
     } else {
         in_words(kind)
     }
@@ -154,13 +218,12 @@ pub(crate) fn practice(code: Option<&str>, name: Option<&str>) -> Option<Value> 
     (out.len() > 1).then_some(Value::Object(out))
 }
 
-/// An XCN as a reference to a practitioner: a GP's national code (G and seven digits), a consultant
-/// code (C and the seven digits of the GMC number), or a number of the sender's own.
+/// An XCN as a reference to a practitioner, by number and name.
 pub(crate) fn practitioner(doctor: &Repetition<'_>) -> Option<Value> {
     let mut out = Map::with_capacity(3);
     out.insert("type".to_owned(), Value::from("Practitioner"));
-    if let Some(code) = part(doctor, 1).filter(|code| !matches!(code.as_str(), "UNK" | "NA")) {
-        out.insert("identifier".to_owned(), professional_number(&code));
+    if let Some(number) = practitioner_number(doctor) {
+        out.insert("identifier".to_owned(), number);
     }
     let names = [part(doctor, 6), part(doctor, 3), part(doctor, 4), part(doctor, 2)];
     let shown: Vec<String> = names.into_iter().flatten().collect();
@@ -168,15 +231,35 @@ pub(crate) fn practitioner(doctor: &Repetition<'_>) -> Option<Value> {
     (out.len() > 1).then_some(Value::Object(out))
 }
 
-fn professional_number(code: &str) -> Value {
+/// The number of an XCN: of the register that its authority (XCN-9) or type (XCN-13) names, else a
+/// GP's national code (G and seven digits) or a consultant code (C and the seven digits of the GMC
+/// number) by its form, else a number of the sender's own.
+pub(crate) fn practitioner_number(doctor: &Repetition<'_>) -> Option<Value> {
+    let code = part(doctor, 1).filter(|code| !matches!(code.as_str(), "UNK" | "NA"))?;
+    let registers = [9, 13].into_iter().filter_map(|at| part(doctor, at));
+    let named = registers.filter_map(|name| {
+        let letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+        PROFESSIONAL_REGISTER.code(&letters)
+    });
     let seven = |rest: &str| rest.len() == 7 && rest.bytes().all(|byte| byte.is_ascii_digit());
-    if code.strip_prefix('G').is_some_and(seven) {
-        identifier_in(GMP_NUMBER, code)
-    } else if code.strip_prefix('C').is_some_and(seven) {
-        identifier_in(GMC_NUMBER, code)
-    } else {
-        object([("value", Value::from(code))])
-    }
+    let by_form = || {
+        let gp = code.strip_prefix('G').is_some_and(seven).then_some(GMP_NUMBER);
+        gp.or_else(|| code.strip_prefix('C').is_some_and(seven).then_some(GMC_NUMBER))
+    };
+    let mut out = Map::with_capacity(2);
+    put(&mut out, "system", named.into_iter().next().or_else(by_form).map(str::to_owned));
+    put(&mut out, "value", Some(code));
+    Some(Value::Object(out))
+}
+
+/// The name of an XCN as `HumanName`.
+pub(crate) fn practitioner_name(doctor: &Repetition<'_>) -> Option<Value> {
+    let mut out = Map::with_capacity(4);
+    put(&mut out, "family", part(doctor, 2));
+    list(&mut out, "given", [part(doctor, 3), part(doctor, 4)]);
+    list(&mut out, "prefix", [part(doctor, 6)]);
+    list(&mut out, "suffix", [part(doctor, 5), part(doctor, 7)]);
+    (!out.is_empty()).then_some(Value::Object(out))
 }
 
 /// Sets `period` from two components that hold times.

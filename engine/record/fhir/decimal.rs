@@ -15,6 +15,8 @@ use crate::fhir::object::{object, only};
 pub(crate) struct Decimal {
     number: Number,
     text: String,
+    /// JSON writes the number as the text has it.
+    plain: bool,
 }
 
 impl Decimal {
@@ -31,24 +33,44 @@ impl Decimal {
         if whole.len() + fraction.len() > 40 {
             return None;
         }
+        if unsigned.len() == text.len() && is_plain(whole, fraction, unsigned.len()) {
+            let number = match fraction {
+                "" => Number::from(text.parse::<i64>().ok()?),
+                _ => Number::from_f64(text.parse().ok()?)?,
+            };
+            return Some(Decimal { number, text: text.to_owned(), plain: true });
+        }
         let number = match canonical(text).parse::<i64>() {
             Ok(integer) => Number::from(integer),
             Err(_) => Number::from_f64(text.parse().ok()?)?,
         };
-        (canonical(&plain(&number)) == canonical(text))
-            .then(|| Decimal { number, text: text.to_owned() })
+        (canonical(&plain(&number)) == canonical(text)).then(|| {
+            let plain = number.to_string() == text;
+            Decimal { number, text: text.to_owned(), plain }
+        })
     }
 
     /// Sets `value`, and the text as sent where the number alone would lose digits.
     pub(crate) fn put(&self, quantity: &mut Map<String, Value>) {
         quantity.insert("value".to_owned(), Value::Number(self.number.clone()));
-        if self.number.to_string() != self.text {
+        if !self.plain {
             let as_sent =
                 [("url", Value::from(AS_SENT)), ("valueString", Value::from(self.text.as_str()))];
             let extended = object([("extension", only(object(as_sent)))]);
             quantity.insert("_value".to_owned(), extended);
         }
     }
+}
+
+/// Whether digits are such as JSON writes them: no zero that says nothing, no more than a float holds
+/// for certain, none so small that an exponent would be written.
+fn is_plain(whole: &str, fraction: &str, length: usize) -> bool {
+    let point = length > whole.len();
+    (whole == "0" || !whole.is_empty() && !whole.starts_with('0'))
+        && point != fraction.is_empty()
+        && !fraction.ends_with('0')
+        && !(whole == "0" && fraction.starts_with("000"))
+        && whole.len() + fraction.len() <= 15
 }
 
 /// The digits of a JSON number without exponent.
@@ -101,6 +123,14 @@ mod tests {
         }
         assert_eq!(put("12.80")["value"], json!(12.8));
         assert_eq!(put("5.0")["value"], json!(5));
+    }
+
+    #[test]
+    fn a_number_that_json_writes_otherwise_keeps_its_text() {
+        for text in ["0.0001", "0.00001", "123456789012345.5", "100", "0", "0.5", "3.25"] {
+            let number = Decimal::read(text).expect(text);
+            assert_eq!(number.plain, number.number.to_string() == text, "{text}");
+        }
     }
 
     #[test]

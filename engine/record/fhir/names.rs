@@ -20,16 +20,76 @@ pub const OBSERVATION_STATUS: &str = "urn:tieline:extension:observation-status";
 pub const REPORT_STATUS: &str = "urn:tieline:extension:report-status";
 /// OBX-4, which tells observations of the same code apart.
 pub const SUB_ID: &str = "urn:tieline:extension:sub-id";
+/// ORC-1 as it was sent.
+pub const ORDER_CONTROL: &str = "urn:tieline:extension:order-control";
+/// ORC-5 as it was sent.
+pub const ORDER_STATUS: &str = "urn:tieline:extension:order-status";
+/// The rank of a diagnosis or contact among those of a message.
+pub const RANK: &str = "urn:tieline:extension:rank";
+/// PID-32 as it was sent, but for the status of the NHS Number.
+pub const RELIABILITY: &str = "urn:tieline:extension:identity-reliability";
+/// MSH-10: the identity of a message for its sender.
+pub const CONTROL_ID: &str = "urn:tieline:id:message-control-id";
+/// A channel of this engine.
+pub const CHANNEL: &str = "urn:tieline:id:channel";
+/// A script with its libraries and tables, by the hash of their texts.
+pub const SCRIPT: &str = "urn:tieline:id:script";
 /// Beginning of the systems of codes that only the sender knows; the sender's name of it follows.
 pub const LOCAL_CODES: &str = "urn:tieline:codes:";
 
-/// Profiles, extensions and code systems of UK Core.
-pub const UK_CORE: &str = "https://fhir.hl7.org.uk/StructureDefinition/";
-/// Code systems of UK Core.
-pub const UK_CODES: &str = "https://fhir.hl7.org.uk/CodeSystem/";
-/// Extensions and profiles of FHIR itself.
-pub const FHIR: &str = "http://hl7.org/fhir/StructureDefinition/";
-/// Elements of FHIR R5 as extensions of R4.
-pub const FHIR_R5: &str = "http://hl7.org/fhir/5.0/StructureDefinition/";
-/// Code systems of HL7's terminology, v2 tables and v3 among them.
-pub const TERMINOLOGY: &str = "http://terminology.hl7.org/CodeSystem/";
+/// A profile or extension of UK Core, as one text made by the compiler.
+macro_rules! uk_core {
+    ($name:literal) => {
+        concat!("https://fhir.hl7.org.uk/StructureDefinition/", $name)
+    };
+}
+/// A code system of UK Core.
+macro_rules! uk_codes {
+    ($name:literal) => {
+        concat!("https://fhir.hl7.org.uk/CodeSystem/", $name)
+    };
+}
+/// An extension of FHIR itself.
+macro_rules! fhir {
+    ($name:literal) => {
+        concat!("http://hl7.org/fhir/StructureDefinition/", $name)
+    };
+}
+/// An element of FHIR R5 as an extension of R4.
+macro_rules! fhir_r5 {
+    ($name:literal) => {
+        concat!("http://hl7.org/fhir/5.0/StructureDefinition/", $name)
+    };
+}
+/// A code system of HL7's terminology, v2 tables and v3 among them.
+macro_rules! terminology {
+    ($name:literal) => {
+        concat!("http://terminology.hl7.org/CodeSystem/", $name)
+    };
+}
+/// An extension of this engine's own.
+macro_rules! tieline {
+    ($name:literal) => {
+        concat!("urn:tieline:extension:", $name)
+    };
+}
+/// An extension by one of the macros above and its name.
+macro_rules! extension {
+    ($base:ident $name:literal) => {
+        $crate::fhir::names::Extension {
+            url: $base!($name),
+            path: concat!("extension('", $base!($name), "')"),
+        }
+    };
+}
+pub(crate) use {extension, fhir, fhir_r5, terminology, tieline, uk_codes, uk_core};
+
+/// An extension: its URL, and the `FHIRPath` of it within its element.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extension {
+    pub(crate) url: &'static str,
+    pub(crate) path: &'static str,
+}
+
+/// Beginning of the code systems of HL7's terminology.
+pub const TERMINOLOGY: &str = terminology!("");

@@ -5,9 +5,10 @@ use hl7::segment::{Repetition, Segment};
 use serde_json::Value;
 
 use crate::fhir::attachment::without_data;
-use crate::fhir::built::{Draft, Unmappable, code_as_sent, id, identifier_in, reference};
-use crate::fhir::coded::{concept, in_system, in_words};
-use crate::fhir::names::{FHIR_R5, OBSERVATION_STATUS, RESULT_KEY, SUB_ID, TERMINOLOGY, UK_CORE};
+use crate::fhir::built::{Draft, Unmappable, code_as_sent, id, identifier_in};
+use crate::fhir::coded::{CODED, concept, in_system, in_words};
+use crate::fhir::datatypes::practitioner;
+use crate::fhir::names::{OBSERVATION_STATUS, RESULT_KEY, SUB_ID, fhir_r5, terminology, uk_core};
 use crate::fhir::object::{object, only};
 use crate::fhir::value::{Observed, absent_reason, observed};
 use crate::result::code;
@@ -24,6 +25,8 @@ const INTERPRETATIONS: &str = "< > A AA B CAR D DET E EX EXP H HH HU HX I IE IND
 pub(crate) struct Context<'m> {
     pub(crate) message: &'m Message,
     pub(crate) source: &'m Source,
+    /// The Patient, as a reference.
+    pub(crate) subject: Value,
     /// OBR-24 names a laboratory.
     pub(crate) laboratory: bool,
     /// Time of the specimen or examination, where OBX-14 states none.
@@ -43,9 +46,13 @@ pub(crate) fn observation(
     obx: &Segment<'_>,
     key: &str,
 ) -> Result<Observation, Unmappable> {
-    let profile = if context.laboratory { "UKCore-Observation-Lab" } else { "UKCore-Observation" };
+    let profile = if context.laboratory {
+        uk_core!("UKCore-Observation-Lab")
+    } else {
+        uk_core!("UKCore-Observation")
+    };
     let own_id = id(context.message, "Observation", obx.index());
-    let mut draft = Draft::new("Observation", &own_id, &format!("{UK_CORE}{profile}"));
+    let mut draft = Draft::new("Observation", &own_id, profile);
     let status = code(Some(obx), 11);
     draft.push("identifier", identifier_in(RESULT_KEY, key));
     set_status(&mut draft, &status);
@@ -54,13 +61,13 @@ pub(crate) fn observation(
         draft.extension(object([("url", Value::from(SUB_ID)), ("valueString", sub_id)]));
     }
     if context.laboratory {
-        let system = format!("{TERMINOLOGY}observation-category");
-        draft.set("category", only(in_system(&system, "laboratory", None)));
+        let system = terminology!("observation-category");
+        draft.set("category", only(in_system(system, "laboratory", None)));
     }
     let named = obx.field(3).and_then(|field| field.repetition(1));
     let named = named.and_then(|named| concept(&named));
     draft.set("code", named.ok_or_else(|| Unmappable::in_field("result.no-code", obx, 3))?);
-    draft.set("subject", reference(&id(context.message, "Patient", 1)));
+    draft.set("subject", context.subject.clone());
     effective(&mut draft, context, obx);
     let documents = value(&mut draft, context, obx, &status)?;
     surroundings(&mut draft, context.message, obx);
@@ -122,9 +129,9 @@ fn value(
             draft.quality.extend(quality);
         }
         Observed::Attachments(documents) => {
-            let url = format!("{FHIR_R5}extension-Observation.value");
+            let url = fhir_r5!("extension-Observation.value");
             let mut shown = |document: Value| {
-                let url = Value::from(url.as_str());
+                let url = Value::from(url);
                 draft.extension(object([("url", url), ("valueAttachment", document)]));
             };
             if matches!(status, "D" | "W") {
@@ -149,7 +156,7 @@ fn value(
 
 /// Flags, reference range, performer and comments: what a value must not be read without.
 fn surroundings(draft: &mut Draft, message: &Message, obx: &Segment<'_>) {
-    draft.set_all(obx, 8, ("interpretation", "interpretation"), interpretation);
+    draft.set_all(obx, 8, ("interpretation", "interpretation"), CODED, interpretation);
     // An observation is always stated whole, so that only a deletion needs to be named.
     draft.replaced.clear();
     let flags = draft.body.get("interpretation").and_then(Value::as_array);
@@ -162,8 +169,12 @@ fn surroundings(draft: &mut Draft, message: &Message, obx: &Segment<'_>) {
         .find_map(|field| whole_of(obx, field, 1).or_else(|| whole_of(obx, field, 2)));
     if let Some(name) = performer {
         let named = [("type", Value::from("Organization")), ("display", Value::String(name))];
-        draft.set("performer", only(object(named)));
+        draft.push("performer", object(named));
     }
+    if let Some(observer) = obx.field(16).and_then(|field| practitioner(&field.repetition(1)?)) {
+        draft.push("performer", observer);
+    }
+    draft.coded(obx, 17, "method");
     if let Some(text) = comments(message, obx.notes()) {
         draft.set("note", only(in_words(&text)));
     }
@@ -173,8 +184,8 @@ fn surroundings(draft: &mut Draft, message: &Message, obx: &Segment<'_>) {
 fn interpretation(flag: &Repetition<'_>) -> Option<Value> {
     let code = whole(flag, 1).or_else(|| whole(flag, 2))?;
     let known = INTERPRETATIONS.split(' ').any(|each| each == code);
-    let system = || format!("{TERMINOLOGY}v3-ObservationInterpretation");
-    Some(if known { in_system(&system(), &code, None) } else { in_words(&code) })
+    let system = terminology!("v3-ObservationInterpretation");
+    Some(if known { in_system(system, &code, None) } else { in_words(&code) })
 }
 
 /// OBX-7, all of it: a range may have a line for each sex, and delimiters that were not escaped.

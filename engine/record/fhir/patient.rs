@@ -5,22 +5,29 @@ use hl7::segment::{Repetition, Segment};
 use serde_json::{Map, Value};
 
 use crate::claim::claims_nhs_number;
+use crate::fhir::background::background;
 use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, coded_extension, id};
-use crate::fhir::coded::{concept, in_system, uk};
-use crate::fhir::datatypes::{address, human_name, identifier, organisation, telecom};
-use crate::fhir::names::{AS_SENT, FHIR, NHS_NUMBER, UK_CODES, UK_CORE};
+use crate::fhir::coded::in_system;
+use crate::fhir::datatypes::{
+    ADDRESSED, NAMED, REACHED, address, human_name, identifier, organisation, telecom,
+};
+use crate::fhir::death::death;
+use crate::fhir::names::{
+    AS_SENT, Extension, NHS_NUMBER, RELIABILITY, extension, fhir, tieline, uk_codes, uk_core,
+};
 use crate::fhir::object::{object, only, put};
 use crate::fhir::practice::general_practitioner;
+use crate::fhir::tables::day;
+use crate::fhir::yes_or_no::yes_or_no;
 use crate::identity::Identity;
-use crate::nhs_number::NhsNumber;
+use crate::nhs_number::{NhsNumber, Status};
 use crate::precision::Precision;
 use crate::source::Source;
 use crate::text::stated;
 use crate::time::Moment;
 
-/// National codes of ethnic category and marital status (NHS Data Dictionary).
-const ETHNIC: &str = "A B C D E F G H J K L M N P R S Z 99";
-const MARITAL: &str = "S M D W P N";
+/// PID-31: nobody knows who this is.
+const UNKNOWN_IDENTITY: Extension = extension!(tieline "identity-unknown");
 
 /// Builds the Patient that a message states. A message without PID gives a Patient with nothing
 /// but its type: every event has one.
@@ -31,13 +38,15 @@ pub fn patient(
     source: &Source,
     identity: &Identity,
 ) -> Result<Built, Unmappable> {
-    let profile = format!("{UK_CORE}UKCore-Patient");
-    let mut draft = Draft::new("Patient", &id(message, "Patient", 1), &profile);
+    let profile = uk_core!("UKCore-Patient");
+    let mut draft = Draft::new("Patient", &id(message, "Patient", 1), profile);
     if let Some(pid) = message.segment("PID", 1) {
         identifiers(&mut draft, &pid, source, identity);
+        unavailable(&mut draft, message, &pid, identity);
         person(&mut draft, &pid, source);
         contact(&mut draft, &pid, source);
-        background(&mut draft, &pid);
+        background(&mut draft, &pid, &day(message));
+        reliability(&mut draft, &pid);
         death(&mut draft, &pid, source);
     }
     if let Some(pd1) = message.segment("PD1", 1) {
@@ -64,11 +73,81 @@ fn identifiers(draft: &mut Draft, pid: &Segment<'_>, source: &Source, identity: 
             draft.push("identifier", id);
         }
     }
+    others(draft, pid, source);
     // A number that was sent but is no NHS Number does not take away the one that is held.
     match (number, draft.body.contains_key("identifier")) {
         (Some(_), _) => draft.replace("identifier"),
         (None, true) => draft.replace("identifier.where(system.exists().not())"),
         (None, false) => {}
+    }
+}
+
+/// PID-2 and PID-4, which the UK does not use any more, where they say more than PID-3. A number of
+/// PID-4 is a temporary one (ITK).
+fn others(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
+    let rules = &source.nhs_number;
+    for (field, usage) in [(2, None), (4, Some("temp"))] {
+        let all = pid.field(field).filter(|field| !field.is_null());
+        for id in all.into_iter().flat_map(|field| field.repetitions()) {
+            let at = rules.fallbacks.iter().any(|at| {
+                at.segment.as_str() == "PID" && at.field.is_some_and(|at| at as usize == field)
+            });
+            let value = stated(id.text(1, 1)).unwrap_or_default();
+            let number = at || claims_nhs_number(&id, rules) || is_broken_national_number(&id);
+            let held = draft.body.get("identifier").and_then(Value::as_array);
+            let known = held.is_some_and(|held| held.iter().any(|each| each["value"] == value));
+            // A number that is valid may be the NHS Number, of whom nobody has said.
+            if number || known || NhsNumber::parse(&value).is_ok() {
+                continue;
+            }
+            if let Some(mut id) = identifier(&id, &source.zone) {
+                if let Some(usage) = usage {
+                    id["use"] = Value::from(usage);
+                }
+                draft.push("identifier", id);
+            }
+        }
+    }
+}
+
+/// Why there is no NHS Number, where the message gives a reason: an overseas visitor (ZU1-10), a number
+/// of Scotland or Northern Ireland, or a status that says that none was found.
+fn unavailable(draft: &mut Draft, message: &Message, pid: &Segment<'_>, identity: &Identity) {
+    if identity.found.is_some() || !identity.stated.is_empty() {
+        return;
+    }
+    let zu1 = message.segment("ZU1", 1);
+    let visitor = zu1.and_then(|zu1| stated(zu1.text(10, 1)));
+    let overseas = visitor.is_some_and(|code| matches!(code.as_str(), "1" | "2" | "3" | "4"));
+    let ids = pid.field(3).into_iter().flat_map(|field| field.repetitions());
+    let mut authorities = ids.filter_map(|id| stated(id.text(4, 1)));
+    let devolved = authorities.any(|authority| matches!(authority.as_str(), "CHI" | "HSNI"));
+    let code = match identity.status.map(Status::code) {
+        _ if overseas => "overseas-patient",
+        _ if devolved => "devolved-nation",
+        Some("03" | "04" | "05" | "06" | "07" | "08") => "nhs-number-not-known",
+        _ => return,
+    };
+    let system = uk_codes!("UKCore-NHSNumberUnavailableReason");
+    let url = uk_core!("Extension-UKCore-NHSNumberUnavailableReason");
+    draft.extension(coded_extension(url, in_system(system, code, None)));
+}
+
+/// What PID-32 says beside the status of the NHS Number, such as UD for an unreliable date of birth and
+/// AL for an alias; and PID-31, a person whose identity nobody knows.
+fn reliability(draft: &mut Draft, pid: &Segment<'_>) {
+    let all = pid.field(32).filter(|field| !field.is_null());
+    let codes = all.into_iter().flat_map(|field| field.repetitions());
+    for code in codes.filter_map(|each| stated(each.text(1, 1))) {
+        let status = code.starts_with("NSTS") || code.starts_with("PDS");
+        if !status && !code.bytes().all(|byte| byte.is_ascii_digit()) {
+            draft.extension(code_as_sent(RELIABILITY, &code));
+        }
+    }
+    let unknown = draft.read(pid, 31, UNKNOWN_IDENTITY.path);
+    if let Some(unknown) = unknown.as_deref().and_then(yes_or_no) {
+        let url = Value::from(UNKNOWN_IDENTITY.url);
+        draft.extension(object([("url", url), ("valueBoolean", Value::Bool(unknown))]));
     }
 }
 
@@ -85,18 +164,18 @@ fn nhs_number(number: &str, identity: &Identity) -> Value {
     put(&mut out, "system", Some(NHS_NUMBER.to_owned()));
     put(&mut out, "value", Some(number.to_owned()));
     if let Some(status) = identity.status {
-        let system = format!("{UK_CODES}UKCore-NHSNumberVerificationStatusEngland");
-        let url = format!("{UK_CORE}Extension-UKCore-NHSNumberVerificationStatus");
-        let concept = in_system(&system, status.code(), None);
-        out.insert("extension".to_owned(), only(coded_extension(&url, concept)));
+        let system = uk_codes!("UKCore-NHSNumberVerificationStatusEngland");
+        let url = uk_core!("Extension-UKCore-NHSNumberVerificationStatus");
+        let concept = in_system(system, status.code(), None);
+        out.insert("extension".to_owned(), only(coded_extension(url, concept)));
     }
     Value::Object(out)
 }
 
 fn person(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
-    draft.set_all(pid, 5, ("name", "name"), |name| human_name(name, &source.zone));
+    draft.set_all(pid, 5, ("name", "name"), NAMED, |name| human_name(name, &source.zone));
     if let Some(sex) = draft.read(pid, 8, "gender") {
-        gender(draft, &sex);
+        gender(draft, &sex, source);
     }
     if let Some(birth) = draft.read(pid, 7, "birthDate") {
         birth_date(draft, &birth, source);
@@ -105,8 +184,10 @@ fn person(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
 
 /// PID-8: 1 male, 2 female, 9 not specified, 0 not known in the NHS; M, F, O, A, U, N elsewhere.
 /// The code is kept as sent, since FHIR's four words say less.
-fn gender(draft: &mut Draft, sex: &str) {
-    let word = match sex.to_ascii_uppercase().as_str() {
+pub(crate) fn gender(draft: &mut Draft, sex: &str, source: &Source) {
+    let own = source.sex.iter().find(|(ours, _)| ours.eq_ignore_ascii_case(sex));
+    let meant = own.map_or(sex, |(_, meant)| meant);
+    let word = match meant.to_ascii_uppercase().as_str() {
         "1" | "M" => "male",
         "2" | "F" => "female",
         "9" | "O" | "A" | "N" => "other",
@@ -128,94 +209,19 @@ fn birth_date(draft: &mut Draft, text: &str, source: &Source) {
     draft.set("birthDate", Value::from(moment.date()));
     let midnight = moment.fhir().get(11..19) == Some("00:00:00");
     if moment.precision > Precision::Hour && !midnight {
-        let url = Value::String(format!("{FHIR}patient-birthTime"));
+        let url = Value::from(fhir!("patient-birthTime"));
         let time = object([("url", url), ("valueDateTime", Value::from(moment.fhir()))]);
         draft.set("_birthDate", object([("extension", only(time))]));
     }
 }
 
 fn contact(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
-    draft.set_all(pid, 11, ("address", "address"), |each| address(each, &source.zone));
-    draft.set_all(pid, 13, ("telecom", "telecom.where(use!='work')"), |t| telecom(t, "home"));
-    draft.set_all(pid, 14, ("telecom", "telecom.where(use='work')"), |t| telecom(t, "work"));
-}
-
-fn background(draft: &mut Draft, pid: &Segment<'_>) {
-    let coded = |field: usize| pid.field(field).and_then(|field| field.repetition(1));
-    if draft.read(pid, 15, "communication").is_some() || has_text(pid, 15) {
-        let language = coded(15).and_then(|language| concept(&language));
-        draft.set("communication", language.map(|known| only(object([("language", known)]))));
-    }
-    if let Some(status) = draft.read(pid, 16, "maritalStatus") {
-        let system = format!("{UK_CODES}UKCore-PersonMaritalStatusEngland");
-        let text = stated(pid.text(16, 2));
-        draft.set("maritalStatus", uk(&system, MARITAL, &status, text.as_deref()));
-    }
-    let religion = format!("{FHIR}patient-religion");
-    if draft.read(pid, 17, &format!("extension('{religion}')")).is_some()
-        && let Some(concept) = coded(17).and_then(|religion| concept(&religion))
-    {
-        draft.extension(coded_extension(&religion, concept));
-    }
-    let ethnicity = format!("{UK_CORE}Extension-UKCore-EthnicCategory");
-    if let Some(code) = draft.read(pid, 22, &format!("extension('{ethnicity}')")) {
-        let system = format!("{UK_CODES}UKCore-EthnicCategoryEngland");
-        let text = stated(pid.text(22, 2));
-        let concept = uk(&system, ETHNIC, &code, text.as_deref());
-        if concept.get("coding").is_none() {
-            draft.quality.push("ethnicity.unmapped");
-        }
-        draft.extension(coded_extension(&ethnicity, concept));
-    }
-    multiple_birth(draft, pid);
-}
-
-/// Whether a coded field has a text although its code is empty.
-fn has_text(segment: &Segment<'_>, field: usize) -> bool {
-    stated(segment.text(field, 2)).is_some()
-}
-
-fn multiple_birth(draft: &mut Draft, pid: &Segment<'_>) {
-    let order = draft.read(pid, 25, "multipleBirth");
-    let multiple = draft.read(pid, 24, "multipleBirth");
-    if let Some(order) = order.and_then(|order| order.parse::<u8>().ok()) {
-        draft.set("multipleBirthInteger", Value::from(order));
-    } else if let Some(multiple) = multiple.as_deref().and_then(yes_or_no) {
-        draft.set("multipleBirthBoolean", Value::Bool(multiple));
-    }
-}
-
-/// PID-29 and PID-30. A death may arrive in any message and may be revoked by one. Where the time
-/// says dead and the indicator says alive nothing is stated: a person has to find out.
-fn death(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
-    let time = draft.read(pid, 29, "deceased");
-    let indicator = draft.read(pid, 30, "deceased");
-    let indicator = indicator.as_deref().and_then(yes_or_no);
-    draft.cleared.dedup();
-    let revoked = |text: &String| source.death_revoked.iter().any(|word| word == text);
-    if time.as_ref().is_some_and(revoked) {
-        return draft.set("deceasedBoolean", Value::Bool(false));
-    }
-    let moment = time.map(|text| Moment::read(&text, &source.zone));
-    match (moment, indicator) {
-        (Some(Ok(_)), Some(false)) => draft.quality.push("death.contradictory"),
-        (Some(Ok(moment)), _) => draft.set("deceasedDateTime", Value::from(moment.fhir())),
-        (unreadable, indicator) => {
-            if unreadable.is_some() {
-                draft.quality.push("date.unreadable");
-            }
-            draft.set("deceasedBoolean", indicator.map(Value::Bool));
-        }
-    }
-}
-
-/// Table 0136.
-fn yes_or_no(code: &str) -> Option<bool> {
-    match code.to_ascii_uppercase().as_str() {
-        "Y" => Some(true),
-        "N" => Some(false),
-        _ => None,
-    }
+    let zone = &source.zone;
+    draft.set_all(pid, 11, ("address", "address"), ADDRESSED, |each| address(each, zone));
+    let home = ("telecom", "telecom.where(use!='work')");
+    draft.set_all(pid, 13, home, REACHED, |each| telecom(each, "home"));
+    let work = ("telecom", "telecom.where(use='work')");
+    draft.set_all(pid, 14, work, REACHED, |each| telecom(each, "work"));
 }
 
 #[cfg(test)]
@@ -295,6 +301,52 @@ mod tests {
     }
 
     #[test]
+    fn a_component_that_is_null_clears_what_it_stands_for() {
+        let built = built("PID|||||^\"\"^\"\"||||||^^^^\"\"||^^^\"\"");
+        let cleared = [
+            "name.given",
+            "address.postalCode",
+            "telecom.where(use!='work').where(system='email')",
+        ];
+        assert_eq!(built.cleared, cleared.map(|path| format!("Patient.{path}")));
+        assert!(built.replaced.is_empty());
+    }
+
+    #[test]
+    fn why_there_is_no_nhs_number_is_said_where_it_is_known() {
+        let reason = |body: &str| {
+            let extension = &built(body).resource["extension"][0];
+            extension["valueCodeableConcept"]["coding"][0]["code"].clone()
+        };
+        let status = |status: &str| format!("PID|||7^^^RXX01^MR{}{status}", "|".repeat(29));
+        assert_eq!(reason(&status("NSTS04")), "nhs-number-not-known");
+        assert_eq!(reason(&status("")), Value::Null);
+        assert_eq!(reason("PID|||0101701234^^^CHI^NH"), "devolved-nation");
+        assert_eq!(reason("PID|||7^^^RXX01^MR\rZU1||||||||||4"), "overseas-patient");
+        assert_eq!(
+            reason(&status("NSTS01").replace("7^^^RXX01^MR", "9990000018^^^NHS^NH")),
+            Value::Null
+        );
+    }
+
+    #[test]
+    fn numbers_of_older_fields_are_kept_unless_they_are_known() {
+        let built = built("PID||55^^^OLD^PI|7^^^RXX01^MR|7~T9^^^RXX01~9990000018");
+        let identifiers = built.resource["identifier"].as_array().expect("a list");
+        let values: Vec<_> = identifiers.iter().map(|each| &each["value"]).collect();
+        assert_eq!(values, ["7", "55", "T9"]);
+        assert_eq!(identifiers[2]["use"], "temp");
+    }
+
+    #[test]
+    fn an_unreliable_person_is_said_to_be_one() {
+        let built = built(&format!("PID|||7^^^RXX01^MR{}Y|NSTS02~UD", "|".repeat(28)));
+        let extensions = built.resource["extension"].as_array().expect("a list");
+        assert_eq!(extensions[0], json!({ "url": RELIABILITY, "valueCode": "UD" }));
+        assert_eq!(extensions[1], json!({ "url": UNKNOWN_IDENTITY.url, "valueBoolean": true }));
+    }
+
+    #[test]
     fn an_invalid_number_is_not_written_as_an_nhs_number() {
         for number in ["9990000019", "9999999999"] {
             let patient = built(&format!("PID|1||{number}^^^NHS^NH~7^^^RXX01^MR")).resource;
@@ -331,12 +383,26 @@ mod tests {
             built(&format!("PID{}{time}|{indicator}", "|".repeat(29)))
         };
         assert_eq!(death("RESURREC", "").resource["deceasedBoolean"], false);
+        let half_deleted = death("\"\"", "Y");
+        assert_eq!(
+            (&half_deleted.resource["deceasedBoolean"], half_deleted.cleared.len()),
+            (&json!(true), 0)
+        );
         assert_eq!(death("", "Y").resource["deceasedBoolean"], true);
         assert_eq!(death("^D", "N").resource["deceasedBoolean"], false);
         let odd = death("20240110", "N");
         assert!(odd.resource.get("deceasedDateTime").is_none());
         assert_eq!(odd.quality, ["death.contradictory"]);
-        assert_eq!(death("\"\"", "\"\"").cleared, ["Patient.deceased"]);
+        let cleared = death("\"\"", "\"\"").cleared;
+        assert_eq!(cleared[0], "Patient.deceased");
+        assert!(cleared[1].ends_with("DeathNotificationStatus')") && cleared.len() == 2);
+        let notified = |built: &Built| {
+            built.resource["extension"][0]["extension"][0]["valueCodeableConcept"]["coding"][0]["code"]
+                .clone()
+        };
+        assert_eq!(notified(&death("RESURREC", "")), "U");
+        assert_eq!(notified(&death("20240110", "Y")), "1");
+        assert_eq!(notified(&odd), Value::Null);
     }
 
     #[test]

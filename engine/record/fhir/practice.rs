@@ -4,7 +4,7 @@ use hl7::segment::{Repetition, Segment};
 use serde_json::Value;
 
 use crate::fhir::built::Draft;
-use crate::fhir::datatypes::{practice, practitioner};
+use crate::fhir::datatypes::{PERSON, practice, practitioner};
 use crate::site::is_practice_among_doctors;
 use crate::text::{stated, whole};
 
@@ -20,7 +20,7 @@ pub(crate) fn general_practitioner(draft: &mut Draft, pd1: &Segment<'_>) {
     }
     let element = "generalPractitioner";
     let path = "generalPractitioner.where(type='Practitioner')";
-    draft.set_all(pd1, 4, (element, path), doctor);
+    draft.set_all(pd1, 4, (element, path), PERSON, doctor);
 }
 
 fn is_null(pd1: &Segment<'_>, field: usize) -> bool {

@@ -7,12 +7,14 @@ use serde_json::{Map, Value};
 
 use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, identifier_in, reference};
 use crate::fhir::coded::{concept, in_system, in_words};
-use crate::fhir::datatypes::identifier_type;
+use crate::fhir::datatypes::{identifier_type, logical};
+use crate::fhir::encounter::visit;
 use crate::fhir::names::{
-    FHIR_R5, OBSERVATION_STATUS, REPORT_STATUS, RESULT_KEY, TERMINOLOGY, UK_CORE,
+    OBSERVATION_STATUS, REPORT_STATUS, RESULT_KEY, fhir_r5, terminology, uk_core,
 };
 use crate::fhir::object::{object, only};
 use crate::fhir::observation::{Context, comments, observation};
+use crate::fhir::specimen::specimens;
 use crate::result::{
     ResultKind, classify, code, is_counted, is_shared, observation_keys, result_key,
 };
@@ -26,7 +28,8 @@ const SECTIONS: &str = "AU BG BLB CG CH CP CT CTH CUS EC EN GE HM ICU IMG IMM LA
 /// Those of them that are laboratories.
 const LABORATORIES: &str = "BG BLB CG CH CP GE HM IMM LAB MB MCB MYC PAR PAT SP SR TX URN VR";
 
-/// Builds a report: the `DiagnosticReport` first, then an Observation for each OBX in order.
+/// Builds a report: the `DiagnosticReport` first, then an Observation for each OBX in order, then its
+/// specimens.
 ///
 /// The report and each observation carry their key as identifier, the same in every version.
 /// Without a number to make one (`result.no-key`), with a unit that cannot be carried (`unit.lost`),
@@ -45,23 +48,32 @@ pub fn report(
     let context = Context {
         message,
         source,
+        subject: reference(&id(message, "Patient", 1)),
         laboratory: category.as_deref().is_some_and(|section| has(LABORATORIES, section)),
         effective: effective(&obr, source),
     };
-    let profile =
-        if context.laboratory { "UKCore-DiagnosticReport-Lab" } else { "UKCore-DiagnosticReport" };
+    let profile = if context.laboratory {
+        uk_core!("UKCore-DiagnosticReport-Lab")
+    } else {
+        uk_core!("UKCore-DiagnosticReport")
+    };
     let own_id = id(message, "DiagnosticReport", obr.index());
-    let mut draft = Draft::new("DiagnosticReport", &own_id, &format!("{UK_CORE}{profile}"));
+    let mut draft = Draft::new("DiagnosticReport", &own_id, profile);
     numbers(&mut draft, &key, &obr, group.segment("ORC", 1).as_ref());
     describe(&mut draft, &obr, category.as_deref())?;
     report_status(&mut draft, &obr);
     remarks(&mut draft, message, group);
-    draft.set("subject", reference(&id(message, "Patient", 1)));
+    draft.set("subject", context.subject.clone());
     if let Some(Value::Object(elements)) = context.effective.clone() {
         draft.body.extend(elements);
     }
     issued(&mut draft, &obr, source);
+    interpreter(&mut draft, &obr);
+    draft.set("encounter", visit(message, source));
 
+    let specimens = specimens(message, group, source);
+    let named = specimens.iter().filter_map(|each| each.resource["id"].as_str());
+    draft.set("specimen", Value::Array(named.map(reference).collect()));
     let segments: Vec<Segment<'_>> = group.segments().filter(|s| s.name() == "OBX").collect();
     let mut observations = Vec::new();
     let keys = observation_keys(&key, &segments);
@@ -78,6 +90,7 @@ pub fn report(
     }
     draft.set("status", Value::from(status(group, &obr, &observations)));
     observations.insert(0, draft.finish());
+    observations.extend(specimens);
     Ok(observations)
 }
 
@@ -89,8 +102,30 @@ fn numbers(draft: &mut Draft, key: &str, obr: &Segment<'_>, orc: Option<&Segment
         let number = number.or_else(|| orc.and_then(|orc| whole_of(orc, field, 1)));
         if let Some(number) = number {
             let entries = [("type", identifier_type(kind)), ("value", Value::String(number))];
-            draft.push("identifier", object(entries));
+            let number = object(entries);
+            if kind == "PLAC" {
+                draft.push("basedOn", logical("ServiceRequest", number.clone()));
+            }
+            draft.push("identifier", number);
         }
+    }
+}
+
+/// OBR-32: an NDL, whose first component is the interpreter in subcomponents: number, family, given.
+fn interpreter(draft: &mut Draft, obr: &Segment<'_>) {
+    let first = obr.field(32).and_then(|field| field.repetition(1));
+    let part = |at: usize| first.and_then(|ndl| stated(ndl.text(1, at)));
+    let names: Vec<String> = [part(6), part(3), part(2)].into_iter().flatten().collect();
+    let mut person = Map::with_capacity(3);
+    person.insert("type".to_owned(), Value::from("Practitioner"));
+    if let Some(number) = part(1) {
+        person.insert("identifier".to_owned(), object([("value", Value::String(number))]));
+    }
+    if !names.is_empty() {
+        person.insert("display".to_owned(), Value::String(names.join(" ")));
+    }
+    if person.len() > 1 {
+        draft.set("resultsInterpreter", only(Value::Object(person)));
     }
 }
 
@@ -101,8 +136,8 @@ fn describe(
 ) -> Result<(), Unmappable> {
     match category {
         Some(code) if has(SECTIONS, code) => {
-            let system = format!("{TERMINOLOGY}v2-0074");
-            draft.set("category", only(in_system(&system, code, None)));
+            let system = terminology!("v2-0074");
+            draft.set("category", only(in_system(system, code, None)));
         }
         Some(other) => {
             draft.quality.push("result.section-unmapped");
@@ -135,7 +170,7 @@ fn remarks(draft: &mut Draft, message: &Message, group: &Group<'_>) {
         is_note && !observed
     });
     if let Some(text) = comments(message, about_report) {
-        let url = Value::String(format!("{FHIR_R5}extension-DiagnosticReport.note"));
+        let url = Value::from(fhir_r5!("extension-DiagnosticReport.note"));
         draft.extension(object([("url", url), ("valueAnnotation", in_words(&text))]));
     }
     let start = group.range().start;
@@ -255,210 +290,4 @@ fn sent_status<'r>(resource: &'r Map<String, Value>, url: &str) -> &'r str {
 }
 
 #[cfg(test)]
-mod tests {
-    use hl7::message::Reading;
-    use serde_json::json;
-
-    use super::*;
-    use crate::fhir::bundle::bundle;
-
-    fn built(body: &str) -> Result<Vec<Built>, Unmappable> {
-        let text = format!("MSH|^~\\&|LIMS|RXX01|TIE|RXX|20240110||ORU^R01|1|P|2.5.1\r{body}");
-        let message = Message::parse(text.into_bytes(), &Reading::default()).expect("a message");
-        let groups = message.groups(&["ORC", "OBR"]);
-        report(&message, &groups[0], &Source::new("pathology-oru", "RXX"))
-    }
-
-    fn obr(status: &str) -> String {
-        format!(
-            "OBR|1|P1|F1|FBC^Full blood count^WinPath|||202401101030|||||||||||||||202401101200||HM|{status}\r"
-        )
-    }
-
-    #[test]
-    fn a_report_holds_its_observations_under_keys() {
-        let body = format!(
-            "{}NTE|1||Sample\\.br\\haemolysed\rNTE|2\rNTE|3||a|b^c\rOBX|1|NM|HB^Haemoglobin^WinPath||120|g/L|115-165|L|||F|||202401101031\rNTE|1||Low",
-            obr("F")
-        );
-        let all = built(&body).expect("a report");
-        let report = &all[0].resource;
-        assert_eq!(
-            report["identifier"][0],
-            json!({ "system": RESULT_KEY, "value": "LIMS/RXX01|F1|FBC" })
-        );
-        assert_eq!(
-            (&report["status"], &report["issued"]),
-            (&json!("final"), &json!("2024-01-10T12:00:00+00:00"))
-        );
-        assert_eq!(report["code"]["coding"][0]["system"], "urn:tieline:codes:WinPath");
-        assert_eq!(report["extension"][0], json!({ "url": REPORT_STATUS, "valueCode": "F" }));
-        let note = &report["extension"][1]["valueAnnotation"]["text"];
-        assert_eq!(note, "Sample\nhaemolysed\n\na");
-        let observation = &all[1].resource;
-        assert_eq!(
-            report["result"][0]["reference"],
-            format!("urn:uuid:{}", observation["id"].as_str().expect("an id"))
-        );
-        assert_eq!(observation["identifier"][0]["value"], "LIMS/RXX01|F1|FBC|HB|");
-        assert_eq!(observation["extension"][0]["valueCode"], "F");
-        assert_eq!(observation["valueQuantity"], json!({ "value": 120, "unit": "g/L" }));
-        assert_eq!(observation["effectiveDateTime"], "2024-01-10T10:31:00+00:00");
-        assert_eq!(observation["interpretation"][0]["coding"][0]["code"], "L");
-        assert_eq!(observation["note"][0]["text"], "Low");
-        assert_eq!(observation["referenceRange"][0]["text"], "115-165");
-    }
-
-    #[test]
-    fn the_status_of_a_report_is_that_of_what_happened() {
-        let status = |report: &str, observations: &[&str]| {
-            let line = |status: &&str| format!("OBX|1|NM|T||1||||||{status}");
-            let lines = observations.iter().map(line).collect::<Vec<_>>().join("\r");
-            built(&format!("{}{lines}", obr(report))).expect("a report")[0].resource["status"]
-                .clone()
-        };
-        assert_eq!(status("F", &["F"]), "final");
-        assert_eq!(status("F", &["F", "P"]), "partial");
-        assert_eq!(status("P", &["P"]), "preliminary");
-        assert_eq!(status("F", &["F", "C"]), "corrected");
-        assert_eq!(status("F", &["W", "D"]), "entered-in-error");
-        assert_eq!(status("X", &["X"]), "cancelled");
-        assert_eq!(status("", &["F"]), "final");
-        assert_eq!(status("Z", &["F"]), "unknown");
-    }
-
-    #[test]
-    fn each_observation_keeps_its_status_as_sent() {
-        let body = format!(
-            "{}OBX|1|NM|A||1||||||W\rOBX|2|NM|B||||||||X\rOBX|3|NM|C||\"\"||||||D",
-            obr("F")
-        );
-        let all = built(&body).expect("a report");
-        let raw: Vec<_> = all[1..]
-            .iter()
-            .map(|each| each.resource["extension"][0]["valueCode"].clone())
-            .collect();
-        assert_eq!(raw, ["W", "X", "D"]);
-        assert_eq!(all[1].resource["status"], "entered-in-error");
-        assert_eq!(all[2].resource["dataAbsentReason"]["coding"][0]["code"], "not-performed");
-        assert_eq!(all[3].cleared, ["Observation.value"]);
-    }
-
-    #[test]
-    fn a_document_stands_with_its_report_unless_withdrawn() {
-        let document = |status: &str| {
-            let body =
-                format!("{}OBX|1|ED|PDF^Report||^IM^PDF^Base64^Zm9v||||||{status}", obr("F"));
-            built(&body).expect("a report")
-        };
-        let shown = document("F");
-        let attachment = json!({ "contentType": "application/pdf", "data": "Zm9v" });
-        assert_eq!(shown[0].resource["presentedForm"], json!([attachment]));
-        assert!(!shown[1].resource.to_string().contains("Zm9v"));
-        let withdrawn = document("W");
-        assert!(withdrawn[0].resource.get("presentedForm").is_none());
-        assert!(withdrawn[1].resource.to_string().contains("Zm9v"));
-    }
-
-    #[test]
-    fn a_report_is_complete_only_where_somebody_says_so() {
-        let preliminary = |report: &str, observations: &[&str]| {
-            let line = |status: &&str| format!("OBX|1|NM|T||1||||||{status}");
-            let lines = observations.iter().map(line).collect::<Vec<_>>().join("\r");
-            let built = built(&format!("{}{lines}", obr(report))).expect("a report");
-            summary(&bundle(built).resource).expect("a report").preliminary
-        };
-        for (report, observations) in
-            [("F", &["F"][..]), ("", &["F"]), ("F", &["F", "N"]), ("C", &["F"]), ("F", &["C", "F"])]
-        {
-            assert!(!preliminary(report, observations), "{report} {observations:?}");
-        }
-        for (report, observations) in [
-            ("P", &["C"][..]),
-            ("R", &["F"]),
-            ("", &[""]),
-            ("", &[]),
-            ("F", &["F", ""]),
-            ("Z", &["C"]),
-            ("F", &["P"]),
-        ] {
-            assert!(preliminary(report, observations), "{report} {observations:?}");
-        }
-    }
-
-    #[test]
-    fn no_note_is_lost_uncounted() {
-        let body = "PID|1||7^^^RXX01^MR\rNTE|1||About nobody in particular\rORC|RE||F1\rNTE|1||Unlabelled tube\r\
-            OBR|1||F1|BC^Blood culture\rSPM|1|||BLD\rNTE|1||Left arm\rOBX|1|ST|G||x||||||F\rNTE|1||Of the result";
-        let all = built(body).expect("a report");
-        let note = &all[0].resource["extension"][0]["valueAnnotation"]["text"];
-        assert_eq!(note, "Unlabelled tube\nLeft arm");
-        assert_eq!(all[1].resource["note"][0]["text"], "Of the result");
-        assert_eq!(all[0].quality, ["note.unplaced"]);
-    }
-
-    #[test]
-    fn keys_that_repeat_are_counted() {
-        let quality = |observations: &str| {
-            let built = built(&format!("{}{observations}", obr("F"))).expect("a report");
-            let counted = summary(&bundle(built.clone()).resource).expect("a report").counted;
-            (built[0].quality.clone(), counted)
-        };
-        let line = |sub: &str| format!("OBX|1|ST|GERM|{sub}|x||||||F\r");
-        assert_eq!(quality(&[line("1"), line("2")].concat()), (vec![], false));
-        let twice = quality(&[line(""), line("")].concat());
-        assert_eq!(twice, (vec!["result.key-repeated"], true));
-    }
-
-    #[test]
-    fn a_reference_range_is_whole() {
-        let range = |sent: &str| {
-            let body = format!("{}OBX|1|NM|HB||131|g/L|{sent}||||F", obr("F"));
-            built(&body).expect("a report").remove(1)
-        };
-        let text = |sent: &str| range(sent).resource["referenceRange"][0]["text"].clone();
-        assert_eq!(text("Men 130-170~Women 120-150"), "Men 130-170\nWomen 120-150");
-        assert_eq!(text("<7^see comment"), "<7^see comment");
-        assert_eq!(text("Men & women 3-9\\.br\\Children 2-8"), "Men & women 3-9\nChildren 2-8");
-        assert!(range(" ").resource.get("referenceRange").is_none());
-        assert_eq!(range("\"\"").cleared, ["Observation.referenceRange"]);
-    }
-
-    #[test]
-    fn codes_stand_only_in_systems_that_have_them() {
-        let body = format!("{}OBX|1|NM|HB||131|g/L||*~HH~POSITIVE|||F", obr("F"));
-        let all = built(&body).expect("a report");
-        let flags = &all[1].resource["interpretation"];
-        assert_eq!(
-            (&flags[0], &flags[2]),
-            (&json!({ "text": "*" }), &json!({ "text": "POSITIVE" }))
-        );
-        assert_eq!(flags[1]["coding"][0]["code"], "HH");
-        assert_eq!(all[1].quality, ["result.flag-unmapped"]);
-        let section = |code: &str| {
-            let body = obr("F").replace("|HM|", &format!("|{code}|"));
-            let report = built(&body).expect("a report").remove(0);
-            (report.resource["category"][0].clone(), report.quality)
-        };
-        assert_eq!(section("mb").0["coding"][0]["code"], "MB");
-        let unknown = (json!({ "text": "Andrology" }), vec!["result.section-unmapped"]);
-        assert_eq!(section("Andrology"), unknown);
-    }
-
-    #[test]
-    fn what_is_not_safe_is_refused_with_its_place() {
-        let code = |body: &str| {
-            let refused = built(body).expect_err("refused");
-            (refused.code, refused.at.map(|at| at.to_string()).unwrap_or_default())
-        };
-        let with = |obx: &str| format!("{}OBX|1|{obx}||||||F", obr("F"));
-        assert_eq!(code("OBR|1|||FBC"), ("result.no-key", "OBR-3".to_owned()));
-        assert_eq!(code("OBR|1||F1"), ("result.no-code", "OBR-4".to_owned()));
-        assert_eq!(code(&with("NM|||1|")), ("result.no-code", "OBX-3".to_owned()));
-        assert_eq!(code(&with("CE|A||P^Positive|g/L")), ("unit.lost", "OBX-6".to_owned()));
-        assert_eq!(
-            code(&with("ED|A||^IM^PDF^Base64^!|")),
-            ("attachment.unreadable", "OBX-5".to_owned())
-        );
-    }
-}
+mod tests;

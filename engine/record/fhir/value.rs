@@ -8,7 +8,7 @@ use crate::fhir::attachment;
 use crate::fhir::built::Unmappable;
 use crate::fhir::coded::{concept, in_system};
 use crate::fhir::decimal::Decimal;
-use crate::fhir::names::TERMINOLOGY;
+use crate::fhir::names::terminology;
 use crate::fhir::object::object;
 use crate::fhir::unit::Unit;
 use crate::source::Source;
@@ -240,7 +240,7 @@ fn comparison(text: &str) -> Option<(&'static str, Decimal)> {
 
 /// Why there is no value (FHIR `data-absent-reason`).
 pub(crate) fn absent_reason(code: &str) -> Value {
-    in_system(&format!("{TERMINOLOGY}data-absent-reason"), code, None)
+    in_system(terminology!("data-absent-reason"), code, None)
 }
 
 #[cfg(test)]

@@ -4,17 +4,27 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use record::dialect::Dialect;
+use record::marks::Marks;
+use record::mns;
+use record::notification::Shape;
 use record::source::{self, LocalAuthority, NhsNumberRules};
 
 use crate::alert_plan::{AlertsPlan, OnAlertPlan};
 use crate::broker_plan::Address;
 use crate::config::alerts::OnAlert;
 use crate::config::channel::{Channel, Day, IfStatusAbsent, PointOfCare, WrongCharset};
+use crate::config::dialect::Part;
+use crate::config::listed::MessageLocation;
 use crate::config::listener::{Listener, Mllp};
 use crate::config::load::Loaded;
-use crate::config::model::{Amqp, Config, Environment, Subscriber};
-use crate::config::secret::RevealError;
+use crate::config::model::{Amqp, Config, Environment};
+use crate::config::secret::{HttpUrl, RevealError, Revealed, SecretUrl};
 use crate::config::segments::local_names;
+use crate::config::subscriber::{Filter, Format, Http, Mns, Refused, Sees, Subscriber};
+use crate::delivery_plan::{DeliveryPlan, Form};
+use crate::entitlement::Entitlement;
+use crate::routes::{Pattern, Subscription};
 use crate::silence::ExpectPlan;
 
 /// One address to listen on, and who gets what arrives there.
@@ -69,11 +79,37 @@ fn source(config: &Config, name: &str, channel: &Channel) -> source::Source {
         local: local.collect(),
         point_of_care: match said.point_of_care {
             PointOfCare::Uk => source::PointOfCare::Uk,
-            PointOfCare::International => source::PointOfCare::International,
+            // What is in an order of its own is put into the international one.
+            PointOfCare::International | PointOfCare::Components(_) => {
+                source::PointOfCare::International
+            }
         },
         death_revoked: said.death_revoked.clone(),
+        sex: said.sex.iter().map(|(own, sex)| (own.clone(), sex.code().to_owned())).collect(),
+        dialect: dialect(channel),
         segments: local_names(&said.segments),
         ..source::Source::new(name, said.organisation.as_str())
+    }
+}
+
+fn dialect(channel: &Channel) -> Dialect {
+    let said = &channel.source;
+    let places = |list: &[MessageLocation]| list.iter().map(|place| place.0).collect();
+    let facilities = said.facilities.iter().map(|(name, code)| (name.clone(), code.to_string()));
+    let events = said.events.iter().map(|(from, remap)| (from.to_string(), remap.known()));
+    let location = match &said.point_of_care {
+        PointOfCare::Components(parts) => parts.iter().map(|part: &Part| part.known()).collect(),
+        PointOfCare::Uk | PointOfCare::International => Vec::new(),
+    };
+    Dialect {
+        events: events.collect(),
+        facilities: facilities.collect(),
+        identifiers: channel.identity.positions.iter().map(|at| at.known()).collect(),
+        telecom: said.telecom.iter().map(|at| at.known()).collect(),
+        location,
+        placeholders: said.placeholders.known(),
+        visit: places(&said.visit.number),
+        merged_visit: places(&said.visit.merged),
     }
 }
 
@@ -95,9 +131,89 @@ fn nhs_number(config: &Config, channel: &Channel) -> NhsNumberRules {
     }
 }
 
-/// The queue of a subscriber.
-pub fn queue(_config: &Config, name: &str, subscriber: &Subscriber) -> String {
-    subscriber.queue(name)
+/// Who gets what, and from when on not.
+pub fn subscription(name: &str, said: &Subscriber) -> Subscription {
+    let entitlements = said.entitlements.iter().filter(|_| said.restricted);
+    Subscription {
+        from: said.from.iter().map(ToString::to_string).collect(),
+        organisation: said.organisation.as_ref().map(ToString::to_string),
+        bulk: said.bulk,
+        entitlements: entitlements
+            .map(|entitlement| Entitlement {
+                mark: mark(entitlement.sees),
+                sees: entitlement.sees.as_str(),
+                until: entitlement.until.end(),
+            })
+            .collect(),
+        ..Subscription::new(
+            name,
+            said.queue(name),
+            said.receives.iter().map(|pattern| Pattern::new(&pattern.to_string())).collect(),
+        )
+    }
+}
+
+fn mark(sees: Sees) -> Marks {
+    match sees {
+        Sees::Protected => Marks { protected: true, ..Marks::NONE },
+        Sees::Dissent => Marks { dissent: true, ..Marks::NONE },
+        Sees::Safeguarding => Marks { safeguarding: true, ..Marks::NONE },
+    }
+}
+
+/// To whom the engine itself delivers, with secrets fetched.
+pub fn delivery(
+    subscription: &Subscription,
+    said: &Http,
+    base: &Path,
+) -> Result<DeliveryPlan, RevealError> {
+    let headers = said
+        .headers
+        .iter()
+        .map(|header| Ok::<_, RevealError>((header.name.clone(), header.value.reveal(base)?)));
+    Ok(DeliveryPlan {
+        subscription: subscription.clone(),
+        url: web_address(&said.url, base)?,
+        headers: headers.collect::<Result<_, _>>()?,
+        timeout: said.timeout.0,
+        form: match &said.format {
+            Format::Cloudevents => Form::CloudEvents,
+            Format::Mns(mns) => Form::Mns(Box::new(signal(mns))),
+            Format::SubscriptionNotification(notification) => Form::Notification(Box::new(Shape {
+                signal: signal(&notification.signal),
+                subscription: notification.subscription.clone(),
+                hydrate: notification.hydrate,
+            })),
+        },
+        skips_refused: said.refused == Refused::Skip,
+    })
+}
+
+fn signal(said: &Mns) -> mns::Rules {
+    let filter = |filter: &Filter| match filter {
+        Filter::GeneralPractitioner => mns::Filter::GeneralPractitioner,
+        Filter::SourceOrganisation => mns::Filter::SourceOrganisation,
+        Filter::SourceApplication => mns::Filter::SourceApplication,
+        Filter::Site => mns::Filter::Site,
+        Filter::Action => mns::Filter::Action,
+    };
+    mns::Rules {
+        source: said.source.clone(),
+        producer: said.producer.clone(),
+        types: said.types.clone(),
+        dataref: said.dataref.clone(),
+        filtering: said.filtering.iter().map(filter).collect(),
+    }
+}
+
+/// An address to post to; a secret is looked at only now.
+fn web_address(url: &SecretUrl<HttpUrl>, base: &Path) -> Result<Revealed, RevealError> {
+    let url = url.reveal(base)?;
+    if ["https://", "http://"].iter().any(|scheme| url.expose().starts_with(scheme)) {
+        Ok(url)
+    } else {
+        Err(RevealError::NoAddress)
+    }
 }
 
 /// Where the broker is, with its secrets fetched.
@@ -149,10 +265,7 @@ pub fn alerts(loaded: &Loaded) -> Result<AlertsPlan, RevealError> {
             }
         }),
         Some(OnAlert::Webhook(webhook)) => {
-            let url = webhook.url.reveal(&loaded.base)?;
-            if !["https://", "http://"].iter().any(|scheme| url.expose().starts_with(scheme)) {
-                return Err(RevealError::NoAddress);
-            }
+            let url = web_address(&webhook.url, &loaded.base)?;
             let header = match &webhook.header {
                 None => None,
                 Some(header) => Some((header.name.clone(), header.value.reveal(&loaded.base)?)),

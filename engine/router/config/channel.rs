@@ -1,5 +1,6 @@
 //! One feed as plain data: where it arrives, what is accepted, how to read it, what becomes of it.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::acknowledge::Acknowledge;
+use crate::config::dialect::{
+    EventRemap, Part, Placeholders, Position, Sex, Telecom, Trigger, Visit,
+};
 use crate::config::listed::{
     CharsetName, DeviationName, HeaderLocation, MessageLocation, StatusCode, Zone,
 };
@@ -109,8 +113,8 @@ pub enum UnknownType {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// A set of defaults for the whole channel, each of which may be overridden here:
-    /// `itk-2.4`, `hl7-2.3.1-community` or `generic`.
+    /// A set of defaults for the whole channel, each of which may be overridden here: `itk-2.4`,
+    /// `welsh-pims`, `cerner-millennium`, `carecast`, `hl7-2.3.1-community` or `generic`.
     #[serde(default = "Source::preset")]
     pub preset: String,
     /// The organisation the events speak for.
@@ -143,9 +147,31 @@ pub struct Source {
     /// Where a ward stands in a person location (PL).
     #[serde(default)]
     pub point_of_care: PointOfCare,
+    /// What the system calls its sites in MSH-4 and in locations, where these are no ODS codes, and
+    /// the code of each: `{ MAIN BUILDING: RXX01 }`. Case does not matter.
+    #[serde(default)]
+    pub facilities: BTreeMap<String, Ods>,
     /// Words in PID-29 that revoke a death.
     #[serde(default = "Source::death_revoked")]
     pub death_revoked: Vec<String>,
+    /// Its own codes of sex in PID-8, beside 1, 2, 9, 0 and M, F, O, A, U, N, and what each means:
+    /// `{ K: female }`. The code as it was sent is kept.
+    #[serde(default)]
+    pub sex: BTreeMap<String, Sex>,
+    /// Trigger events that mean another one, by the one that is sent:
+    /// `{ A04: { class: [N, U], as: A28 } }`. `accept.types` is asked before.
+    #[serde(default)]
+    pub events: BTreeMap<Trigger, EventRemap>,
+    /// Where a visit is named, where that is not PV1-19 and, in a merge, MRG-5.
+    #[serde(default)]
+    pub visit: Visit,
+    /// What the repetitions of PID-13 are by their position, where they do not say it themselves:
+    /// `[home, mobile, email]`.
+    #[serde(default)]
+    pub telecom: Vec<Telecom>,
+    /// What it writes where nothing was known.
+    #[serde(default)]
+    pub placeholders: Placeholders,
     /// What it calls segments of its own, and fields that it added to others, by segment name:
     /// `ZPI: { name: Ward band, fields: { 1: Band } }`. Only for reading messages.
     #[serde(default)]
@@ -166,7 +192,7 @@ pub enum WrongCharset {
 }
 
 /// Where a ward stands in a person location (PL), and where its site.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PointOfCare {
     /// As HL7 UK and the ITK have it: the ward in PL-2, the site in PL-4.
@@ -174,6 +200,8 @@ pub enum PointOfCare {
     Uk,
     /// As HL7 International has it: the ward in PL-1.
     International,
+    /// What PL-1, PL-2 and so on hold: `{ components: [ward, room, bed, other, other, other, site] }`.
+    Components(Vec<Part>),
 }
 
 /// How to know whom a message is about.
@@ -182,6 +210,9 @@ pub enum PointOfCare {
 pub struct Identity {
     /// The system's own identifiers, the most trustworthy first.
     pub local: Vec<LocalIdentifier>,
+    /// What the repetitions of PID-3 and MRG-1 are by their position, where they name neither
+    /// authority nor type: `[local, nhs-number]`.
+    pub positions: Vec<Position>,
     /// The NHS Number: where it stands and when it may key an event.
     pub nhs_number: NhsNumber,
     /// Whether the identity index learns from this channel: which identifiers are one patient's,

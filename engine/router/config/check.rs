@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use record::catalogue;
 
 use crate::config::later;
-use crate::config::model::{Broker, Config, Subscriber};
+use crate::config::model::{Broker, Config};
 use crate::config::nearest::nearest;
 use crate::config::problem::Problem;
+use crate::config::subscriber::Subscriber;
 use crate::config::tree::{Node, Place};
 
 /// Adds every problem. `complete` says that nothing was left out of `config` because it was wrong.
@@ -21,6 +23,8 @@ pub(super) fn check(config: &Config, tree: &Node, complete: bool, problems: &mut
     check.listeners();
     for (name, subscriber) in config.subscribers.iter() {
         check.subscriber(name, subscriber);
+        check.entitlements(name, subscriber, Timestamp::now());
+        check.deliver(name, subscriber);
     }
     check.queues();
     check.alerts();
@@ -145,7 +149,8 @@ impl<'a> Check<'a> {
             let text = pattern.to_string();
             let help = match nearest(&text, types.iter().copied()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("there are {}", types.join(", ")),
+                None => "`tieline schema --event NAME` knows them, docs/event-types.md lists them"
+                    .to_owned(),
             };
             self.error(place, format!("no event is called `{text}`"), help);
         }
@@ -168,7 +173,7 @@ impl<'a> Check<'a> {
     fn queues(&mut self) {
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for (name, subscriber) in self.config.subscribers.iter() {
-            let queue = subscriber.queue(name);
+            let Some(queue) = subscriber.queue(name) else { continue };
             if queue.is_empty() || queue.len() > 255 {
                 let place = self.at(&["subscribers", name, "queue"]);
                 self.error(
@@ -258,7 +263,7 @@ mod tests {
         let hub = "subscribers: { hub: { receives: [\"*\"], deliver: { mllp: x } } }";
         let found = with(hub);
         assert_eq!(found.len(), 1, "{found:#?}");
-        assert!(found[0].starts_with("1:40 `deliver` is not yet in force"), "{found:?}");
+        assert!(found[0].contains("`mllp` is not yet in force"), "{found:?}");
         let feed = "identity: { teaches: true, merges: automatic }";
         assert_eq!(problems(&FEED.replace("transform:", &format!("{feed}, transform:"))), [""; 0]);
     }

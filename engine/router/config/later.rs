@@ -3,6 +3,7 @@
 
 use crate::config::model::Config;
 use crate::config::problem::Problem;
+use crate::config::subscriber::Deliver;
 use crate::config::tree::Node;
 
 /// Adds a warning for each key that is written and not yet in force.
@@ -16,8 +17,12 @@ pub(super) fn warn(config: &Config, tree: &Node, problems: &mut Vec<Problem>) {
         problems.push(problem.help(instead));
     };
     for (name, subscriber) in config.subscribers.iter() {
-        if subscriber.deliver.is_some() {
-            say(&["subscribers", name, "deliver"], "the subscriber has a queue instead");
-        }
+        let later = match &subscriber.deliver {
+            Some(Deliver::Mllp(_)) => "mllp",
+            Some(Deliver::File(_)) => "file",
+            Some(Deliver::Http(_)) | None => continue,
+        };
+        let instead = "the subscriber has a queue instead; `http` is in force";
+        say(&["subscribers", name, "deliver", later], instead);
     }
 }

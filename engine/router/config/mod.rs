@@ -13,10 +13,13 @@
 pub mod acknowledge;
 pub mod alerts;
 pub mod channel;
+pub mod dialect;
 pub mod model;
+pub mod subscriber;
 
 pub mod listed;
 pub mod listener;
+pub mod calendar_day;
 pub mod measure;
 pub mod name;
 pub mod secret;
@@ -43,6 +46,7 @@ pub mod check;
 mod feed;
 mod later;
 mod nearest;
+mod entitled;
 mod watched;
 
 pub mod activate;

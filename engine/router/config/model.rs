@@ -9,15 +9,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::config::alerts::Alerts;
 use crate::config::channel::Channel;
 use crate::config::measure::{Address, Period, Size};
-use crate::config::name::{EventPattern, Ods};
 use crate::config::secret::{Secret, SecretUrl};
+use crate::config::subscriber::Subscriber;
 
 /// A Tieline configuration: where messages come from, what becomes of them, who hears of it.
 /// Relative paths anywhere in it are relative to the folder of the file Tieline was given.
@@ -162,7 +162,8 @@ pub struct Amqp {
     /// The password for the user named in `url`.
     pub password: Option<Secret>,
     /// The topic exchange events are published to. Events of sensitive patients go to a second
-    /// one, with `.restricted` added to its name.
+    /// one, with `.restricted` added to its name, and those that do not happen now to a third, with
+    /// `.bulk`.
     #[serde(default = "Amqp::exchange")]
     pub exchange: String,
     /// How often either side shows the other that it is still there, in whole seconds.
@@ -184,34 +185,9 @@ pub struct Events {
     pub max_bytes: Size,
 }
 
-/// Somebody who receives events from a queue of their own.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Subscriber {
-    /// What it is, for people.
-    #[serde(default)]
-    pub description: String,
-    /// The events it receives: `encounter.*`, `patient.registered`, `*`.
-    pub receives: Vec<EventPattern>,
-    /// The organisations it receives events from; all of them unless given.
-    #[serde(default)]
-    pub from: Vec<Ods>,
-    /// Whether it may also receive events of sensitive patients.
-    #[serde(default)]
-    pub restricted: bool,
-    /// The name of its queue; `tieline.` and its own name unless given.
-    pub queue: Option<String>,
-    /// Delivery by the engine instead of a queue. Not yet in force in this version.
-    pub deliver: Option<Later>,
-}
-
 /// Things by name, in the order they were written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named<T>(Vec<(String, T)>);
-
-/// A part that a later version will read; `check` says that this one does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Later;
 
 impl Default for Engine {
     fn default() -> Self {
@@ -272,13 +248,6 @@ impl Amqp {
 
     fn heartbeat() -> Period {
         Period(Duration::from_secs(10))
-    }
-}
-
-impl Subscriber {
-    /// The queue of the subscriber, which has this name.
-    pub fn queue(&self, name: &str) -> String {
-        self.queue.clone().unwrap_or_else(|| format!("tieline.{name}"))
     }
 }
 
@@ -367,27 +336,5 @@ impl<T: JsonSchema> JsonSchema for Named<T> {
             "propertyNames": { "pattern": "^[a-z0-9][a-z0-9-]*$" },
             "additionalProperties": generator.subschema_for::<T>(),
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for Later {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Later)
-    }
-}
-
-impl Serialize for Later {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_unit()
-    }
-}
-
-impl JsonSchema for Later {
-    fn schema_name() -> Cow<'static, str> {
-        "Later".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "description": "Not yet in force in this version." })
     }
 }

@@ -19,9 +19,12 @@ pub struct Preset {
 pub const USUAL: &str = "generic";
 
 /// Every preset.
-pub const PRESETS: [Preset; 3] = [
+pub const PRESETS: [Preset; 6] = [
     Preset { name: USUAL, text: include_str!("presets/generic.yaml") },
     Preset { name: "itk-2.4", text: include_str!("presets/itk-2.4.yaml") },
+    Preset { name: "welsh-pims", text: include_str!("presets/welsh-pims.yaml") },
+    Preset { name: "cerner-millennium", text: include_str!("presets/cerner-millennium.yaml") },
+    Preset { name: "carecast", text: include_str!("presets/carecast.yaml") },
     Preset { name: "hl7-2.3.1-community", text: include_str!("presets/hl7-2.3.1-community.yaml") },
 ];
 

@@ -56,7 +56,7 @@ pub enum RevealError {
     #[error("cannot read the secret in {}", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error(
-        "the secret named at alerts.on_alert.webhook.url does not begin with https:// or http://"
+        "the secret named as the `url` of a webhook or a delivery does not begin with https:// or http://"
     )]
     NoAddress,
 }

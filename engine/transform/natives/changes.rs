@@ -23,7 +23,8 @@ pub(crate) fn register(words: &mut Vocabulary) {
         "previous",
         "A map of what this source last stated of the patient, or `()`: `family`, `given`, \
          `birthdate`, `sex`, `address`, `telecom`, `practice`, `gp`, `death`, and `visits`, a map by \
-         visit number of `class`, `location`, `consultant`, `service` and `ready`.",
+         visit number of `class`, `location`, `consultant`, `service` and `ready`. What was not \
+         stated is not in it: `\"death\" in previous`.",
     );
     words.document(
         Part::Patient,

@@ -1,5 +1,6 @@
 //! The native functions by chapter of the reference.
 
+pub(crate) mod builders;
 pub(crate) mod changes;
 pub(crate) mod message;
 pub(crate) mod patient;
@@ -16,4 +17,5 @@ pub(crate) fn register(words: &mut Vocabulary) {
     patient::register(words);
     changes::register(words);
     resource::register(words);
+    builders::register(words);
 }

@@ -21,10 +21,11 @@ pub(crate) fn register(words: &mut Vocabulary) {
     words.add(
         Part::Results,
         "emit(type, data)",
-        "An event about a resource or a list of resources. They are put in a Bundle behind the \
+        "An event about a resource or a list of resources, in which lists may stand again and `()` \
+         counts as nothing. They are put in a Bundle behind the \
          Patient, which is added when it is not among them. A Patient with other identifiers than \
          the message states parks it as `identity.changed`, a message about nobody as \
-         `identity.none`.",
+         `identity.none`. A type that the engine makes itself (`patient.merged`) is refused.",
         |name: &str, data: Dynamic| run::with(|run| emit(run, name, data, &Map::new())),
     );
     words.add(
@@ -94,6 +95,9 @@ fn emit(run: &mut Run, name: &str, data: Dynamic, options: &Map) -> Fallible<()>
     let Some(event_type) = catalogue::lookup(name) else {
         return Err(format!("`{name}` is not an event type").into());
     };
+    if event_type.engine {
+        return Err(format!("`{name}` is made by the engine, never by a script").into());
+    }
     if run.emitted.len() >= run.givens.limits.events {
         return Stop::Output("more events than one message may have").raise();
     }
@@ -112,9 +116,7 @@ fn emit(run: &mut Run, name: &str, data: Dynamic, options: &Map) -> Fallible<()>
         parts.insert(0, run.patient()?);
     }
     let Built { resource, mut cleared, mut replaced, .. } = bundle(parts);
-    if event_type.entity() == "result" {
-        // A laboratory repeats what it was told of the person, perhaps long ago: its report may
-        // say who is meant, and must not undo what the hospital has put right since.
+    if event_type.repeats_the_person() {
         for paths in [&mut cleared, &mut replaced] {
             paths.retain(|path| !path.starts_with("Patient."));
         }
@@ -149,12 +151,24 @@ fn options(run: &Run, options: &Map) -> Fallible<(Option<String>, Option<String>
     Ok((text("time"), local))
 }
 
-/// A resource, a map with a `resourceType`, or a list of them.
+/// A resource, a map with a `resourceType`, or a list of them, in which lists may stand again: what a
+/// builder of several gave. `()` in a list is what a message did not state.
 fn resources(data: Dynamic) -> Fallible<Vec<Resource>> {
+    let mut found = Vec::new();
+    collect(data, &mut found)?;
+    if found.is_empty() { Err("an event needs at least one resource".into()) } else { Ok(found) }
+}
+
+fn collect(data: Dynamic, found: &mut Vec<Resource>) -> Fallible<()> {
     // By value: a resource that the script does not hold any more is not copied.
     match data.try_cast_result::<Array>() {
-        Ok(list) if list.is_empty() => Err("an event needs at least one resource".into()),
-        Ok(list) => list.into_iter().map(Resource::from_dynamic).collect(),
-        Err(one) => Ok(vec![Resource::from_dynamic(one)?]),
+        Ok(list) => {
+            let stated = list.into_iter().filter(|each| !each.is_unit());
+            for each in stated {
+                collect(each, found)?;
+            }
+        }
+        Err(one) => found.push(Resource::from_dynamic(one)?),
     }
+    Ok(())
 }

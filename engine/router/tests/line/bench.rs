@@ -15,6 +15,7 @@ use router::entry::{self, Accepted};
 use router::fates::Fates;
 use router::ledger::Ledger;
 use router::operators::{Actor, Operators};
+use router::patients::Patients;
 use router::plan::{Current, Plan};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -52,7 +53,8 @@ impl Line {
             Books::recover(journal.clone(), &recovered).unwrap();
         let books = Arc::new(books);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let mut beginning = Beginning::new(folder, seen, judged);
+        let patients = Patients::open(journal.clone(), &folder.join("identity")).unwrap();
+        let mut beginning = Beginning::new(folder, seen, judged, Arc::new(patients));
         beginning.window = window;
         beginning.paused = paused.iter().map(|&channel| channel.to_owned()).collect();
         let fates = beginning.fates.clone();
@@ -121,19 +123,26 @@ pub(crate) fn text(patient: usize, number: usize, class: &str) -> String {
 }
 
 pub(crate) fn message(patient: usize, number: usize, class: &str) -> Bytes {
+    let control_id = format!("P{patient}-{number:03}");
+    accepted("pas-adt", "ADT^A01", &control_id, &text(patient, number, class))
+}
+
+/// A message as intake keeps it.
+pub(crate) fn accepted(channel: &str, kind: &str, control_id: &str, text: &str) -> Bytes {
     let head = Accepted {
-        channel: "pas-adt".into(),
+        channel: channel.into(),
         peer: "127.0.0.1:9".into(),
         received: 1_768_472_100_000,
-        control_id: format!("P{patient}-{number:03}"),
-        message_type: "ADT^A01".into(),
+        control_id: control_id.into(),
+        message_type: kind.into(),
         sender: "PAS/RXX01".into(),
         application_ack: None,
         edit: None,
+        unmerge: None,
         sequence: None,
         refused: false,
     };
-    entry::encode(&head, &[text(patient, number, class).as_bytes()])
+    entry::encode(&head, &[text.as_bytes()])
 }
 
 fn plan() -> Arc<Plan> {

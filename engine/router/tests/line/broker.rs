@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use router::publish::{BrokerHealth, Outgoing, PublishError, Publisher, Receipt, Trouble};
+use serde_json::Value;
 use tokio::sync::Notify;
 
 /// Receives events into memory, each after a random number of turns.
@@ -25,6 +26,10 @@ pub(crate) struct State {
     /// Bytes by event id: one id never has two contents.
     bodies: BTreeMap<String, Vec<u8>>,
     pub(crate) count: usize,
+    /// Everything that was received, in the order of receipts.
+    pub(crate) told: Vec<Value>,
+    /// Partitions with an event on its way.
+    partitions: BTreeSet<String>,
     /// Patients whose events find no queue.
     pub(crate) unroutable: BTreeSet<String>,
 }
@@ -39,6 +44,13 @@ impl Memory {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whoever published is gone, and with it what was on its way.
+    pub(crate) fn cut(&self) {
+        let mut state = self.state();
+        state.under_way.clear();
+        state.partitions.clear();
+    }
+
     /// Waits until so many events have receipts.
     pub(crate) async fn wait_for(&self, count: usize) {
         while self.state().count < count {
@@ -49,7 +61,8 @@ impl Memory {
 
 impl Publisher for Memory {
     async fn publish(&self, event: Outgoing) -> Result<Receipt, PublishError> {
-        let body: serde_json::Value = serde_json::from_slice(&event.body).unwrap();
+        let body: Value = serde_json::from_slice(&event.body).unwrap();
+        let partition = body["partitionkey"].as_str().map(str::to_owned);
         let control_id = body["correlationid"].as_str().unwrap().to_owned();
         let patient = control_id.split('-').next().unwrap().to_owned();
         {
@@ -59,6 +72,10 @@ impl Publisher for Memory {
             }
             let alone = state.under_way.insert(patient.clone());
             assert!(alone, "two unconfirmed events of patient {patient}");
+            if let Some(partition) = &partition {
+                let alone = state.partitions.insert(partition.clone());
+                assert!(alone, "two unconfirmed events of partition {partition}");
+            }
             state.side_by_side = state.side_by_side.max(state.under_way.len());
         }
         for _ in 0..fastrand::usize(0..=self.turns) {
@@ -66,6 +83,10 @@ impl Publisher for Memory {
         }
         let mut state = self.state();
         state.under_way.remove(&patient);
+        if let Some(partition) = &partition {
+            state.partitions.remove(partition);
+        }
+        state.told.push(body);
         let known = state.bodies.entry(event.id).or_insert_with(|| event.body.to_vec());
         assert_eq!(*known, event.body, "one id never has two contents");
         state.receipts.entry(patient).or_default().push(control_id);

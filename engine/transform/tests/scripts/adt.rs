@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use transform::fault::Fault;
 use transform::limits::Limits;
 use transform::outcome::{Decision, Outcome};
 use transform::script::Script;
@@ -35,6 +36,11 @@ fn sources() -> Sources {
 
 /// What a script of the repository makes of a trigger event and what stands after PID.
 fn of(script: &str, trigger: &str, rest: &str) -> Outcome {
+    let outcome = ran(script, trigger, rest);
+    outcome.unwrap_or_else(|fault| panic!("{fault}: {}", fault.detail.0))
+}
+
+fn ran(script: &str, trigger: &str, rest: &str) -> Result<Outcome, Fault> {
     let script = format!("{script}.rhai");
     let script = Script::compile(&Arc::new(sources()), &script, settings(), Limits::default());
     let message = format!(
@@ -43,8 +49,7 @@ fn of(script: &str, trigger: &str, rest: &str) -> Outcome {
          PID|1||9990000018^^^NHS^NH~12345^^^RXX01^MR||MARSH^ELEANOR||19480229|F\r{rest}"
     );
     let script = script.unwrap_or_else(|problems| panic!("{problems:?}"));
-    let outcome = script.run(input(&message));
-    outcome.unwrap_or_else(|fault| panic!("{fault}: {}", fault.detail.0))
+    script.run(input(&message))
 }
 
 fn pas(trigger: &str, rest: &str) -> Outcome {
@@ -83,8 +88,16 @@ fn the_class_decides_what_an_end_or_a_cancellation_is_about() {
         ("A11", "O", "outpatient.arrival-cancelled"),
         ("A12", "O", "parked class.unknown"),
         ("A13", "I", "encounter.discharge-cancelled"),
-        ("A13", "O", "parked class.unknown"),
-        ("A13", "E", "filtered emergency-department"),
+        ("A13", "O", "outpatient.attendance-cancelled"),
+        ("A01", "E", "ed.arrived"),
+        ("A03", "E", "ed.departed"),
+        ("A11", "E", "ed.arrival-cancelled"),
+        ("A13", "E", "ed.departure-cancelled"),
+        ("A05", "W", "waitinglist.added"),
+        ("A38", "W", "waitinglist.removed"),
+        ("A04", "N", "patient.registered"),
+        ("A08", "U", "patient.updated"),
+        ("A03", "W", "parked class.unknown"),
     ] {
         let outcome = pas(trigger, &visit(class, "V1^^^RXX01^VN"));
         assert_eq!(told(outcome), what, "{trigger} {class}");
@@ -98,10 +111,10 @@ fn a_visit_to_which_nobody_came_was_not_attended() {
         ("5", "outpatient.attended"),
         ("6", "outpatient.attended"),
         ("", "outpatient.attended"),
-        ("2", "filtered not-attended"),
-        ("3", "filtered not-attended"),
-        ("4", "filtered not-attended"),
-        ("7", "filtered not-attended"),
+        ("2", "outpatient.not-attended"),
+        ("3", "outpatient.not-attended"),
+        ("4", "outpatient.not-attended"),
+        ("7", "outpatient.not-attended"),
     ] {
         let outcome = pas("A03", &format!("{visit}ZU3|01||{code}\r"));
         assert_eq!(told(outcome), what, "{code}");
@@ -134,31 +147,30 @@ fn a_cancellation_says_which_visit_it_takes_back() {
 }
 
 #[test]
-fn what_no_event_carries_is_counted() {
-    let beside = "NK1|1|MARSH^TOM|1\rAL1|1|FA|^Peanuts|SV\r";
-    let stay = "encounter.not-published";
-    let kin = ["next-of-kin.not-published", "allergy.not-published"];
-    let counted = |outcome: &Outcome| -> Vec<String> {
-        let codes = outcome.quality.iter().filter(|(code, _)| code.ends_with(".not-published"));
-        codes.map(|(code, count)| format!("{code} {count}")).collect()
+fn a_stay_that_a_message_about_a_person_states_is_counted() {
+    let counted = |rest: &str| {
+        let outcome = of("pas_adt", "ADT^A31", rest);
+        outcome.quality.get("encounter.not-published").copied().unwrap_or_default()
     };
-    let counts = |codes: &[&str]| -> Vec<String> {
-        let mut codes: Vec<String> = codes.iter().map(|code| format!("{code} 1")).collect();
-        codes.sort();
-        codes
-    };
-    for (script, trigger) in
-        [("pas_adt", "ADT^A08"), ("community_adt", "ADT^A31"), ("social_care", "REF^I12")]
-    {
-        let outcome = of(script, trigger, &format!("{beside}{}", visit("I", "V1")));
-        assert_eq!(counted(&outcome), counts(&[stay, kin[0], kin[1]]), "{trigger}");
-        let outcome = of(script, trigger, "PV1|1|N\r");
-        assert_eq!(counted(&outcome), counts(&[]), "{trigger}");
+    assert_eq!(counted(&visit("I", "V1")), 1);
+    assert_eq!(counted("PV1|1||RXX^W07^B1^RXX01\r"), 1);
+    for pv1 in ["PV1|1|N\r", "PV1|1|NA|RXX^W07^B1^RXX01\r", "PV1|1\r", ""] {
+        assert_eq!(counted(pv1), 0, "{pv1}");
     }
-    // A stay is carried by its own event; the next of kin and the allergies are not.
-    let outcome = pas("A01", &format!("{beside}{}", visit("I", "V1")));
-    assert_eq!(counted(&outcome), counts(&kin));
-    let outcome = pas("A08", "PV1|1||RXX^W07^B1^RXX01\r");
-    assert_eq!(counted(&outcome), counts(&[stay]));
-    assert_eq!(counted(&pas("A08", "PV1|1\r")), counts(&[]));
+}
+
+#[test]
+fn who_is_who_is_never_said_by_a_script() {
+    for trigger in ["A40", "A34", "A45", "A47", "A24", "A37"] {
+        let merge = ran("pas_adt", &format!("ADT^{trigger}"), "MRG|777^^^RXX01^MR\rPV1|1|N\r");
+        assert_eq!(merge.expect_err("nothing of its own").code, "script.no-result", "{trigger}");
+    }
+}
+
+#[test]
+fn allergies_that_contradict_each_other_park_the_message() {
+    let denied = "AL1|1||716186003^No known allergy^SCT\rAL1|2|DA|7980^Penicillin^SCT\r";
+    let stay = visit("I", "V1");
+    assert_eq!(told(pas("A01", &format!("{stay}{denied}"))), "parked allergy.contradiction");
+    assert_eq!(told(pas("A60", &stay)), "parked allergy.absent");
 }

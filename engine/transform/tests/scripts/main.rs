@@ -3,6 +3,7 @@
 #![expect(clippy::panic, reason = "what helps a test fails by panicking")]
 
 mod adt;
+mod builders;
 mod faults;
 mod limits;
 mod problems;

@@ -27,6 +27,7 @@ fn one(body: &str) -> (u32, u32, String) {
 fn names_in_literals_are_checked_where_they_stand() {
     let cases = [
         (r#"emit("encounter.admited", 1)"#, 6, "did you mean `encounter.admitted`"),
+        (r#"emit("patient.merged", 1)"#, 6, "made by the engine"),
         (r#"filter("Not Used")"#, 8, "is not a code"),
         (r#"park("trigger.unknown2")"#, 6, "is not a code"),
         (r#"let c = "x"; park(c)"#, 19, "must stand here as a literal"),

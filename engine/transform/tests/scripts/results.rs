@@ -50,6 +50,14 @@ fn a_message_with_an_event_cannot_be_filtered() {
 }
 
 #[test]
+fn what_the_engine_makes_no_script_can_make() {
+    let hidden = r#"let name = "patient." + "merged"; emit(name, patient(msg))"#;
+    let fault = run(hidden, ADMISSION).expect_err("an identity event of a script");
+    assert_eq!(fault.code, "script.error");
+    assert!(fault.detail.0.contains("made by the engine"), "{}", fault.detail.0);
+}
+
+#[test]
 fn no_result_is_a_fault() {
     let fault = run("let x = msg[\"PID-5\"];", ADMISSION).expect_err("nothing was decided");
     assert_eq!((fault.code, fault.line), ("script.no-result", 1));

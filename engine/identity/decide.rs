@@ -1,0 +1,246 @@
+//! One message, from what it states to what it changes.
+
+use std::collections::HashSet;
+
+use record::movement::{Movement, Pair};
+use record::nhs_number::Status;
+use record::trigger::Kind;
+use serde_json::{Value, json};
+
+use crate::decision::{Decision, Parked};
+use crate::desk::{Desk, Stop, conflict};
+use crate::draft::Draft;
+use crate::error::IndexError;
+use crate::event::What;
+use crate::fact::{Fact, Names};
+use crate::forbidden::Identifier;
+use crate::key::Key;
+use crate::layers::Layers;
+use crate::merge::{change, merge};
+use crate::overlay::Overlay;
+use crate::patient::PatientId;
+use crate::place::{Placed, place};
+use crate::rules::{Merges, Resolution, Rules};
+use crate::stated::Stated;
+use crate::visits::{link, merge_visits, move_identifier, move_visits, renumber};
+
+/// Decides about a message, and changes nothing.
+pub(crate) fn decide(
+    layers: &mut Layers,
+    message_id: u64,
+    received_ms: i64,
+    stated: &Stated,
+    rules: &Rules<'_>,
+) -> Result<Decision, IndexError> {
+    let mut draft = Draft::new(layers);
+    let named = named(&mut draft, stated)?;
+    let mut desk = Desk::new(draft, rules, message_id, received_ms)?;
+    let decided = deliberate(&mut desk, stated);
+    match decided {
+        Ok(mut decision) => {
+            let first = decision.patient.take();
+            let rest = std::mem::take(&mut desk.concerned);
+            desk.concern(first);
+            desk.concern(rest);
+            desk.concern(named);
+            let mut decision = desk.decided(decision)?;
+            decision.protected |= first.is_none() && stated.sensitivity.protected == Some(true);
+            decision.dissent |= first.is_none() && stated.sensitivity.dissent == Some(true);
+            Ok(decision)
+        }
+        Err(Stop::Parked(parked)) => {
+            desk.concerned = named;
+            let mut decision = desk.parked(parked)?;
+            decision.protected |= stated.sensitivity.protected == Some(true);
+            decision.dissent |= stated.sensitivity.dissent == Some(true);
+            Ok(decision)
+        }
+        Err(Stop::Failed(error)) => Err(error),
+    }
+}
+
+/// Everybody whom a message names and who is known, through merges.
+pub(crate) fn resolve(layers: &mut Layers, stated: &Stated) -> Result<Vec<PatientId>, IndexError> {
+    named(&mut Draft::new(layers), stated)
+}
+
+fn named(draft: &mut Draft<'_>, stated: &Stated) -> Result<Vec<PatientId>, IndexError> {
+    let mut found = Vec::new();
+    for side in stated.sides() {
+        if let Some(number) = side.found {
+            found.extend(draft.find(&Key::Number(number))?);
+        }
+        for local in &side.locals {
+            let space = draft.layers().names.space(local).ok_or(IndexError::TooManyNames)?;
+            found.extend(draft.find(&Key::Local(space, local.value.as_str().into()))?);
+        }
+    }
+    let mut seen = HashSet::new();
+    found.retain(|id| seen.insert(*id));
+    Ok(found)
+}
+
+/// What a row of a load comes to, in the light of earlier rows of its `batch`, to which it is added;
+/// or why it does not go in. No number or identifier changes hands.
+pub(crate) fn load(
+    layers: &mut Layers,
+    batch: &mut Overlay,
+    stated: &Stated,
+    source: &str,
+) -> Result<Result<Vec<Fact>, Parked>, IndexError> {
+    let last_loaded = layers.last_loaded.max(batch.last_loaded);
+    layers.trial = Some(std::mem::take(batch));
+    let found = load_over(layers, last_loaded, stated, source);
+    *batch = layers.trial.take().unwrap_or_default();
+    let (facts, changes) = match found {
+        Ok(found) => found,
+        Err(Stop::Parked(parked)) => return Ok(Err(parked)),
+        Err(Stop::Failed(error)) => return Err(error),
+    };
+    batch.add(changes);
+    Ok(Ok(facts))
+}
+
+fn load_over(
+    layers: &mut Layers,
+    last_loaded: u64,
+    stated: &Stated,
+    source: &str,
+) -> Result<(Vec<Fact>, Overlay), Stop> {
+    let rules = Rules {
+        source,
+        teaches: true,
+        merges: Merges::Approve,
+        may_lower_sensitivity: false,
+        resolution: None,
+    };
+    let mut draft = Draft::new(layers);
+    let is_new = stated.movement.is_none() && named(&mut draft, stated)?.is_empty();
+    let mut desk = Desk::new(draft, &rules, 0, 0)?;
+    if is_new {
+        let side = &stated.side;
+        let identifiers: Vec<Identifier> =
+            side.number.into_iter().map(Identifier::Number).collect();
+        let locals: Vec<Identifier> = side.locals.iter().cloned().map(Identifier::Local).collect();
+        desk.may_join(&identifiers, &locals)?;
+        desk.learn(Fact::Loaded {
+            patient: PatientId::of_load(last_loaded + 1),
+            number: side.number,
+            status: side.status.filter(|_| side.number.is_some()),
+            locals: side.locals.clone(),
+            names: Names::from(&side.demographics),
+        })?;
+    }
+    deliberate(&mut desk, stated)?;
+    Ok(desk.into_facts())
+}
+
+fn deliberate(desk: &mut Desk<'_, '_>, stated: &Stated) -> Result<Decision, Stop> {
+    let mut decision = Decision { stated: json!({}), ..Decision::default() };
+    let index_is_right = desk.resolved(Resolution::Index);
+    let mut placed = match &stated.movement {
+        Some(Err(unreadable)) if !index_is_right => {
+            return conflict(unreadable.code, unreadable.detail);
+        }
+        Some(Ok(movement)) if !index_is_right => moved(desk, movement)?,
+        _ => place(desk, &stated.side, &[])?,
+    };
+    let Some(patient) = placed.patient else { return Ok(decision) };
+    let patient = desk.canonical(patient)?;
+    withdraw(desk, stated, patient, &mut placed)?;
+    protect(desk, stated, patient)?;
+    let previous = desk.statement(patient)?;
+    let mut now = previous.clone().unwrap_or_default();
+    if !desk.ignores_names {
+        now = stated.said.over(previous.as_ref());
+        if previous.as_ref().map_or(!now.is_empty(), |previous| *previous != now) {
+            desk.learn(Fact::Stated { patient, statement: now.clone() })?;
+        }
+    }
+    decision.patient = Some(patient);
+    decision.number = placed.number;
+    decision.previous = previous.map(Value::Object);
+    decision.stated = Value::Object(now);
+    Ok(decision)
+}
+
+/// Merges, moves and links; the patient of the message is the first survivor. Conflicts are told
+/// before the approval that is wanted.
+fn moved(desk: &mut Desk<'_, '_>, movement: &Movement) -> Result<Placed, Stop> {
+    let kind = movement.kind;
+    let taught = desk.teaches;
+    desk.teaches |= kind != Kind::Renumber;
+    let mut first = None;
+    for pair in &movement.pairs {
+        let placed = one(desk, kind, pair)?;
+        first.get_or_insert(placed);
+    }
+    desk.teaches = taught;
+    let automatic = desk.rules.merges == Merges::Automatic || kind == Kind::Renumber;
+    if !automatic && !desk.resolved(Resolution::Message) {
+        return conflict(kind.approval(), "merges and moves of this source wait for a person");
+    }
+    Ok(first.unwrap_or_default())
+}
+
+fn one(desk: &mut Desk<'_, '_>, kind: Kind, pair: &Pair) -> Result<Placed, Stop> {
+    match kind {
+        Kind::Merge => merge(desk, pair),
+        Kind::Change => change(desk, pair),
+        Kind::MoveIdentifier => move_identifier(desk, pair),
+        Kind::MergeVisits => merge_visits(desk, pair),
+        Kind::MoveVisits => move_visits(desk, pair),
+        Kind::Renumber => renumber(desk, pair),
+        Kind::Link => link(desk, pair, true),
+        Kind::Unlink => link(desk, pair, false),
+    }
+}
+
+/// The source says outright that the number is not the patient's, or not verified any more: it is
+/// null, or its status is 04 (no match), 05 (conflict) or null.
+fn withdraw(
+    desk: &mut Desk<'_, '_>,
+    stated: &Stated,
+    patient: PatientId,
+    placed: &mut Placed,
+) -> Result<(), Stop> {
+    let side = &stated.side;
+    if !desk.teaches || side.number.is_some() {
+        return Ok(());
+    }
+    let Some(old) = desk.number_of(patient)? else { return Ok(()) };
+    let doubted = matches!(side.status.map(Status::code), Some("04" | "05"));
+    let unverified = side.found == Some(old) && (stated.unverified || doubted);
+    if unverified || (stated.deleted && side.found.is_none()) {
+        desk.learn(Fact::NumberRetired { patient, number: old })?;
+        desk.tell(What::NumberInvalidated { old }, patient, None);
+        placed.number = None;
+    }
+    Ok(())
+}
+
+/// Any source raises protection and dissent; only one that may lowers them, and only outright.
+fn protect(desk: &mut Desk<'_, '_>, stated: &Stated, patient: PatientId) -> Result<(), Stop> {
+    let record = desk.patient(patient)?;
+    let may_lower = desk.rules.may_lower_sensitivity;
+    let mut refused = false;
+    let mut now = |held: bool, stated: Option<bool>| match stated {
+        Some(true) => true,
+        Some(false) if held && !may_lower => {
+            refused = true;
+            true
+        }
+        Some(false) => false,
+        None => held,
+    };
+    let protected = now(record.protected, stated.sensitivity.protected);
+    let dissent = now(record.dissent, stated.sensitivity.dissent);
+    if refused {
+        desk.quality.push("sensitivity.not-lowered");
+    }
+    if (protected, dissent) != (record.protected, record.dissent) {
+        desk.learn(Fact::Sensitivity { patient, protected, dissent })?;
+        desk.tell(What::SensitivityChanged { protected, dissent }, patient, None);
+    }
+    Ok(())
+}

@@ -1,0 +1,273 @@
+//! Where a decision is made: the index with the facts found so far, and what they come to.
+
+use std::sync::Arc;
+
+use record::local::LocalId;
+use record::nhs_number::NhsNumber;
+use serde_json::{Map, Value, json};
+
+use crate::decision::{Decision, Parked};
+use crate::draft::{Draft, From};
+use crate::error::IndexError;
+use crate::event::{EngineEvent, Other, What};
+use crate::fact::Fact;
+use crate::forbidden::{Identifier, is_forbidden};
+use crate::key::Key;
+use crate::overlay::Overlay;
+use crate::patient::{Bound, Patient, PatientId};
+use crate::rules::{Resolution, Rules};
+
+/// Why a decision is not made.
+pub(crate) enum Stop {
+    /// A person has to.
+    Parked(Parked),
+    /// The index cannot be read.
+    Failed(IndexError),
+}
+
+impl std::convert::From<IndexError> for Stop {
+    fn from(error: IndexError) -> Self {
+        Stop::Failed(error)
+    }
+}
+
+/// A conflict between message and index.
+pub(crate) fn conflict<T>(code: &'static str, detail: &'static str) -> Result<T, Stop> {
+    Err(Stop::Parked(Parked { code, detail }))
+}
+
+pub(crate) struct Desk<'l, 'r> {
+    draft: Draft<'l>,
+    pub(crate) rules: &'r Rules<'r>,
+    /// Whether what the message says of identifiers counts: its source teaches, or a person
+    /// approved it.
+    pub(crate) teaches: bool,
+    /// Whether a person decided that the names of the message do not count.
+    pub(crate) ignores_names: bool,
+    message_id: u64,
+    from: From,
+    /// Patients made so far.
+    made: u64,
+    facts: Vec<Fact>,
+    events: Vec<EngineEvent>,
+    /// Everybody concerned, the patient of the message first.
+    pub(crate) concerned: Vec<PatientId>,
+    pub(crate) quality: Vec<&'static str>,
+}
+
+impl<'l, 'r> Desk<'l, 'r> {
+    pub(crate) fn new(
+        mut draft: Draft<'l>,
+        rules: &'r Rules<'r>,
+        message_id: u64,
+        at_ms: i64,
+    ) -> Result<Self, IndexError> {
+        let source = draft.layers().names.number(rules.source).ok_or(IndexError::TooManyNames)?;
+        Ok(Self {
+            draft,
+            rules,
+            teaches: rules.teaches,
+            ignores_names: false,
+            message_id,
+            from: From { source, at_ms },
+            made: 0,
+            facts: Vec::new(),
+            events: Vec::new(),
+            concerned: Vec::new(),
+            quality: Vec::new(),
+        })
+    }
+
+    /// Whether a person decided so.
+    pub(crate) fn resolved(&self, resolution: Resolution) -> bool {
+        self.rules.resolution == Some(resolution)
+    }
+
+    /// Finds a fact.
+    pub(crate) fn learn(&mut self, fact: Fact) -> Result<(), IndexError> {
+        self.draft.apply(&fact, self.from)?;
+        self.facts.push(fact);
+        Ok(())
+    }
+
+    /// A patient who was not known; parks when the ids of the message do not suffice.
+    pub(crate) fn create(&mut self) -> Result<PatientId, Stop> {
+        let Some(patient) = PatientId::of_message(self.message_id, self.made) else {
+            return conflict("merge.unreadable", "it names more than eight patients nobody knows");
+        };
+        self.made += 1;
+        self.learn(Fact::Created { patient })?;
+        Ok(patient)
+    }
+
+    pub(crate) fn patient(&mut self, id: PatientId) -> Result<Arc<Patient>, IndexError> {
+        Ok(self.draft.patient(id)?.unwrap_or_default())
+    }
+
+    pub(crate) fn canonical(&mut self, id: PatientId) -> Result<PatientId, IndexError> {
+        self.draft.canonical(id)
+    }
+
+    pub(crate) fn number_of(&mut self, id: PatientId) -> Result<Option<NhsNumber>, IndexError> {
+        Ok(self.patient(id)?.number())
+    }
+
+    /// Whose number it is or was.
+    pub(crate) fn by_number(&mut self, number: NhsNumber) -> Result<Option<PatientId>, IndexError> {
+        self.draft.find(&Key::Number(number))
+    }
+
+    pub(crate) fn by_local(&mut self, local: &LocalId) -> Result<Option<PatientId>, IndexError> {
+        let space = self.space(local)?;
+        self.draft.find(&Key::Local(space, local.value.as_str().into()))
+    }
+
+    pub(crate) fn space(&mut self, local: &LocalId) -> Result<u16, IndexError> {
+        self.draft.layers().names.space(local).ok_or(IndexError::TooManyNames)
+    }
+
+    /// Local identifiers of a record, those in use first, then the retired ones.
+    pub(crate) fn locals_of(&mut self, id: PatientId) -> Result<Vec<LocalId>, IndexError> {
+        let mut bound = self.patient(id)?.locals.clone();
+        bound.sort_by_key(|local| local.retired);
+        Ok(self.named(&bound))
+    }
+
+    /// Those in use alone.
+    pub(crate) fn locals_in_use(&mut self, id: PatientId) -> Result<Vec<LocalId>, IndexError> {
+        let mut bound = self.patient(id)?.locals.clone();
+        bound.retain(|local| !local.retired);
+        Ok(self.named(&bound))
+    }
+
+    fn named(&mut self, bound: &[Bound]) -> Vec<LocalId> {
+        let names = &self.draft.layers().names;
+        bound.iter().map(|local| names.local(local.space, &local.value)).collect()
+    }
+
+    /// All identifiers of a patient, past ones and those of absorbed records included.
+    pub(crate) fn identifiers(&mut self, id: PatientId) -> Result<Vec<Identifier>, IndexError> {
+        let patient = self.patient(id)?;
+        let numbers = patient.number().into_iter().chain(patient.former.iter().copied());
+        let mut all: Vec<Identifier> = numbers.map(Identifier::Number).collect();
+        for record in [id].into_iter().chain(patient.absorbed.iter().copied()) {
+            all.extend(self.locals_of(record)?.into_iter().map(Identifier::Local));
+        }
+        Ok(all)
+    }
+
+    /// Parks when the list of identifiers that must not be linked holds one of each side.
+    pub(crate) fn may_join(
+        &mut self,
+        ones: &[Identifier],
+        others: &[Identifier],
+    ) -> Result<(), Stop> {
+        let list = &self.draft.layers().forbidden;
+        if is_forbidden(list, ones, others) {
+            return conflict("identity.do-not-link", "it would link identifiers that must not be");
+        }
+        Ok(())
+    }
+
+    /// As [`Desk::may_join`], of two patients.
+    pub(crate) fn may_unite(&mut self, one: PatientId, other: PatientId) -> Result<(), Stop> {
+        if self.draft.layers().forbidden.is_empty() {
+            return Ok(());
+        }
+        let (ones, others) = (self.identifiers(one)?, self.identifiers(other)?);
+        self.may_join(&ones, &others)
+    }
+
+    pub(crate) fn statement(
+        &mut self,
+        id: PatientId,
+    ) -> Result<Option<Map<String, Value>>, IndexError> {
+        self.draft.statement(id, self.from.source)
+    }
+
+    /// Tells subscribers, once all facts are found.
+    pub(crate) fn tell(&mut self, what: What, patient: PatientId, other: Option<PatientId>) {
+        let other = other.map(|patient| Other { patient, number: None, locals: Vec::new() });
+        let (number, locals, restricted) = (None, Vec::new(), false);
+        self.events.push(EngineEvent { what, patient, number, locals, other, restricted });
+    }
+
+    /// Counts everybody named as concerned.
+    pub(crate) fn concern(&mut self, ids: impl IntoIterator<Item = PatientId>) {
+        for id in ids {
+            if !self.concerned.contains(&id) {
+                self.concerned.push(id);
+            }
+        }
+    }
+
+    /// What was found, and what it would change.
+    pub(crate) fn into_facts(self) -> (Vec<Fact>, Overlay) {
+        (self.facts, self.draft.into_changes())
+    }
+
+    /// The decision, with what the facts come to.
+    pub(crate) fn decided(mut self, mut decision: Decision) -> Result<Decision, IndexError> {
+        for event in std::mem::take(&mut self.events) {
+            let event = self.complete(event)?;
+            decision.events.push(event);
+        }
+        // Whoever is raised is told of first.
+        let order = |event: &EngineEvent| !matches!(event.what, What::SensitivityChanged { .. });
+        decision.events.sort_by_key(order);
+        self.concerns(&mut decision)?;
+        decision.facts = self.facts;
+        decision.quality = self.quality;
+        Ok(decision)
+    }
+
+    /// What a parked message is about, as things stand.
+    pub(crate) fn parked(mut self, parked: Parked) -> Result<Decision, IndexError> {
+        let (parked, stated) = (Some(parked), json!({}));
+        let mut decision = Decision { stated, parked, ..Decision::default() };
+        self.concerns(&mut decision)?;
+        decision.quality = self.quality;
+        Ok(decision)
+    }
+
+    fn concerns(&mut self, decision: &mut Decision) -> Result<(), IndexError> {
+        let mut all = Vec::new();
+        for id in std::mem::take(&mut self.concerned) {
+            for id in [self.canonical(id)?, id] {
+                let patient = self.patient(id)?;
+                decision.protected |= patient.protected;
+                decision.dissent |= patient.dissent;
+                if !all.contains(&id) {
+                    all.push(id);
+                }
+            }
+        }
+        let mut all = all.into_iter();
+        decision.patient = all.next();
+        decision.others = all.collect();
+        Ok(())
+    }
+
+    /// Fills in what is held of the two sides.
+    fn complete(&mut self, event: EngineEvent) -> Result<EngineEvent, IndexError> {
+        let canonical = self.canonical(event.patient)?;
+        let patient = self.patient(canonical)?;
+        let mut restricted = patient.protected || patient.dissent;
+        let mut locals = self.locals_of(event.patient)?;
+        if locals.is_empty() {
+            locals = self.locals_of(canonical)?;
+        }
+        let other = match event.other {
+            Some(other) => {
+                let canonical = self.canonical(other.patient)?;
+                let record = self.patient(canonical)?;
+                restricted |= record.protected || record.dissent;
+                let locals = self.locals_of(other.patient)?;
+                Some(Other { number: record.number(), locals, ..other })
+            }
+            None => None,
+        };
+        let number = patient.held.map(|held| (held.number, held.status));
+        Ok(EngineEvent { number, locals, other, restricted, ..event })
+    }
+}

@@ -1,0 +1,328 @@
+//! What the index would be with some facts more. Deciding tries facts out in one, and applying them
+//! is keeping it.
+
+use std::sync::Arc;
+
+use record::demographics::Demographics;
+use serde_json::{Map, Value};
+
+use crate::error::IndexError;
+use crate::fact::Fact;
+use crate::key::Key;
+use crate::layers::Layers;
+use crate::overlay::{Happening, Overlay};
+use crate::patient::{Bound, Held, Patient, PatientId};
+use crate::statement::combined;
+
+/// Changes over all layers; dropped unless they are kept.
+pub(crate) struct Draft<'l> {
+    over: Overlay,
+    layers: &'l mut Layers,
+    /// What the layers said already: a decision asks for the same few again and again.
+    patients: Vec<(PatientId, Option<Arc<Patient>>)>,
+    holders: Vec<(Key, Option<PatientId>)>,
+}
+
+/// Where a fact comes from: its source as a number of `Names`, and when.
+#[derive(Clone, Copy)]
+pub(crate) struct From {
+    pub(crate) source: u16,
+    pub(crate) at_ms: i64,
+}
+
+/// Chains of merged records are short; a longer one is a circle.
+const LONGEST_CHAIN: usize = 64;
+
+impl<'l> Draft<'l> {
+    pub(crate) fn new(layers: &'l mut Layers) -> Self {
+        let (patients, holders) = (Vec::new(), Vec::new());
+        Self { over: Overlay::default(), layers, patients, holders }
+    }
+
+    /// Its changes, for one who keeps them elsewhere.
+    pub(crate) fn into_changes(self) -> Overlay {
+        self.over
+    }
+
+    /// Makes its changes those of the layers.
+    pub(crate) fn keep(self) {
+        for ((salt, hash), there) in &self.over.forbidden {
+            let list = &mut self.layers.forbidden;
+            if *there {
+                list.insert((*salt, *hash))
+            } else {
+                list.remove(&(*salt, *hash))
+            };
+        }
+        self.layers.last_loaded = self.layers.last_loaded.max(self.over.last_loaded);
+        self.layers.changed.add(self.over);
+    }
+
+    pub(crate) fn layers(&mut self) -> &mut Layers {
+        self.layers
+    }
+
+    /// Adds a row to the history.
+    pub(crate) fn note(&mut self, row: Happening) {
+        self.over.history.push(row);
+    }
+
+    pub(crate) fn patient(&mut self, id: PatientId) -> Result<Option<Arc<Patient>>, IndexError> {
+        if let Some(patient) = self.over.patients.get(&id) {
+            return Ok(Some(patient.clone()));
+        }
+        if let Some((_, patient)) = self.patients.iter().find(|(of, _)| *of == id) {
+            return Ok(patient.clone());
+        }
+        let patient = self.layers.patient(id)?;
+        self.patients.push((id, patient.clone()));
+        Ok(patient)
+    }
+
+    /// Whose identifier it is, which may be a record that was merged into another one.
+    pub(crate) fn holder(&mut self, key: &Key) -> Result<Option<PatientId>, IndexError> {
+        if let Some(holder) = self.over.keys.get(key) {
+            return Ok(*holder);
+        }
+        if let Some((_, holder)) = self.holders.iter().find(|(of, _)| of == key) {
+            return Ok(*holder);
+        }
+        let holder = self.layers.holder(key)?;
+        self.holders.push((key.clone(), holder));
+        Ok(holder)
+    }
+
+    /// The record that this one was merged into, or itself.
+    pub(crate) fn canonical(&mut self, id: PatientId) -> Result<PatientId, IndexError> {
+        let mut id = id;
+        for _ in 0..LONGEST_CHAIN {
+            let alias = match self.over.patients.get(&id) {
+                Some(patient) => patient.alias_of,
+                None => self.layers.alias_of(id)?,
+            };
+            match alias {
+                Some(next) => id = next,
+                None => break,
+            }
+        }
+        Ok(id)
+    }
+
+    /// Whose identifier it is, through merges.
+    pub(crate) fn find(&mut self, key: &Key) -> Result<Option<PatientId>, IndexError> {
+        match self.holder(key)? {
+            Some(id) => self.canonical(id).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn statement(
+        &self,
+        id: PatientId,
+        source: u16,
+    ) -> Result<Option<Map<String, Value>>, IndexError> {
+        match self.over.statements.get(&(id, source)) {
+            Some(statement) => Ok(Some(statement.clone())),
+            None => self.layers.statement(id, source),
+        }
+    }
+
+    fn change(
+        &mut self,
+        id: PatientId,
+        change: impl FnOnce(&mut Patient),
+    ) -> Result<(), IndexError> {
+        let mut patient = self.patient(id)?.unwrap_or_default();
+        change(Arc::make_mut(&mut patient));
+        self.over.patients.insert(id, patient);
+        Ok(())
+    }
+
+    /// Applies one fact.
+    pub(crate) fn apply(&mut self, fact: &Fact, from: From) -> Result<(), IndexError> {
+        match fact {
+            Fact::Created { patient } => self.change(*patient, |_| {}),
+            Fact::Loaded { .. } => self.load(fact, from),
+            Fact::Bound { patient, local, retired } => self.bind(*patient, local, *retired),
+            Fact::NumberHeld { .. } | Fact::NumberRetired { .. } | Fact::NumberReleased { .. } => {
+                self.number(fact, from)
+            }
+            Fact::Merged { retired, survivor } | Fact::United { retired, survivor } => {
+                self.merge(*retired, *survivor)
+            }
+            Fact::Unmerged { retired, survivor, number } => {
+                self.change(*retired, |of| of.alias_of = None)?;
+                self.change(*survivor, |of| of.absorbed.retain(|id| id != retired))?;
+                let held = self.patient(*survivor)?.and_then(|of| of.held);
+                match number.zip(held) {
+                    Some((number, held)) if held.number == number => self
+                        .hold(*retired, Held { since_ms: from.at_ms, source: from.source, ..held }),
+                    _ => Ok(()),
+                }
+            }
+            Fact::Linked { patient, other } => {
+                self.link(*patient, *other, true);
+                Ok(())
+            }
+            Fact::Unlinked { patient, other } => {
+                self.link(*patient, *other, false);
+                Ok(())
+            }
+            Fact::Learned { patient, names } => {
+                self.change(*patient, |of| of.learn(&Demographics::from(names)))
+            }
+            Fact::Sensitivity { patient, protected, dissent } => {
+                self.change(*patient, |of| (of.protected, of.dissent) = (*protected, *dissent))
+            }
+            Fact::Stated { patient, statement } => {
+                self.over.statements.insert((*patient, from.source), statement.clone());
+                Ok(())
+            }
+            // What it changes are statements, which are facts of their own.
+            Fact::VisitMoved { .. } => Ok(()),
+            Fact::DoNotLink { salt, hash } => {
+                self.over.forbidden.insert((*salt, *hash), true);
+                Ok(())
+            }
+            Fact::MayLink { salt, hash } => {
+                self.over.forbidden.insert((*salt, *hash), false);
+                Ok(())
+            }
+        }
+    }
+
+    /// A load takes nothing from anybody: what became known since it looked stays as it is.
+    fn load(&mut self, fact: &Fact, from: From) -> Result<(), IndexError> {
+        let Fact::Loaded { patient, number, status, locals, names } = fact else { return Ok(()) };
+        self.over.last_loaded = patient.loaded().unwrap_or(0).max(self.over.last_loaded);
+        self.change(*patient, |of| of.learn(&Demographics::from(names)))?;
+        for local in locals {
+            let space = self.layers.names.space(local).ok_or(IndexError::TooManyNames)?;
+            let key = Key::Local(space, local.value.as_str().into());
+            if self.holder(&key)?.is_none() {
+                self.bind(*patient, local, false)?;
+            }
+        }
+        match *number {
+            Some(number) if self.holder(&Key::Number(number))?.is_none() => {
+                let fact = Fact::NumberHeld { patient: *patient, number, status: *status };
+                self.number(&fact, from)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn bind(
+        &mut self,
+        id: PatientId,
+        local: &record::local::LocalId,
+        retired: bool,
+    ) -> Result<(), IndexError> {
+        let space = self.layers.names.space(local).ok_or(IndexError::TooManyNames)?;
+        let key = Key::Local(space, local.value.as_str().into());
+        if let Some(before) = self.holder(&key)?.filter(|before| *before != id) {
+            self.change(before, |of| of.unbind(space, &local.value))?;
+        }
+        self.change(id, |of| {
+            of.unbind(space, &local.value);
+            of.locals.push(Bound { space, value: local.value.as_str().into(), retired });
+        })?;
+        self.over.keys.insert(key, Some(id));
+        Ok(())
+    }
+
+    fn number(&mut self, fact: &Fact, from: From) -> Result<(), IndexError> {
+        match *fact {
+            Fact::NumberHeld { patient, number, status } => {
+                let held = self.patient(patient)?.and_then(|of| of.held);
+                // A status that is learned later does not make the number younger.
+                let (since_ms, source) = held
+                    .filter(|held| held.number == number)
+                    .map_or((from.at_ms, from.source), |held| (held.since_ms, held.source));
+                self.hold(patient, Held { number, status, since_ms, source })
+            }
+            Fact::NumberRetired { patient, number } => {
+                self.change(patient, |of| {
+                    of.held = of.held.filter(|held| held.number != number);
+                    of.former.retain(|former| *former != number);
+                    of.former.push(number);
+                })?;
+                self.give(Key::Number(number), Some(patient))
+            }
+            Fact::NumberReleased { patient, number } => {
+                self.change(patient, |of| of.let_go(number))?;
+                let key = Key::Number(number);
+                match self.holder(&key)? {
+                    // It may have come with a record that was merged.
+                    Some(holder) if self.canonical(holder)? == self.canonical(patient)? => {
+                        self.give(key, None)
+                    }
+                    _ => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn hold(&mut self, id: PatientId, held: Held) -> Result<(), IndexError> {
+        self.change(id, |of| {
+            of.former.retain(|former| *former != held.number);
+            of.held = Some(held);
+        })?;
+        self.give(Key::Number(held.number), Some(id))
+    }
+
+    /// An identifier has one holder: whoever had it before has it no more.
+    fn give(&mut self, key: Key, to: Option<PatientId>) -> Result<(), IndexError> {
+        let before = self.holder(&key)?.filter(|before| Some(*before) != to);
+        if let (Some(before), Key::Number(number)) = (before, &key) {
+            self.change(before, |of| of.let_go(*number))?;
+        }
+        self.over.keys.insert(key, to);
+        Ok(())
+    }
+
+    fn merge(&mut self, retired: PatientId, survivor: PatientId) -> Result<(), IndexError> {
+        self.change(retired, |of| of.alias_of = Some(survivor))?;
+        let gone = self.patient(retired)?.unwrap_or_default();
+        let (known, former) = (&gone.demographics, &gone.former);
+        self.change(survivor, |of| {
+            let born = of.demographics.birth_date;
+            let names = of.demographics.clone();
+            of.learn(known);
+            of.learn(&names);
+            of.demographics.birth_date = born.or(known.birth_date);
+            of.absorbed.retain(|id| *id != retired);
+            of.absorbed.push(retired);
+            // What finds the merged record never keys the one in use.
+            of.former.retain(|number| !former.contains(number));
+            let held = of.number();
+            of.former.extend(former.iter().filter(|number| Some(**number) != held));
+            of.alias_of = of.alias_of.filter(|id| *id != retired);
+        })?;
+        let mut statements = self.layers.statements(retired)?;
+        let of_retired = self.over.statements.iter().filter(|((id, _), _)| *id == retired);
+        statements.extend(of_retired.map(|((_, source), of)| (*source, of.clone())));
+        for (source, statement) in statements {
+            let held = self.statement(survivor, source)?;
+            let both = combined(held.as_ref(), &statement);
+            self.over.statements.insert((survivor, source), both);
+        }
+        Ok(())
+    }
+
+    fn link(&mut self, one: PatientId, other: PatientId, linked: bool) {
+        self.over.links.insert((one.min(other), one.max(other)), linked);
+    }
+}
+
+impl Patient {
+    fn unbind(&mut self, space: u16, value: &str) {
+        self.locals.retain(|local| local.space != space || *local.value != *value);
+    }
+
+    fn let_go(&mut self, number: record::nhs_number::NhsNumber) {
+        self.held = self.held.filter(|held| held.number != number);
+        self.former.retain(|former| *former != number);
+    }
+}

@@ -1,0 +1,183 @@
+//! What contradicts the index waits for a person, and changes nothing.
+
+use identity::forbidden::{Identifier, do_not_link};
+use identity::rules::Resolution::{self, Index, Message};
+
+use crate::harness::*;
+
+/// The message parks under a code, whatever is decided afterwards.
+fn parks(world: &World, sender: Sender, body: &str, expected: &str) {
+    let decision = world.send(sender, body);
+    assert_eq!(code(&decision), Some(expected));
+}
+
+fn decided(world: &World, sender: Sender, body: &str, resolution: Resolution) -> Option<String> {
+    let decision = world.resolve(sender, body, Some(resolution));
+    assert_eq!(code(&decision), None);
+    number(&decision)
+}
+
+fn a31(identifiers: &str, name: &str, born: &str) -> String {
+    adt("A31", &pid(identifiers, name, born))
+}
+
+#[test]
+fn a_hospital_number_that_suddenly_claims_another_number() {
+    let body = a31("M1 9990000026", "", "");
+    for (resolution, expected) in [(Message, "9990000026"), (Index, "9990000018")] {
+        for sender in [PAS, LAB] {
+            let world = World::new();
+            world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+            parks(&world, sender, &body, "identity.number-conflict");
+            assert_eq!(decided(&world, sender, &body, resolution).as_deref(), Some(expected));
+            let held = world.show("M1").expect("known").number.expect("held").number;
+            assert_eq!(held.as_str(), expected);
+        }
+    }
+}
+
+#[test]
+fn a_correction_leaves_the_other_patient_alone() {
+    let world = World::new();
+    world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    let other = world.admit("M2 9990000026", "SMITH^ANN", "19651213");
+    let body = a31("M1 9990000026", "", "");
+    parks(&world, PAS, &body, "identity.number-conflict");
+    let decision = world.resolve(PAS, &body, Some(Message));
+    assert_eq!(decision.patient, other.patient);
+    assert_eq!(events(&decision), ["patient.nhsnumber-changed"]);
+    assert_eq!(world.show("M1").expect("known").patient, other.patient.expect("somebody"));
+    let left = world.show("9990000018").expect("known");
+    assert!(left.locals.is_empty());
+}
+
+#[test]
+fn a_number_that_two_hospital_numbers_claim() {
+    let world = World::new();
+    let first = world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    let body = a31("M2 9990000018", "SMITH^ANN", "19651213");
+    parks(&world, PAS, &body, "identity.shared-number");
+    parks(&world, LAB, &body, "identity.shared-number");
+    assert!(world.show("M2").is_none());
+    // A source that states both knows that they are one patient's.
+    let both = world.admit("M2 M1 9990000018", "SMITH^ANN", "19651213");
+    assert_eq!(both.patient, first.patient);
+
+    let body = a31("M3 9990000018", "SMITH^ANN", "19651213");
+    parks(&world, PAS, &body, "identity.shared-number");
+    assert_eq!(decided(&world, PAS, &body, Index), None);
+    assert_ne!(world.show("M3").map(|known| known.patient), first.patient);
+    let body = a31("M4 9990000018", "SMITH^ANN", "19651213");
+    assert_eq!(decided(&world, PAS, &body, Message).as_deref(), Some("9990000018"));
+    assert_eq!(world.show("M4").map(|known| known.patient), first.patient);
+}
+
+#[test]
+fn an_identifier_of_another_authority_is_no_rival() {
+    let world = World::new();
+    let first = world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    let second = world.admit("LAB7 9990000018", "SMITH^ANN", "19651213");
+    assert_eq!((second.patient, code(&second)), (first.patient, None));
+}
+
+#[test]
+fn somebody_elses_name_and_birth_date() {
+    for (name, born, expected) in [
+        ("SMITH^ANN", "19651213", None),
+        ("smyth^Anna", "19651213", None),
+        ("JONES^A", "19651312", None),
+        ("Šmith^ÁNN", "19651213", None),
+        ("JONES^BETH", "19651213", Some("identity.demographics")),
+        ("JONES^ANN", "19700101", Some("identity.demographics")),
+        ("SMITH^BETH", "19700202", Some("identity.demographics")),
+        ("JONES", "", None),
+        ("", "19700202", None),
+        ("UNKNOWN^MALE", "19000101", None),
+    ] {
+        let world = World::new();
+        world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+        for sender in [LAB, PAS] {
+            for identifiers in ["9990000018", "M1"] {
+                let decision = world.look(sender, &a31(identifiers, name, born), None, 99);
+                assert_eq!(code(&decision), expected, "{name} {born}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_twin_is_a_warning() {
+    let world = World::new();
+    world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    let twin = world.result("9990000018", "SMITH^BETH", "19651213");
+    assert_eq!((code(&twin), twin.quality), (None, vec!["identity.twin-warning"]));
+}
+
+#[test]
+fn a_person_decides_whose_names_they_are() {
+    let body = a31("M1 9990000018", "JONES^BETH", "19651213");
+    let world = World::new();
+    world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    let index = world.resolve(PAS, &body, Some(Index));
+    assert_eq!(index.stated["family"], "SMITH");
+    parks(&world, PAS, &body, "identity.demographics");
+    let message = world.resolve(PAS, &body, Some(Message));
+    assert_eq!(message.stated["family"], "JONES");
+    assert_eq!(code(&world.send(PAS, &body)), None);
+}
+
+#[test]
+fn local_identifiers_of_two_patients() {
+    let world = World::new();
+    world.admit("M1 9990000018", "", "");
+    world.admit("LAB7 9990000026", "", "");
+    parks(&world, LAB, &a31("M1 LAB7", "", ""), "identity.two-patients");
+    parks(&world, PAS, &a31("M1 LAB7", "", ""), "identity.two-patients");
+}
+
+#[test]
+fn what_must_not_be_linked_is_not() {
+    let world = World::new();
+    let number = |text: &str| Identifier::Number(text.parse_number());
+    let pair = (number("9990000018"), number("9990000026"));
+    let fact = do_not_link(&pair.0, &pair.1, [7; 16]);
+    assert!(!serde_json::to_string(&fact).unwrap().contains("999"));
+    world.index.apply(position(1_000), &origin("operator", 1_000), &[fact]).unwrap();
+    world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    let replace = adt("A47", &format!("{}{}", pid("M1 9990000026", "", ""), mrg("9990000018")));
+    parks(&world, PAS, &replace, "identity.do-not-link");
+    world.admit("M2 9990000026", "SMITH^ANN", "19651213");
+    let merge = adt("A40", &format!("{}{}", pid("M2", "", ""), mrg("M1")));
+    let decision = world.resolve(PAS, &merge, Some(Message));
+    assert_eq!(code(&decision), Some("identity.do-not-link"));
+    // Nor does a message pass that names both.
+    let both = a31("M3 9990000026", "", "");
+    let local = Identifier::Local(local_id("M3"));
+    let pair_of_kinds = do_not_link(&local, &pair.1, [8; 16]);
+    world.index.apply(position(1_003), &origin("operator", 1_003), &[pair_of_kinds]).unwrap();
+    parks(&world, LAB, &both, "identity.do-not-link");
+    let allowed = world.index.may_link_again(&pair.1, &pair.0).expect("on the list");
+    world.index.apply(position(1_001), &origin("operator", 1_001), &[allowed]).unwrap();
+    assert_eq!(code(&world.resolve(PAS, &merge, Some(Message))), None);
+    assert!(!world.show("M1").expect("known").withheld);
+
+    // What was linked before it stood on the list is not shown together.
+    let fact = do_not_link(&pair.0, &pair.1, [9; 16]);
+    world.index.apply(position(1_002), &origin("operator", 1_002), &[fact]).unwrap();
+    let known = world.show("9990000026").expect("known");
+    assert!(known.withheld && known.former.is_empty() && known.stated.is_empty());
+    let known = world.show("9990000018").expect("known");
+    assert!(known.withheld && known.number.is_none());
+    let history = world.index.history(&asked_for("9990000026"));
+    assert!(matches!(history, Err(identity::error::IndexError::Withheld)));
+}
+
+trait ParseNumber {
+    fn parse_number(&self) -> record::nhs_number::NhsNumber;
+}
+
+impl ParseNumber for str {
+    fn parse_number(&self) -> record::nhs_number::NhsNumber {
+        record::nhs_number::NhsNumber::parse(self).expect("a number")
+    }
+}

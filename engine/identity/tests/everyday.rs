@@ -1,0 +1,144 @@
+//! Messages that contradict nothing.
+
+use serde_json::json;
+
+use crate::harness::*;
+
+#[test]
+fn a_result_with_only_the_hospital_number_reaches_the_patient() {
+    let world = World::new();
+    let admitted = world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    assert_eq!(number(&admitted).as_deref(), Some("9990000018"));
+    let result = world.result("M1", "SMITH^ANN", "19651213");
+    assert_eq!(result.patient, admitted.patient);
+    assert_eq!(number(&result).as_deref(), Some("9990000018"));
+    assert!(result.events.is_empty());
+}
+
+#[test]
+fn a_source_that_does_not_teach_binds_nothing() {
+    let world = World::new();
+    let result = world.result("M1 9990000018", "SMITH^ANN", "19651213");
+    assert_eq!(number(&result).as_deref(), Some("9990000018"));
+    assert!(world.show("M1").is_none());
+    let known = world.show("9990000018").expect("known");
+    assert!(known.locals.is_empty());
+    // A hospital number that nobody taught names somebody, without a number.
+    let other = world.result("M1", "SMITH^ANN", "19651213");
+    assert_eq!(other.number, None);
+    assert_ne!(other.patient, result.patient);
+    assert_eq!(world.result("M1", "", "").patient, other.patient);
+}
+
+#[test]
+fn a_number_that_appears_identifies_the_patient() {
+    let world = World::new();
+    let first = world.admit("M1", "SMITH^ANN", "19651213");
+    assert_eq!(first.number, None);
+    let second = world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    assert_eq!(second.patient, first.patient);
+    assert_eq!(events(&second), ["patient.identified"]);
+    let details = event(&second, "patient.identified").details();
+    assert_eq!(details["nhsnumber"], json!("9990000018"));
+    assert_eq!(details["localids"][0]["value"], json!("M1"));
+    assert!(events(&world.admit("M1 9990000018", "SMITH^ANN", "19651213")).is_empty());
+}
+
+#[test]
+fn two_records_that_prove_to_be_one_become_the_older() {
+    let world = World::new();
+    let local = world.result("M1", "", "");
+    let by_number = world.result("9990000018", "", "");
+    let taught = world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    assert_eq!(taught.patient, local.patient);
+    assert!(taught.others.contains(&by_number.patient.expect("somebody")));
+    assert_eq!(events(&taught), ["patient.identified"]);
+    for asked in ["M1", "9990000018"] {
+        assert_eq!(Some(world.show(asked).expect("known").patient), local.patient);
+    }
+    assert_eq!(number(&world.result("M1", "", "")).as_deref(), Some("9990000018"));
+}
+
+#[test]
+fn a_number_that_may_not_key_keys_nothing() {
+    let world = World::new();
+    let untrusted = world.admit("M1 ?9990000018", "SMITH^ANN", "19651213");
+    assert_eq!((untrusted.number, code(&untrusted)), (None, None));
+    assert!(world.show("9990000018").is_none());
+    let trusted = world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    assert_eq!(number(&trusted).as_deref(), Some("9990000018"));
+    // The index holds it; the message need not say again that it is verified.
+    let again = world.admit("M1 ?9990000018", "SMITH^ANN", "19651213");
+    assert_eq!(number(&again).as_deref(), Some("9990000018"));
+}
+
+#[test]
+fn a_source_may_withdraw_the_number() {
+    let doubted = pid("M1 ?9990000018", "", "").replace('\r', "NSTS05\r");
+    for withdrawal in [pid("M1 null", "", ""), doubted] {
+        let world = World::new();
+        world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+        let body = adt("A31", &withdrawal);
+        let decision = world.send(PAS, &body);
+        assert_eq!(decision.number, None, "{withdrawal}");
+        assert_eq!(events(&decision), ["patient.nhsnumber-invalidated"], "{withdrawal}");
+        // It finds the patient, and never keys.
+        let result = world.result("9990000018", "", "");
+        assert_eq!((result.number, result.patient), (None, decision.patient));
+        assert_eq!(result.quality, ["identity.invalidated-number"]);
+        // Whoever teaches may say it again.
+        let again = world.admit("M1 9990000018", "", "");
+        assert_eq!(number(&again).as_deref(), Some("9990000018"));
+    }
+}
+
+#[test]
+fn the_next_message_sees_what_the_source_stated() {
+    let world = World::new();
+    let visit = |trigger: &str, ward: &str, doctor: &str| {
+        let pv1 = format!("PV1|1|I|{ward}||||||{doctor}{}V1\r", "|".repeat(10));
+        let pd1 = "PD1|||SURGERY^^Y06601|G5612908\r";
+        world.send(PAS, &adt(trigger, &format!("{}{pd1}{pv1}", pid("M1", "SMITH^ANN", "19651213"))))
+    };
+    let first = visit("A01", "RCB^WARD1", "C1");
+    assert_eq!(first.previous, None);
+    let expected = json!({ "family": "SMITH", "given": "ANN", "birthdate": "19651213",
+        "practice": "Y06601", "gp": "G5612908",
+        "visits": { "V1": { "class": "I", "location": "RCB^WARD1", "consultant": "C1" } } });
+    assert_eq!(first.stated, expected);
+    let second = visit("A02", "RCB^WARD2", "");
+    assert_eq!(second.previous, Some(expected));
+    assert_eq!(second.stated["visits"]["V1"]["location"], json!("RCB^WARD2"));
+    assert_eq!(second.stated["visits"]["V1"]["consultant"], json!("C1"));
+    let third = visit("A08", "RCB^WARD2", "\"\"");
+    assert_eq!(third.stated["visits"]["V1"].get("consultant"), None);
+    let last = visit("A03", "RCB^WARD2", "");
+    assert_eq!(last.stated.get("visits"), None);
+    // Another source has stated nothing yet.
+    assert_eq!(world.result("M1", "SMITH^ANN", "").previous, None);
+}
+
+#[test]
+fn protection_is_the_patients() {
+    let world = World::new();
+    world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    let vip = |sender, code: &str| {
+        let pv1 = format!("PV1|1|I{}{code}\r", "|".repeat(14));
+        world.send(sender, &adt("A08", &format!("{}{pv1}", pid("M1", "", ""))))
+    };
+    let raised = vip(LAB, "S");
+    assert!(raised.protected && !raised.dissent);
+    assert_eq!(events(&raised), ["patient.sensitivity-changed"]);
+    assert!(raised.events[0].restricted);
+    // A result says nothing of it, and is protected all the same.
+    assert!(world.result("9990000018", "", "").protected);
+    let refused = vip(LAB, "N");
+    assert!(refused.protected && refused.facts.is_empty());
+    assert_eq!(refused.quality, ["sensitivity.not-lowered"]);
+    assert!(vip(PAS, "").protected && vip(PAS, "\"\"").protected);
+    let lowered = vip(PAS, "N");
+    assert!(!lowered.protected);
+    assert_eq!(events(&lowered), ["patient.sensitivity-changed"]);
+    let dissent = world.send(PAS, &adt("A31", &format!("{}ZU8||2\r", pid("M1", "", ""))));
+    assert!(dissent.dissent && !dissent.protected);
+}

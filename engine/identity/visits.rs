@@ -1,0 +1,165 @@
+//! Accounts and visits that are one, go to another patient, or have another number; links.
+
+use record::movement::{Pair, Renumbered};
+
+use crate::desk::{Desk, Stop, conflict};
+use crate::error::IndexError;
+use crate::event::{Role, What};
+use crate::fact::Fact;
+use crate::patient::PatientId;
+use crate::place::{Placed, bearers, place};
+use crate::rules::Resolution;
+use crate::statement::{give_visit, take_visit};
+
+/// Two accounts or visits of a patient are one.
+pub(crate) fn merge_visits(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop> {
+    let placed = place(desk, &pair.survivor, &pair.retired.locals)?;
+    let Some(patient) = placed.patient else { return Ok(placed) };
+    let from = other_side(desk, pair, false)?.unwrap_or(patient);
+    let numbers = [desk.number_of(patient)?, desk.number_of(from)?];
+    if from != patient
+        && matches!(numbers, [Some(one), Some(other)] if one != other)
+        && !desk.resolved(Resolution::Message)
+    {
+        return conflict(
+            "merge.different-numbers",
+            "the visits are held for patients with different nhs numbers",
+        );
+    }
+    for Renumbered { from: old, to } in &pair.visits {
+        let Some(new) = to else { continue };
+        carry(desk, from, patient, old, new)?;
+        let into = Some(new.clone());
+        let visit = old.clone();
+        desk.learn(Fact::VisitMoved { patient: from, to: patient, visit, into })?;
+        let what = What::EncounterMerged { from: old.clone(), to: new.clone() };
+        desk.tell(what, patient, (from != patient).then_some(from));
+    }
+    desk.concern([from]);
+    Ok(placed)
+}
+
+/// An account or visit goes to another patient.
+pub(crate) fn move_visits(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop> {
+    let placed = place(desk, &pair.survivor, &pair.retired.locals)?;
+    let (Some(to), Some(from)) = (placed.patient, other_side(desk, pair, true)?) else {
+        return Ok(placed);
+    };
+    if to == from {
+        return Ok(placed);
+    }
+    desk.may_unite(to, from)?;
+    for renumbered in &pair.visits {
+        let now = renumbered.to.as_ref().unwrap_or(&renumbered.from);
+        carry(desk, from, to, &renumbered.from, now)?;
+        let (visit, into) = (renumbered.from.clone(), renumbered.to.clone());
+        desk.learn(Fact::VisitMoved { patient: from, to, visit, into })?;
+    }
+    let numbers: Vec<Option<String>> = match &pair.visits[..] {
+        [] => vec![None],
+        visits => visits.iter().map(|v| Some(v.to.clone().unwrap_or(v.from.clone()))).collect(),
+    };
+    for visit in numbers {
+        tell_moved(desk, visit.as_deref(), to, from);
+    }
+    Ok(placed)
+}
+
+fn tell_moved(desk: &mut Desk<'_, '_>, visit: Option<&str>, to: PatientId, from: PatientId) {
+    let moved = |role| What::EncounterMoved { visit: visit.map(str::to_owned), role };
+    desk.tell(moved(Role::Survivor), to, Some(from));
+    desk.tell(moved(Role::Retired), from, Some(to));
+    desk.concern([to, from]);
+}
+
+/// One identifier goes to another patient, with all that stands under it.
+pub(crate) fn move_identifier(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop> {
+    let placed = place(desk, &pair.survivor, &pair.retired.locals)?;
+    let (Some(to), Some(from)) = (placed.patient, other_side(desk, pair, true)?) else {
+        return Ok(placed);
+    };
+    if to == from {
+        return Ok(placed);
+    }
+    desk.may_unite(to, from)?;
+    for local in &pair.retired.locals {
+        desk.learn(Fact::Bound { patient: to, local: local.clone(), retired: true })?;
+    }
+    tell_moved(desk, None, to, from);
+    Ok(placed)
+}
+
+/// An account or visit has another number than before.
+pub(crate) fn renumber(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop> {
+    let placed = place(desk, &pair.survivor, &pair.retired.locals)?;
+    let Some(patient) = placed.patient else { return Ok(placed) };
+    for Renumbered { from, to } in &pair.visits {
+        let Some(to) = to else { continue };
+        carry(desk, patient, patient, from, to)?;
+        let (visit, into) = (from.clone(), Some(to.clone()));
+        desk.learn(Fact::VisitMoved { patient, to: patient, visit, into })?;
+        let what = What::EncounterRenumbered { from: from.clone(), to: to.clone() };
+        desk.tell(what, patient, None);
+    }
+    Ok(placed)
+}
+
+/// Two records belong together and stay two, or do so no more.
+pub(crate) fn link(desk: &mut Desk<'_, '_>, pair: &Pair, linked: bool) -> Result<Placed, Stop> {
+    let placed = place(desk, &pair.survivor, &[])?;
+    let other = place(desk, &pair.retired, &[])?;
+    let (Some(patient), Some(other)) = (placed.patient, other.patient) else { return Ok(placed) };
+    if patient == other {
+        return Ok(placed);
+    }
+    if linked {
+        desk.may_unite(patient, other)?;
+        desk.learn(Fact::Linked { patient, other })?;
+    } else {
+        desk.learn(Fact::Unlinked { patient, other })?;
+    }
+    let what = if linked { What::Linked } else { What::Unlinked };
+    desk.tell(what.clone(), patient, Some(other));
+    desk.tell(what, other, Some(patient));
+    Ok(placed)
+}
+
+/// Whom MRG names; made known, if it must be somebody.
+fn other_side(
+    desk: &mut Desk<'_, '_>,
+    pair: &Pair,
+    must_be: bool,
+) -> Result<Option<PatientId>, Stop> {
+    if let Some(bearer) = bearers(desk, &pair.retired.locals)?.first() {
+        return Ok(Some(*bearer));
+    }
+    if let Some(number) = pair.retired.found
+        && let Some(holder) = desk.by_number(number)?
+    {
+        return Ok(Some(holder));
+    }
+    if !must_be || pair.retired.locals.is_empty() {
+        return Ok(None);
+    }
+    let patient = desk.create()?;
+    for local in &pair.retired.locals {
+        desk.learn(Fact::Bound { patient, local: local.clone(), retired: false })?;
+    }
+    Ok(Some(patient))
+}
+
+/// Takes an open encounter from one statement into another.
+fn carry(
+    desk: &mut Desk<'_, '_>,
+    from: PatientId,
+    to: PatientId,
+    old: &str,
+    new: &str,
+) -> Result<(), IndexError> {
+    let Some(mut statement) = desk.statement(from)? else { return Ok(()) };
+    let Some(visit) = take_visit(&mut statement, old) else { return Ok(()) };
+    desk.learn(Fact::Stated { patient: from, statement })?;
+    let mut statement = desk.statement(to)?.unwrap_or_default();
+    give_visit(&mut statement, new, visit);
+    desk.learn(Fact::Stated { patient: to, statement })
+}

@@ -1,0 +1,81 @@
+//! Adult social care, in the words of Client Level Data: request, assessment, service, review.
+
+use super::{EventType, HAPPENED};
+
+const CARE: EventType = EventType {
+    name: "",
+    description: "",
+    trigger: "",
+    times: HAPPENED,
+    resources: &["Patient", "Encounter"],
+    cleared: "`\"\"` in a field names the element of Encounter, EpisodeOfCare or ServiceRequest that the \
+              field becomes; of Patient as in `patient.updated`.",
+    replaced: "`Encounter.participant` of each role that is stated; of Patient as in `patient.updated`.",
+    shown_by: "PID-13",
+    engine: false,
+    restricted: false,
+    heading: "Services and care",
+};
+
+pub(super) const EVENTS: &[EventType] = &[
+    EventType {
+        name: "socialcare.request",
+        description: "A council was asked for support for a person.",
+        trigger: "REF I12 or I13 of a council.",
+        times: &["RF1-7", "EVN-6", "EVN-2", "MSH-7"],
+        resources: &["Patient", "ServiceRequest"],
+        heading: "Referral details",
+        ..CARE
+    },
+    EventType {
+        name: "socialcare.request-cancelled",
+        description: "A request was withdrawn. It keeps its number (RF1-6).",
+        trigger: "REF I14 of a council.",
+        resources: &["Patient", "ServiceRequest"],
+        heading: "Referral details",
+        ..CARE
+    },
+    EventType {
+        name: "socialcare.assessment",
+        description: "A person's needs were assessed.",
+        trigger: "An ADT of a council whose visit is an assessment, as its script reads PV1.",
+        heading: "Assessments",
+        ..CARE
+    },
+    EventType {
+        name: "socialcare.service-started",
+        description: "A person gets a service.",
+        trigger: "A01 or A04 of a council for a service, as its script reads PV1.",
+        resources: &["Patient", "EpisodeOfCare"],
+        ..CARE
+    },
+    EventType {
+        name: "socialcare.service-ended",
+        description: "A person no longer gets a service.",
+        trigger: "A03 of a council for a service, as its script reads PV1.",
+        resources: &["Patient", "EpisodeOfCare"],
+        ..CARE
+    },
+    EventType {
+        name: "socialcare.review",
+        description: "What a person gets was reviewed.",
+        trigger: "An ADT of a council whose visit is a review, as its script reads PV1.",
+        heading: "Assessments",
+        ..CARE
+    },
+    EventType {
+        name: "socialcare.contact",
+        description: "Somebody of the council was in touch with a person.",
+        trigger: "An ADT of a council whose visit is a contact, as its script reads PV1.",
+        heading: "Contacts with professionals",
+        ..CARE
+    },
+    EventType {
+        name: "socialcare.keyworker-changed",
+        description: "Another worker is responsible for a person.",
+        trigger: "PV1-9 or PV1-7, or ROL, of a council that differs from what was stated last.",
+        resources: &["Patient", "EpisodeOfCare"],
+        heading: "Contacts with professionals",
+        ..CARE
+    },
+];

@@ -1,0 +1,418 @@
+//! AL1 and IAM as UK Core `AllergyIntolerance`, and what a list of them says as a whole.
+//!
+//! AL1 has neither number nor status: what is no longer sent is no longer held, so the list is
+//! always stated whole. Four ways of having nothing in it are four different things: somebody asked
+//! and there is none, nobody asked, the sender deleted what was held, the sender said nothing.
+
+use hl7::message::Message;
+use hl7::segment::{Repetition, Segment};
+use serde_json::{Map, Value};
+
+use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, reference};
+use crate::fhir::coded::{concept, in_system, in_words};
+use crate::fhir::datatypes::{entity, named_organisation, practitioner};
+use crate::fhir::names::{AS_SENT, terminology, uk_core};
+use crate::fhir::object::{object, only};
+use crate::fhir::tables::{ALLERGY_ABSENCE, ALLERGY_CATEGORY, ALLERGY_SEVERITY};
+use crate::source::Source;
+use crate::text::{stated, whole, whole_of};
+
+/// What the allergies of a message say as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllergyStatus {
+    /// At least one allergy.
+    List,
+    /// Somebody asked, and there is none, or none of a kind.
+    NoneKnown,
+    /// Nobody has asked, or nobody knows.
+    NotAsked,
+    /// Nothing was said: what is held stays.
+    Absent,
+    /// The sender deletes what it held.
+    Cleared,
+    /// There is none, and there is one: a person must look.
+    Contradiction,
+}
+
+impl AllergyStatus {
+    /// The word for scripts.
+    pub fn name(self) -> &'static str {
+        match self {
+            AllergyStatus::List => "list",
+            AllergyStatus::NoneKnown => "none-known",
+            AllergyStatus::NotAsked => "not-asked",
+            AllergyStatus::Absent => "absent",
+            AllergyStatus::Cleared => "cleared",
+            AllergyStatus::Contradiction => "contradiction",
+        }
+    }
+}
+
+/// One AL1 or IAM.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Says {
+    Nothing,
+    Null,
+    NotAsked,
+    /// None, or none of a category.
+    NoneOf(Option<&'static str>),
+    Allergy(Option<&'static str>),
+}
+
+/// Reads what the allergies of a message say as a whole.
+pub fn status(message: &Message) -> AllergyStatus {
+    let all: Vec<Says> = entries(message).map(|entry| says(&entry)).collect();
+    let denied = |category: Option<&str>| {
+        all.iter().any(|each| match each {
+            Says::NoneOf(None) => true,
+            // An allergy of no stated kind may be of the kind that is denied.
+            Says::NoneOf(Some(kind)) => category.is_none_or(|category| category == *kind),
+            _ => false,
+        })
+    };
+    let none = all.iter().any(|each| matches!(each, Says::NoneOf(_)));
+    let unasked = all.contains(&Says::NotAsked);
+    let mut allergies = all.iter().filter_map(|each| match each {
+        Says::Allergy(category) => Some(*category),
+        _ => None,
+    });
+    let mut listed = allergies.clone();
+    if allergies.any(denied) || (listed.next().is_some() || none) && unasked {
+        AllergyStatus::Contradiction
+    } else if all.iter().any(|each| matches!(each, Says::Allergy(_))) {
+        AllergyStatus::List
+    } else if none {
+        AllergyStatus::NoneKnown
+    } else if unasked {
+        AllergyStatus::NotAsked
+    } else if all.contains(&Says::Null) {
+        AllergyStatus::Cleared
+    } else {
+        AllergyStatus::Absent
+    }
+}
+
+/// Builds a FHIR List of the allergies, and each of them behind it. The List is there even when
+/// nothing is in it and then says why; a message that says nothing of allergies gives no List. One
+/// that contradicts itself is refused (`allergy.contradiction`).
+pub fn allergies(message: &Message, source: &Source) -> Result<Vec<Built>, Unmappable> {
+    let status = status(message);
+    if status == AllergyStatus::Absent {
+        return Ok(Vec::new());
+    }
+    if status == AllergyStatus::Contradiction {
+        let at = entries(message).next();
+        let refused = Unmappable { code: "allergy.contradiction", at: None };
+        return Err(at.map_or(refused, |at| Unmappable::in_field(refused.code, &at, 3)));
+    }
+    let mut list = Draft::new("List", &id(message, "List", 1), uk_core!("UKCore-List"));
+    list.set("status", Value::from("current"));
+    list.set("mode", Value::from("snapshot"));
+    list.set("code", in_system(SNOMED, "886921000000105", Some("Allergies and adverse reactions")));
+    list.set("subject", reference(&id(message, "Patient", 1)));
+    let mut all = Vec::new();
+    for entry in entries(message) {
+        if matches!(says(&entry), Says::Allergy(_) | Says::NoneOf(_)) {
+            let own_id = id(message, "AllergyIntolerance", entry.index());
+            list.push("entry", object([("item", reference(&own_id))]));
+            all.push(allergy(message, &entry, &own_id, source)?);
+        }
+    }
+    match status {
+        AllergyStatus::NotAsked => {
+            let system = terminology!("list-empty-reason");
+            list.set("emptyReason", in_system(system, "notasked", None));
+        }
+        AllergyStatus::Cleared => {
+            list.set("emptyReason", in_words("deleted by the sender"));
+            list.cleared.push("AllergyIntolerance".to_owned());
+        }
+        _ => list.replaced.push("AllergyIntolerance".to_owned()),
+    }
+    all.insert(0, list.finish());
+    Ok(all)
+}
+
+const SNOMED: &str = "http://snomed.info/sct";
+
+fn entries(message: &Message) -> impl Iterator<Item = Segment<'_>> {
+    message.segments().filter(|segment| matches!(segment.name(), "AL1" | "IAM"))
+}
+
+fn says(entry: &Segment<'_>) -> Says {
+    let Some(field) = entry.field(3).filter(|field| !field.is_empty()) else {
+        return Says::Nothing;
+    };
+    if field.is_null() {
+        return Says::Null;
+    }
+    let Some(named) = field.repetition(1) else { return Says::Nothing };
+    let parts: Vec<String> = [1, 2, 4, 5].into_iter().filter_map(|at| whole(&named, at)).collect();
+    if parts.is_empty() {
+        let null = named.components().any(|part| part.is_null());
+        return if null { Says::Null } else { Says::Nothing };
+    }
+    let absence = parts.iter().find_map(|text| ALLERGY_ABSENCE.code(&bare(text)));
+    match absence {
+        Some("not-asked") => Says::NotAsked,
+        Some("none-drug") => Says::NoneOf(Some("medication")),
+        Some("none-food") => Says::NoneOf(Some("food")),
+        Some("none-environment") => Says::NoneOf(Some("environment")),
+        Some(_) => Says::NoneOf(None),
+        None => Says::Allergy(category(entry)),
+    }
+}
+
+/// Words without punctuation and with one blank between: `No known allergies.` is what it says.
+fn bare(text: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() { c } else { ' ' };
+    let words: String = text.chars().map(plain).collect();
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn category(entry: &Segment<'_>) -> Option<&'static str> {
+    ALLERGY_CATEGORY.code(&stated(entry.text(2, 1))?)
+}
+
+fn allergy(
+    message: &Message,
+    entry: &Segment<'_>,
+    own_id: &str,
+    source: &Source,
+) -> Result<Built, Unmappable> {
+    let profile = uk_core!("UKCore-AllergyIntolerance");
+    let mut draft = Draft::new("AllergyIntolerance", own_id, profile);
+    let named = entry.field(3).and_then(|field| field.repetition(1));
+    let named = match says(entry) {
+        Says::NoneOf(kind) => Some(none_known(kind, named.as_ref())),
+        _ => named.and_then(|named| concept(&named)),
+    };
+    draft.set("code", named.ok_or_else(|| Unmappable::in_field("allergy.no-code", entry, 3))?);
+    kind(&mut draft, entry);
+    draft.set("patient", reference(&id(message, "Patient", 1)));
+    let mut erroneous = false;
+    let onset = if entry.name() == "IAM" {
+        erroneous = told(&mut draft, entry, source);
+        11
+    } else {
+        6
+    };
+    if !erroneous {
+        let inactive = stated(entry.text(17, 1)).as_deref() == Some("I");
+        let system = terminology!("allergyintolerance-clinical");
+        let word = if inactive && entry.name() == "IAM" { "inactive" } else { "active" };
+        draft.set("clinicalStatus", in_system(system, word, None));
+    }
+    draft.date_time(entry, onset, "onsetDateTime", source);
+    reaction(&mut draft, entry);
+    Ok(draft.finish())
+}
+
+/// The SNOMED CT code for it, beside what was sent.
+fn none_known(kind: Option<&str>, sent: Option<&Repetition<'_>>) -> Value {
+    let (code, display) = match kind {
+        Some("medication") => ("409137002", "No known drug allergy"),
+        Some("food") => ("429625007", "No known food allergy"),
+        Some("environment") => ("428607008", "No known environmental allergy"),
+        _ => ("716186003", "No known allergy"),
+    };
+    let mut known = in_system(SNOMED, code, Some(display));
+    let sent = sent.and_then(concept).unwrap_or_default();
+    let others = sent["coding"].as_array().into_iter().flatten();
+    let others = others.filter(|each| each["system"] != SNOMED || each["code"] != code);
+    if let Some(codings) = known["coding"].as_array_mut() {
+        codings.extend(others.cloned());
+    }
+    if let Some(text) = sent["text"].as_str() {
+        known["text"] = Value::from(text);
+    }
+    known
+}
+
+/// AL1-2: the kind of allergen. MC, a contraindication, is neither allergy nor intolerance.
+fn kind(draft: &mut Draft, entry: &Segment<'_>) {
+    let Some(sent) = draft.read(entry, 2, "category") else { return };
+    if let Some(category) = ALLERGY_CATEGORY.code(&sent) {
+        return draft.set("category", Value::Array(vec![Value::from(category)]));
+    }
+    if !matches!(sent.as_str(), "MA" | "MC") {
+        draft.quality.push("code.unknown");
+    }
+    let as_sent = object([("extension", only(code_as_sent(AS_SENT, &sent)))]);
+    draft.set("_category", only(as_sent));
+}
+
+/// AL1-4 and AL1-5. A severity without a reaction is that of the allergy: of table 0128 only "severe"
+/// has a sure counterpart there, so that the code goes along as sent.
+fn reaction(draft: &mut Draft, entry: &Segment<'_>) {
+    let severity = draft.read(entry, 4, "criticality");
+    let word = severity.as_deref().and_then(|sent| ALLERGY_SEVERITY.code(sent));
+    if word.is_none() && severity.as_deref().is_some_and(|sent| sent != "U") {
+        draft.quality.push("code.unknown");
+    }
+    if let Some(sent) = &severity {
+        let criticality = match sent.as_str() {
+            "SV" => Some("high"),
+            "U" => Some("unable-to-assess"),
+            _ => None,
+        };
+        draft.set("criticality", criticality.map(Value::from));
+        draft.set("_criticality", object([("extension", only(code_as_sent(AS_SENT, sent)))]));
+    }
+    let Some(field) = entry.field(5).filter(|field| !field.is_empty()) else { return };
+    if field.is_null() {
+        return draft.clear("reaction");
+    }
+    // ST in AL1; feeds send CE too, whose text says more than its code.
+    let manifestations: Vec<Value> = field
+        .repetitions()
+        .filter_map(|each| {
+            let coded = whole(&each, 3).is_some();
+            if coded {
+                concept(&each)
+            } else {
+                Some(in_words(&whole(&each, 2).or_else(|| whole(&each, 1))?))
+            }
+        })
+        .collect();
+    if manifestations.is_empty() {
+        return;
+    }
+    let mut reaction = Map::with_capacity(2);
+    reaction.insert("manifestation".to_owned(), Value::Array(manifestations));
+    if let Some(word) = word {
+        reaction.insert("severity".to_owned(), Value::from(word));
+    }
+    draft.set("reaction", only(Value::Object(reaction)));
+}
+
+/// What an IAM says beyond an AL1: its number (7), who reported it and when (13, 14), its standing
+/// (6, 17). Whether it was entered in error.
+fn told(draft: &mut Draft, iam: &Segment<'_>, source: &Source) -> bool {
+    let number = draft.read_coded(iam, 7, "identifier", entity);
+    draft.set("identifier", number.map(only));
+    draft.date_time(iam, 13, "recordedDate", source);
+    let reporter = whole_of(iam, 14, 1);
+    draft.set("asserter", reporter.map(|name| object([("display", Value::String(name))])));
+    let recorder = draft.read_coded(iam, 18, "recorder", practitioner);
+    let recorder = recorder.or_else(|| named_organisation(&iam.field(19)?.repetition(1)?));
+    draft.set("recorder", recorder.filter(|found| found["type"] == "Practitioner"));
+    let standing = match (stated(iam.text(6, 1)).as_deref(), stated(iam.text(17, 1)).as_deref()) {
+        (Some("D"), _) | (_, Some("E")) => Some("entered-in-error"),
+        (_, Some("C" | "I")) => Some("confirmed"),
+        (_, Some("D" | "P" | "S" | "U")) => Some("unconfirmed"),
+        _ => None,
+    };
+    let system = terminology!("allergyintolerance-verification");
+    draft.set("verificationStatus", standing.map(|word| in_system(system, word, None)));
+    let kind = match stated(iam.text(9, 1)).as_deref() {
+        Some("AL") => Some("allergy"),
+        Some("IN" | "SE") => Some("intolerance"),
+        _ => None,
+    };
+    draft.set("type", kind.map(Value::from));
+    standing == Some("entered-in-error")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fhir::example::{code, message, source};
+
+    fn built(body: &str) -> Result<Vec<Built>, Unmappable> {
+        allergies(&message("ADT^A60", body), &source())
+    }
+
+    #[test]
+    fn four_ways_of_nothing_are_four_different_things() {
+        for (body, said, empty) in [
+            ("AL1|1|DA|716186003^No known allergy^SCT", "none-known", None),
+            ("AL1|1||^NKDA", "none-known", None),
+            ("AL1|1||^No known allergies.", "none-known", None),
+            ("AL1|1||1631000175102^Patient not asked^SCT", "not-asked", Some("notasked")),
+            ("AL1|1||\"\"", "cleared", Some("")),
+            ("AL1|1||^\"\"^", "cleared", Some("")),
+        ] {
+            assert_eq!(status(&message("ADT^A31", body)).name(), said, "{body}");
+            let all = built(body).expect(body);
+            let list = &all[0].resource;
+            assert_eq!(list["resourceType"], "List");
+            assert_eq!(list.get("emptyReason").map(code), empty, "{body}");
+            assert_eq!(all.len(), if empty.is_none() { 2 } else { 1 });
+        }
+        for body in ["", "AL1|1|DA", "PID|1"] {
+            assert_eq!(status(&message("ADT^A31", body)), AllergyStatus::Absent, "{body}");
+            assert!(built(body).expect("nothing").is_empty());
+        }
+        assert_eq!(built("AL1|1||\"\"").expect("a list")[0].cleared, ["AllergyIntolerance"]);
+    }
+
+    #[test]
+    fn none_known_beside_an_allergy_is_a_contradiction() {
+        for (body, said) in [
+            ("AL1|1|DA|372687004^Amoxicillin^SCT\rAL1|2||716186003^^SCT", "contradiction"),
+            ("AL1|1|DA|^Penicillin\rAL1|2||^NKDA", "contradiction"),
+            ("AL1|1||^Penicillin\rAL1|2||^NKDA", "contradiction"),
+            ("AL1|1|FA|^Nuts\rAL1|2||^NKDA", "list"),
+            ("AL1|1|FA|^Nuts\rAL1|2||^Not asked", "contradiction"),
+            ("AL1|1||NKA\rAL1|2||^Not asked", "contradiction"),
+        ] {
+            assert_eq!(status(&message("ADT^A31", body)).name(), said, "{body}");
+            assert_eq!(built(body).is_err(), said == "contradiction", "{body}");
+        }
+        let refused = built("AL1|1|DA|^Nuts\rAL1|2||NKA").expect_err("a contradiction");
+        assert_eq!(refused.code, "allergy.contradiction");
+    }
+
+    #[test]
+    fn an_allergy_keeps_its_code_severity_and_reactions() {
+        let all = built("AL1|1|DA|372687004^Amoxicillin^SCT|SV|RASH~Swollen lips|20190501")
+            .expect("a list");
+        let allergy = &all[1].resource;
+        assert_eq!(code(&allergy["code"]), "372687004");
+        assert_eq!(code(&allergy["clinicalStatus"]), "active");
+        assert_eq!(allergy["category"], json!(["medication"]));
+        assert_eq!(allergy["criticality"], "high");
+        let reaction = json!([{ "manifestation": [{ "text": "RASH" }, { "text": "Swollen lips" }],
+                                "severity": "severe" }]);
+        assert_eq!(allergy["reaction"], reaction);
+        assert_eq!(allergy["onsetDateTime"], "2019-05-01");
+        let item = &all[0].resource["entry"][0]["item"]["reference"];
+        assert_eq!(*item, format!("urn:uuid:{}", allergy["id"].as_str().expect("an id")));
+        assert_eq!(all[0].replaced, ["AllergyIntolerance"]);
+    }
+
+    #[test]
+    fn null_absent_and_unknown_parts_stay_apart() {
+        let one = |al1: &str| built(al1).expect("a list").remove(1);
+        let bare = one("AL1|1||^Nuts");
+        assert!(bare.cleared.is_empty() && bare.resource.get("category").is_none());
+        let nulls = one("AL1|1|\"\"|^Nuts|\"\"|\"\"|\"\"");
+        let cleared = ["category", "onsetDateTime", "criticality", "reaction"];
+        assert_eq!(nulls.cleared, cleared.map(|path| format!("AllergyIntolerance.{path}")));
+        let odd = one("AL1|1|XX|^Nuts|ZZ");
+        assert_eq!(odd.quality, ["code.unknown", "code.unknown"]);
+        assert_eq!(odd.resource["_category"][0]["extension"][0]["valueCode"], "XX");
+        assert_eq!(odd.resource["_criticality"]["extension"][0]["valueCode"], "ZZ");
+        let moderate = one("AL1|1|FA|^Nuts|MO");
+        assert!(moderate.resource.get("criticality").is_none());
+    }
+
+    #[test]
+    fn an_iam_says_who_and_how_sure() {
+        let iam =
+            "IAM|1|DA|372687004^Amoxicillin^SCT|MI|Rash|A|A77^PAS||AL||2018||20240102|Ann||||C";
+        let allergy = built(iam).expect("a list").remove(1).resource;
+        assert_eq!(allergy["identifier"][0]["value"], "A77");
+        assert_eq!(
+            (&allergy["type"], &allergy["recordedDate"]),
+            (&json!("allergy"), &json!("2024-01-02"))
+        );
+        let wrong = "IAM|1|DA|^Nuts||||A77^PAS||||||||||E";
+        let allergy = built(wrong).expect("a list").remove(1).resource;
+        assert_eq!(code(&allergy["verificationStatus"]), "entered-in-error");
+        assert!(allergy.get("clinicalStatus").is_none());
+    }
+}

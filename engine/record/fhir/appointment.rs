@@ -1,0 +1,337 @@
+//! SCH, AIS, AIG, AIL and AIP as UK Core Appointment.
+
+use hl7::message::Message;
+use hl7::segment::Segment;
+use serde_json::{Map, Value};
+
+use crate::fhir::built::{Built, Draft, Unmappable, id, reference};
+use crate::fhir::coded::{concept, in_system};
+use crate::fhir::datatypes::{entity_of_type, logical, practitioner};
+use crate::fhir::location::places;
+use crate::fhir::names::{fhir, terminology, uk_core};
+use crate::fhir::object::{object, only};
+use crate::fhir::observation::comments;
+use crate::fhir::procedure::after;
+use crate::fhir::tables::{APPOINTMENT_STATUS, MAIN_SPECIALTY, day};
+use crate::source::Source;
+use crate::text::{stated, whole};
+use crate::time::Moment;
+
+/// Builds the Appointment of a scheduling message.
+///
+/// `status` is FHIR's; without one it follows from the event: a cancelled appointment may still be
+/// called booked in SCH-25. Without SCH there is none (`appointment.absent`), and without a number
+/// nobody could tell which it is (`appointment.no-number`).
+pub fn appointment(
+    message: &Message,
+    source: &Source,
+    status: Option<&str>,
+) -> Result<Built, Unmappable> {
+    let absent = Unmappable { code: "appointment.absent", at: None };
+    let sch = message.segment("SCH", 1).ok_or(absent)?;
+    let profile = uk_core!("UKCore-Appointment");
+    let mut draft = Draft::new("Appointment", &id(message, "Appointment", 1), profile);
+    for (field, kind) in [(1, "PLAC"), (2, "FILL")] {
+        let first = sch.field(field).and_then(|field| field.repetition(1));
+        if let Some(number) = first.and_then(|number| entity_of_type(&number, kind)) {
+            draft.push("identifier", number);
+        }
+    }
+    if !draft.body.contains_key("identifier") {
+        return Err(Unmappable::in_field("appointment.no-number", &sch, 1));
+    }
+    let trigger = message.segment("MSH", 1).and_then(|msh| stated(msh.text(9, 2)));
+    let status = match status {
+        Some(status) => status,
+        None => status_of(&mut draft, &trigger.unwrap_or_default(), &sch),
+    };
+    draft.set("status", Value::from(status));
+    reasons(&mut draft, &sch, status);
+    what(&mut draft, message);
+    when(&mut draft, message, &sch, source);
+    for (field, kind) in [(26, "PLAC"), (27, "FILL")] {
+        let number = sch.field(field).and_then(|field| entity_of_type(&field.repetition(1)?, kind));
+        if let Some(number) = number {
+            draft.push("basedOn", logical("ServiceRequest", number));
+        }
+    }
+    if let Some(text) = comments(message, sch.notes()) {
+        draft.set("comment", Value::String(text));
+    }
+    participants(&mut draft, message, &sch, source);
+    Ok(draft.finish())
+}
+
+/// The event, then SCH-25 (table 0278), which may lag behind it.
+fn status_of(draft: &mut Draft, trigger: &str, sch: &Segment<'_>) -> &'static str {
+    let stated = draft.read(sch, 25, "status");
+    let coded = stated.as_deref().and_then(|code| APPOINTMENT_STATUS.code(code));
+    if coded.is_none() && stated.is_some() {
+        draft.quality.push("code.unknown");
+    }
+    match trigger {
+        "S15" | "S16" => "cancelled",
+        "S17" => "entered-in-error",
+        "S26" => "noshow",
+        "S12" | "S13" | "S14" => coded.unwrap_or("booked"),
+        _ => coded.unwrap_or("proposed"),
+    }
+}
+
+/// SCH-7 why there is an appointment, SCH-6 why there is this message: of one that will not take
+/// place, why not.
+fn reasons(draft: &mut Draft, sch: &Segment<'_>, status: &str) {
+    let event = draft.read_coded(sch, 6, "cancelationReason", concept);
+    let reason = draft.read_coded(sch, 7, "reasonCode", concept);
+    let mut reasons: Vec<Value> = reason.into_iter().collect();
+    if matches!(status, "cancelled" | "noshow") {
+        draft.set("cancelationReason", event);
+    } else {
+        reasons.extend(event);
+    }
+    draft.set("reasonCode", Value::Array(reasons));
+    draft.coded(sch, 8, "appointmentType");
+}
+
+/// AIS-3, and the specialty of PV1-10.
+fn what(draft: &mut Draft, message: &Message) {
+    for ais in message.segments_named("AIS") {
+        if let Some(service) = draft.read_coded(&ais, 3, "serviceType", concept) {
+            draft.push("serviceType", service);
+        }
+    }
+    if let Some(pv1) = message.segment("PV1", 1) {
+        let day = day(message);
+        let specialty = draft.tabled(&pv1, 10, "specialty", (&MAIN_SPECIALTY, &day));
+        draft.set("specialty", specialty.map(only));
+    }
+}
+
+/// SCH-11.4 and 11.5, else the first AIS, AIG, AIL or AIP with a time, with the duration of SCH-9.
+///
+/// FHIR asks that start and end are stated together: an end that nobody can work out is marked as
+/// unknown.
+fn when(draft: &mut Draft, message: &Message, sch: &Segment<'_>, source: &Source) {
+    let minutes = duration(sch, (9, 10)).or_else(|| {
+        let resources = message.segments();
+        let mut resources = resources.filter_map(|segment| {
+            let fields = resource_fields(segment.name())?;
+            duration(&segment, (fields + 3, fields + 4))
+        });
+        resources.next()
+    });
+    draft.set("minutesDuration", minutes.map(Value::from));
+    let mut at = |text: Option<String>| {
+        let moment = Moment::read(&text?, &source.zone).ok();
+        if moment.is_none() {
+            draft.quality.push("date.unreadable");
+        }
+        moment
+    };
+    let timing = |component: usize| stated(sch.text(11, component));
+    let resource = || {
+        message
+            .segments()
+            .find_map(|segment| stated(segment.text(resource_fields(segment.name())?, 1)))
+    };
+    let start = at(timing(4).or_else(resource));
+    let end = at(timing(5));
+    let Some(start) = start else { return };
+    // FHIR has an instant here: a mere date is asked for, not yet set.
+    let Some(begins) = start.timestamp() else {
+        let period = object([("start", Value::from(start.fhir()))]);
+        return draft.set("requestedPeriod", only(period));
+    };
+    draft.set("start", Value::from(start.fhir()));
+    let stated_end = end.filter(Moment::has_time).map(|end| end.fhir().to_owned());
+    let end = stated_end.or_else(|| Some(after(begins, minutes?, source)));
+    if let Some(end) = end {
+        draft.set("end", Value::String(end));
+    } else {
+        draft.quality.push("appointment.no-end");
+        let url = Value::from(fhir!("data-absent-reason"));
+        let unknown = object([("url", url), ("valueCode", Value::from("unknown"))]);
+        draft.set("_end", object([("extension", only(unknown))]));
+    }
+}
+
+/// The field of the start time in the segments of resources.
+fn resource_fields(name: &str) -> Option<usize> {
+    match name {
+        "AIS" => Some(4),
+        "AIL" | "AIP" => Some(6),
+        "AIG" => Some(8),
+        _ => None,
+    }
+}
+
+/// A duration in minutes, whose unit is minutes unless another is stated.
+fn duration(segment: &Segment<'_>, (field, unit): (usize, usize)) -> Option<u32> {
+    let number = stated(segment.text(field, 1))?.parse::<u32>().ok()?;
+    let unit = stated(segment.text(unit, 1)).unwrap_or_default().to_ascii_lowercase();
+    let minutes = match unit.as_str() {
+        "" | "m" | "min" | "mins" | "minute" | "minutes" => Some(number),
+        "h" | "hr" | "hrs" | "hour" | "hours" => number.checked_mul(60),
+        "s" | "sec" | "seconds" => Some(number / 60),
+        _ => None,
+    };
+    minutes.filter(|minutes| *minutes > 0)
+}
+
+/// The patient, the people (AIP-3, SCH-16), the places (AIL-3) and other resources (AIG-3).
+fn participants(draft: &mut Draft, message: &Message, sch: &Segment<'_>, source: &Source) {
+    let patient = reference(&id(message, "Patient", 1));
+    draft.push("participant", participant(patient, None, "accepted"));
+    let mut people = 0;
+    for segment in message.segments() {
+        match segment.name() {
+            "AIP" => people += person(draft, &segment),
+            "AIL" => {
+                let place = segment.field(3).and_then(|field| field.repetition(1));
+                let place =
+                    place.and_then(|pl| places(&pl, source.point_of_care).into_iter().next());
+                if let Some(mut place) = place {
+                    place.location["type"] = Value::from("Location");
+                    let status = filled(&segment, 12);
+                    draft.push("participant", participant(place.location, None, status));
+                }
+            }
+            "AIG" => resource(draft, &segment),
+            _ => {}
+        }
+    }
+    if people == 0 {
+        let contact = sch.field(16).into_iter().flat_map(|field| field.repetitions());
+        for actor in contact.filter_map(|each| practitioner(&each)) {
+            draft.push("participant", participant(actor, None, "accepted"));
+        }
+    }
+}
+
+fn person(draft: &mut Draft, aip: &Segment<'_>) -> usize {
+    let role = aip.field(4).and_then(|field| concept(&field.repetition(1)?));
+    let status = filled(aip, 12);
+    let people = aip.field(3).into_iter().flat_map(|field| field.repetitions());
+    let people: Vec<Value> = people.filter_map(|each| practitioner(&each)).collect();
+    let count = people.len();
+    for actor in people {
+        draft.push("participant", participant(actor, role.clone(), status));
+    }
+    count
+}
+
+/// AIG: a general resource, a device or a room by its name, with its kind as the role.
+fn resource(draft: &mut Draft, aig: &Segment<'_>) {
+    let Some(named) = aig.field(3).and_then(|field| field.repetition(1)) else { return };
+    let Some(name) = whole(&named, 2).or_else(|| whole(&named, 1)) else { return };
+    let mut actor = Map::with_capacity(2);
+    if let Some(code) = whole(&named, 1) {
+        actor.insert("identifier".to_owned(), object([("value", Value::String(code))]));
+    }
+    actor.insert("display".to_owned(), Value::String(name));
+    let kind = aig.field(4).and_then(|field| concept(&field.repetition(1)?));
+    draft.push("participant", participant(Value::Object(actor), kind, filled(aig, 14)));
+}
+
+/// The filler status of a resource (table 0278) as that of a participant.
+fn filled(segment: &Segment<'_>, field: usize) -> &'static str {
+    let status = stated(segment.text(field, 1)).and_then(|code| APPOINTMENT_STATUS.code(&code));
+    match status {
+        Some("pending" | "waitlist" | "proposed") => "tentative",
+        Some("cancelled" | "entered-in-error") => "declined",
+        _ => "accepted",
+    }
+}
+
+fn participant(actor: Value, role: Option<Value>, status: &str) -> Value {
+    let mut out = Map::with_capacity(3);
+    let system = terminology!("v3-ParticipationType");
+    let practitioner = actor["type"] == "Practitioner";
+    let performer = || practitioner.then(|| in_system(system, "PPRF", None));
+    if let Some(role) = role.or_else(performer) {
+        out.insert("type".to_owned(), only(role));
+    }
+    out.insert("actor".to_owned(), actor);
+    out.insert("status".to_owned(), Value::from(status));
+    Value::Object(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fhir::example::{code, message, segment, source};
+
+    fn built(trigger: &str, body: &str) -> Result<Built, Unmappable> {
+        appointment(&message(&format!("SIU^{trigger}"), body), &source(), None)
+    }
+
+    const BOOKED: &str = "SCH|P1^CLINIC|F1^PAS|||||^Follow up|FUP^Follow up^L|20|MIN|^^20^202402011030^202402011050|||||C3456789^DOE^SAM|||||||||Booked\r\
+        NTE|1||Bring your inhaler\rPV1|1|O||||||||300\rRGS|1\rAIS|1||RESP^Respiratory clinic^L\r\
+        AIL|1||RXX^CLINIC 4^^RXX01\rAIP|1||C3456789^DOE^SAM|CON^Consultant^L";
+
+    #[test]
+    fn a_booking_has_its_time_place_and_people() {
+        let appointment = built("S12", BOOKED).expect("an appointment").resource;
+        assert_eq!(appointment["status"], "booked");
+        let numbers: Vec<_> = [0, 1].map(|at| &appointment["identifier"][at]["value"]).into();
+        assert_eq!(numbers, ["P1", "F1"]);
+        assert_eq!(appointment["start"], "2024-02-01T10:30:00+00:00");
+        assert_eq!(appointment["end"], "2024-02-01T10:50:00+00:00");
+        assert_eq!(appointment["minutesDuration"], 20);
+        assert_eq!(code(&appointment["serviceType"][0]), "RESP");
+        assert_eq!(code(&appointment["specialty"][0]), "300");
+        assert_eq!(appointment["reasonCode"], json!([{ "text": "Follow up" }]));
+        assert_eq!(appointment["comment"], "Bring your inhaler");
+        let people = appointment["participant"].as_array().expect("a list");
+        assert_eq!(people.len(), 3);
+        assert_eq!(people[1]["actor"]["identifier"]["value"], "CLINIC 4");
+        assert_eq!(code(&people[2]["type"][0]), "CON");
+        assert!(people.iter().all(|each| each["status"] == "accepted"));
+    }
+
+    #[test]
+    fn the_event_goes_before_a_status_that_lags() {
+        for (trigger, status) in [
+            ("S13", "booked"),
+            ("S15", "cancelled"),
+            ("S17", "entered-in-error"),
+            ("S26", "noshow"),
+        ] {
+            let appointment = built(trigger, BOOKED).expect("an appointment").resource;
+            assert_eq!(appointment["status"], status, "{trigger}");
+        }
+        let cancelled = built("S15", "SCH|P1|||||PAT^Patient asked^L").expect("one").resource;
+        assert_eq!(code(&cancelled["cancelationReason"]), "PAT");
+        assert!(cancelled.get("reasonCode").is_none() && cancelled.get("start").is_none());
+    }
+
+    #[test]
+    fn an_end_that_nobody_said_is_unknown() {
+        let one = |fields: &[(usize, &str)]| {
+            let mut all = vec![(1, "P1")];
+            all.extend(fields);
+            built("S12", &segment("SCH", &all)).expect("an appointment")
+        };
+        let open = one(&[(11, "^^^202402011030")]);
+        assert_eq!(open.quality, ["appointment.no-end"]);
+        assert_eq!(open.resource["_end"]["extension"][0]["valueCode"], "unknown");
+        let long = one(&[(9, "2"), (10, "h"), (11, "^^^202402011030")]).resource;
+        assert_eq!(long["end"], "2024-02-01T12:30:00+00:00");
+        let day = one(&[(11, "^^^20240201")]).resource;
+        assert_eq!(day["requestedPeriod"], json!([{ "start": "2024-02-01" }]));
+    }
+
+    #[test]
+    fn absent_null_and_value_stay_apart() {
+        assert_eq!(built("S12", "PV1|1|O").expect_err("none").code, "appointment.absent");
+        assert_eq!(built("S12", "SCH|").expect_err("none").code, "appointment.no-number");
+        assert_eq!(built("S12", "SCH|\"\"").expect_err("none").code, "appointment.no-number");
+        let nulls = built("S14", "SCH|P1|||||\"\"|\"\"|^\"\"").expect("an appointment");
+        let cleared = ["cancelationReason", "reasonCode", "appointmentType.text"];
+        assert_eq!(nulls.cleared, cleared.map(|path| format!("Appointment.{path}")));
+        let odd = built("S12", &segment("SCH", &[(1, "P1"), (25, "MAYBE")])).expect("one");
+        assert_eq!(odd.quality, ["code.unknown"]);
+    }
+}

@@ -1,0 +1,157 @@
+//! What the engine itself says of a person: which identifiers are theirs, and whose they became.
+//!
+//! These resources are of events that follow from the identity index (merges, moves, changes of
+//! number). They state identifiers and links only, never what a message says of the person.
+
+use hl7::message::Message;
+use serde_json::{Value, json};
+
+use crate::fhir::built::{Built, Draft, id, identifier_in};
+use crate::fhir::coded::in_system;
+use crate::fhir::datatypes::{identifier_type, organisation};
+use crate::fhir::names::{NHS_NUMBER, terminology, uk_core};
+use crate::fhir::object::object;
+use crate::local::LocalId;
+use crate::nhs_number::NhsNumber;
+
+/// A person by the identifiers that the index holds.
+#[derive(Clone, Copy)]
+pub struct Person<'a> {
+    /// The trusted number.
+    pub number: Option<NhsNumber>,
+    /// Identifiers of sources.
+    pub local: &'a [LocalId],
+}
+
+/// Nothing of whom it is.
+impl std::fmt::Debug for Person<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Person").field("local", &self.local.len()).finish_non_exhaustive()
+    }
+}
+
+/// How another record of the person is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// This record goes on for both.
+    Replaces,
+    /// The other one goes on for both; this one is not to be used any more.
+    ReplacedBy,
+    /// Both go on.
+    SeeAlso,
+}
+
+impl Link {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Replaces => "replaces",
+            Self::ReplacedBy => "replaced-by",
+            Self::SeeAlso => "seealso",
+        }
+    }
+}
+
+/// A Patient with these identifiers. `old` is a number that is theirs no more.
+pub fn person(
+    message: &Message,
+    person: Person<'_>,
+    link: Option<(Person<'_>, Link)>,
+    old: Option<NhsNumber>,
+) -> Built {
+    let profile = uk_core!("UKCore-Patient");
+    let mut draft = Draft::new("Patient", &id(message, "Patient", 1), profile);
+    for found in identifiers(&person) {
+        draft.push("identifier", found);
+    }
+    if let Some(old) = old {
+        let mut retired = identifier_in(NHS_NUMBER, old.as_str());
+        retired["use"] = json!("old");
+        draft.push("identifier", retired);
+    }
+    if let Some((other, link)) = link {
+        if link == Link::ReplacedBy {
+            draft.set("active", Value::Bool(false));
+        }
+        if let Some(best) = identifiers(&other).into_iter().next() {
+            let whom = object([("type", json!("Patient")), ("identifier", best)]);
+            draft.push("link", object([("other", whom), ("type", json!(link.code()))]));
+        }
+    }
+    draft.finish()
+}
+
+/// An Encounter of which only the number is known, and the number it had before.
+pub fn visit(message: &Message, number: &str, before: Option<&str>) -> Built {
+    let profile = uk_core!("UKCore-Encounter");
+    let mut draft = Draft::new("Encounter", &id(message, "Encounter", 1), profile);
+    let kind = || identifier_type("VN");
+    draft.push("identifier", object([("type", kind()), ("value", json!(number))]));
+    if let Some(before) = before {
+        let old = [("use", json!("old")), ("type", kind()), ("value", json!(before))];
+        draft.push("identifier", object(old));
+    }
+    draft.set("status", json!("unknown"));
+    let unknown = in_system(terminology!("v3-NullFlavor"), "UNK", None);
+    draft.set("class", unknown["coding"][0].clone());
+    let reference = format!("urn:uuid:{}", id(message, "Patient", 1));
+    draft.set("subject", object([("reference", json!(reference))]));
+    draft.finish()
+}
+
+/// The same of a visit that was not this patient's.
+pub fn misfiled(message: &Message, number: &str) -> Built {
+    let mut built = visit(message, number, None);
+    built.resource["status"] = json!("entered-in-error");
+    built
+}
+
+/// The number first: it names the person best.
+fn identifiers(person: &Person<'_>) -> Vec<Value> {
+    let number = person.number.map(|number| identifier_in(NHS_NUMBER, number.as_str()));
+    let local = person.local.iter().map(|local| {
+        object([
+            ("type", identifier_type(&local.kind)),
+            ("value", json!(local.value)),
+            ("assigner", organisation(&local.authority, None)),
+        ])
+    });
+    number.into_iter().chain(local).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use hl7::message::Reading;
+
+    use super::*;
+
+    fn local(value: &str) -> LocalId {
+        let (authority, kind) = ("RXX01".to_owned(), "MR".to_owned());
+        LocalId { authority, kind, value: value.to_owned() }
+    }
+
+    #[test]
+    fn the_retired_record_says_who_goes_on_and_is_not_active() {
+        let text = b"MSH|^~\\&|PAS|RXX01|TIE|RXX|20240110||ADT^A40|1|P|2.4\r".to_vec();
+        let message = Message::parse(text, &Reading::default()).expect("a message");
+        let number = NhsNumber::parse("9990000018").expect("a number");
+        let (survivor, retired) = ([local("1")], [local("2")]);
+        let survivor = Person { number: Some(number), local: &survivor };
+        let retired = Person { number: None, local: &retired };
+        let tombstone =
+            person(&message, retired, Some((survivor, Link::ReplacedBy)), None).resource;
+        assert_eq!(tombstone["active"], false);
+        assert_eq!(tombstone["identifier"][0]["value"], "2");
+        assert_eq!(tombstone["link"][0]["type"], "replaced-by");
+        assert_eq!(tombstone["link"][0]["other"]["identifier"]["value"], "9990000018");
+        let goes_on = person(&message, survivor, Some((retired, Link::Replaces)), None).resource;
+        assert_eq!(goes_on["link"][0]["other"]["identifier"]["value"], "2");
+        assert_eq!(goes_on["identifier"][1]["assigner"]["identifier"]["value"], "RXX01");
+        assert!(goes_on.get("active").is_none());
+        let changed = person(&message, survivor, None, Some(number)).resource;
+        assert_eq!(changed["identifier"][2]["use"], "old");
+        let moved = visit(&message, "V2", Some("V1")).resource;
+        assert_eq!(moved["identifier"][1]["value"], "V1");
+        assert_eq!(moved["class"]["code"], "UNK");
+        assert_eq!(misfiled(&message, "V1").resource["status"], "entered-in-error");
+    }
+}

@@ -1,0 +1,231 @@
+//! ORC and OBR as UK Core `ServiceRequest`.
+
+use hl7::group::Group;
+use hl7::message::Message;
+use hl7::segment::Segment;
+use serde_json::Value;
+
+use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, reference};
+use crate::fhir::coded::{CODED, concept, in_words};
+use crate::fhir::datatypes::{entity_of_type, logical, named_organisation, practitioner};
+use crate::fhir::encounter::visit;
+use crate::fhir::names::{self, uk_core};
+use crate::fhir::object::{object, only};
+use crate::fhir::observation::comments;
+use crate::fhir::referral::priority;
+use crate::fhir::tables::{ORDER_CONTROL, ORDER_STATUS, REQUEST_PRIORITY};
+use crate::source::Source;
+use crate::text::{stated, whole_of};
+
+/// Builds the `ServiceRequest` of an order: a group that begins with ORC or OBR.
+///
+/// `status` is FHIR's; without one ORC-1 decides where it takes the order back or holds it, else
+/// ORC-5. Without a number (`order.no-number`) or a test (`order.no-code`) it is refused.
+pub fn order(
+    message: &Message,
+    group: &Group<'_>,
+    source: &Source,
+    status: Option<&str>,
+) -> Result<Built, Unmappable> {
+    let orc = group.segment("ORC", 1);
+    let obr = group.segment("OBR", 1);
+    let first = orc.or(obr).ok_or(Unmappable { code: "order.absent", at: None })?;
+    let own_id = id(message, "ServiceRequest", first.index());
+    let mut draft = Draft::new("ServiceRequest", &own_id, uk_core!("UKCore-ServiceRequest"));
+    numbers(&mut draft, orc.as_ref(), obr.as_ref());
+    if !draft.body.contains_key("identifier") {
+        return Err(Unmappable::in_field("order.no-number", &first, 2));
+    }
+    let by_event = orc.as_ref().map(|orc| status_of(&mut draft, orc));
+    draft.set("status", Value::from(status.or(by_event).unwrap_or("active")));
+    draft.set("intent", Value::from("order"));
+    draft.set("subject", reference(&id(message, "Patient", 1)));
+    draft.set("encounter", visit(message, source));
+    if let Some(orc) = &orc {
+        placed(&mut draft, orc, source);
+    }
+    if let Some(obr) = &obr {
+        asked(&mut draft, obr, source);
+    }
+    // Cancelling an order need not repeat what was asked for.
+    if !draft.body.contains_key("code") && orc.is_none() {
+        return Err(Unmappable::in_field("order.no-code", &first, 4));
+    }
+    let mut observed = false;
+    let notes = group.segments().filter(|segment| {
+        observed |= segment.name() == "OBX";
+        segment.name() == "NTE" && !observed
+    });
+    if let Some(text) = comments(message, notes) {
+        draft.set("note", only(in_words(&text)));
+    }
+    Ok(draft.finish())
+}
+
+/// Placer and filler numbers of ORC, else of OBR, and the number of the group (ORC-4).
+fn numbers(draft: &mut Draft, orc: Option<&Segment<'_>>, obr: Option<&Segment<'_>>) {
+    for (field, kind) in [(2, "PLAC"), (3, "FILL")] {
+        let of = |segment: Option<&Segment<'_>>| {
+            entity_of_type(&segment?.field(field)?.repetition(1)?, kind)
+        };
+        if let Some(number) = of(orc).or_else(|| of(obr)) {
+            draft.push("identifier", number);
+        }
+    }
+    let group = orc.and_then(|orc| entity_of_type(&orc.field(4)?.repetition(1)?, "PGN"));
+    draft.set("requisition", group);
+}
+
+/// ORC-1 (table 0119) and ORC-5 (table 0038), both kept as sent: FHIR has fewer words.
+fn status_of(draft: &mut Draft, orc: &Segment<'_>) -> &'static str {
+    let control = stated(orc.text(1, 1));
+    let state = draft.read(orc, 5, "status");
+    for (url, code) in [(names::ORDER_CONTROL, &control), (names::ORDER_STATUS, &state)] {
+        if let Some(code) = code {
+            draft.extension(code_as_sent(url, code));
+        }
+    }
+    let stated = state.as_deref().and_then(|state| ORDER_STATUS.code(state));
+    if stated.is_none() && state.is_some() {
+        draft.quality.push("code.unknown");
+    }
+    let ordered = control.as_deref().and_then(|control| ORDER_CONTROL.code(control));
+    ordered.or(stated).unwrap_or("active")
+}
+
+/// When, by whom and why the order was placed: ORC-9, 12, 16, 21, 29.
+fn placed(draft: &mut Draft, orc: &Segment<'_>, source: &Source) {
+    draft.date_time(orc, 9, "authoredOn", source);
+    let requester = draft.read_coded(orc, 12, "requester", practitioner);
+    let organisation = || named_organisation(&orc.field(21)?.repetition(1)?);
+    draft.set("requester", requester.or_else(organisation));
+    let reason = draft.read_coded(orc, 16, "reasonCode", concept);
+    draft.set("reasonCode", reason.map(only));
+    urgency(draft, orc, 7, None);
+}
+
+/// What was asked for: OBR-4, 5, 6, 13, 15, 16, 27, 31.
+fn asked(draft: &mut Draft, obr: &Segment<'_>, source: &Source) {
+    draft.coded(obr, 4, "code");
+    if !draft.body.contains_key("requester") {
+        let requester = draft.read_coded(obr, 16, "requester", practitioner);
+        draft.set("requester", requester);
+    }
+    if !draft.body.contains_key("authoredOn") {
+        draft.date_time(obr, 6, "authoredOn", source);
+    }
+    urgency(draft, obr, 27, Some(5));
+    if let Some(section) = draft.read(obr, 24, "category") {
+        draft.push("category", in_words(&section));
+    }
+    draft.set_all(obr, 31, ("reasonCode", "reasonCode"), CODED, concept);
+    draft.replaced.clear();
+    if let Some(told) = whole_of(obr, 13, 1).or_else(|| whole_of(obr, 13, 2)) {
+        draft.push("supportingInfo", in_display(&told));
+    }
+    if let Some(specimen) = whole_of(obr, 15, 1) {
+        let mut reference = logical("Specimen", in_value(&specimen));
+        if let Some(text) = whole_of(obr, 15, 2) {
+            reference["display"] = Value::String(text);
+        }
+        draft.push("specimen", reference);
+    }
+}
+
+fn in_display(text: &str) -> Value {
+    object([("display", Value::from(text))])
+}
+
+fn in_value(text: &str) -> Value {
+    object([("value", Value::from(text))])
+}
+
+/// The priority of TQ-6, else of an older field, and the time for which it is wanted (TQ-4).
+fn urgency(draft: &mut Draft, segment: &Segment<'_>, timing: usize, older: Option<usize>) {
+    if draft.body.contains_key("priority") {
+        return;
+    }
+    let sent = stated(segment.text(timing, 6));
+    match sent.as_deref().map(|sent| REQUEST_PRIORITY.code(sent)) {
+        Some(Some(word)) => draft.set("priority", Value::from(word)),
+        Some(None) => draft.quality.push("code.unknown"),
+        None => {
+            if let Some(field) = older {
+                priority(draft, segment, field);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fhir::example::{code, message, segment, source};
+
+    fn built(body: &str) -> Result<Built, Unmappable> {
+        let message = message("OML^O21", body);
+        let groups = message.groups(&["ORC", "OBR"]);
+        order(&message, &groups[0], &source(), None)
+    }
+
+    fn orc(control: &str, state: &str) -> String {
+        segment(
+            "ORC",
+            &[
+                (1, control),
+                (2, "P1^OCS"),
+                (5, state),
+                (9, "202401100900"),
+                (12, "C3456789^DOE^SAM"),
+            ],
+        )
+    }
+
+    #[test]
+    fn an_order_says_what_is_asked_of_whom() {
+        let obr = segment(
+            "OBR",
+            &[(4, "FBC^Full blood count^L"), (13, "Tired"), (15, "BLD^Blood"), (27, "^^^^^S")],
+        );
+        let order =
+            built(&format!("{}\r{obr}\rNTE|1||Fasting", orc("NW", ""))).expect("an order").resource;
+        assert_eq!((&order["status"], &order["intent"]), (&json!("active"), &json!("order")));
+        assert_eq!(order["identifier"][0]["value"], "P1");
+        assert_eq!(code(&order["identifier"][0]["type"]), "PLAC");
+        assert_eq!(code(&order["code"]), "FBC");
+        assert_eq!(order["priority"], "stat");
+        assert_eq!(order["authoredOn"], "2024-01-10T09:00:00+00:00");
+        assert_eq!(order["requester"]["display"], "SAM DOE");
+        assert_eq!(order["supportingInfo"][0]["display"], "Tired");
+        assert_eq!(order["note"][0]["text"], "Fasting");
+    }
+
+    #[test]
+    fn the_control_goes_before_the_status() {
+        for (control, state, word) in [
+            ("NW", "", "active"),
+            ("CA", "IP", "revoked"),
+            ("SC", "CM", "completed"),
+            ("SC", "HD", "on-hold"),
+            ("XO", "IP", "active"),
+            ("DE", "", "entered-in-error"),
+        ] {
+            let order = built(&orc(control, state)).expect("an order");
+            assert_eq!(order.resource["status"], word, "{control} {state}");
+        }
+        assert_eq!(built(&orc("SC", "Q")).expect("an order").quality, ["code.unknown"]);
+    }
+
+    #[test]
+    fn absent_null_and_value_stay_apart() {
+        assert_eq!(built("ORC|NW").expect_err("none").code, "order.no-number");
+        assert_eq!(built("OBR|1|P1").expect_err("none").code, "order.no-code");
+        let nulls =
+            segment("ORC", &[(1, "XO"), (2, "P1"), (9, "\"\""), (12, "\"\""), (16, "^\"\"")]);
+        let cleared = ["authoredOn", "requester", "reasonCode.text"];
+        let cleared = cleared.map(|path| format!("ServiceRequest.{path}"));
+        assert_eq!(built(&nulls).expect("an order").cleared, cleared);
+    }
+}

@@ -1,0 +1,252 @@
+//! What of a message reached no event: nothing may get lost without somebody being able to see it.
+//!
+//! A value counts as arrived where its text is found in the data of an event: as a whole text, as words
+//! inside one, as a number or as a time. A short code may be found by chance; what is listed was found
+//! nowhere.
+
+use std::collections::HashSet;
+
+use hl7::location::Location;
+use hl7::message::Message;
+use hl7::segment::Segment;
+use hl7::tree;
+use serde_json::Value;
+
+/// Places in a message whose text is in no event by its nature, and why.
+#[derive(Debug)]
+pub struct PassedOver {
+    /// Segments, fields and components.
+    pub places: &'static [&'static str],
+    /// Why nobody misses the text.
+    pub why: &'static str,
+}
+
+/// What is not looked for.
+pub const PASSED_OVER: &[PassedOver] = &[
+    PassedOver {
+        places: &[
+            "MSH", "EVN-1", "EVN-2", "EVN-6", "MSA", "ERR", "SFT", "BHS", "BTS", "FHS", "FTS",
+        ],
+        why: "The envelope. `source`, `type`, `time`, `correlationid` and `replay` say of it what \
+              matters.",
+    },
+    PassedOver {
+        places: &[
+            "PID-1", "PV1-1", "NK1-1", "AL1-1", "IAM-1", "DG1-1", "PR1-1", "OBR-1", "OBX-1",
+            "NTE-1", "SPM-1", "TXA-1", "RGS-1", "AIS-1", "AIG-1", "AIL-1", "AIP-1", "TQ1-1",
+            "IN1-1", "ROL-1",
+        ],
+        why: "Numbers that count the segments of the message.",
+    },
+    PassedOver {
+        places: &[
+            "OBX-2", "PID-3.5", "PID-5.7", "PID-11.7", "PID-13.2", "PID-13.3", "PID-14.2",
+            "PID-14.3", "PID-32", "PV1-7.8", "PV1-19.5", "PV1-50.5", "NK1-4.7", "NK1-5.2",
+            "NK1-5.3", "NK1-6.2", "NK1-6.3",
+        ],
+        why: "Kinds of numbers, names, addresses and values: they decide which element a value becomes.",
+    },
+    PassedOver {
+        places: &[
+            "PID-8", "PID-24", "PID-30", "PV1-2", "AL1-2", "AL1-4", "IAM-2", "IAM-4", "IAM-6",
+            "ORC-1", "ORC-5", "OBR-24", "OBR-25", "OBX-8", "OBX-11", "SCH-6", "SCH-25", "RF1-1",
+            "TXA-17", "TXA-18", "TXA-19", "DG1-6", "DG1-21", "PR1-20", "PV1-16", "ZU8-2", "ZU8-4",
+        ],
+        why: "Codes that FHIR says in words of its own; some stand beside them as they were sent.",
+    },
+];
+
+/// The values of a message that are in no event, by where they stand. Empty without events: then the
+/// message as a whole was parked or filtered, with a reason.
+pub fn unreached(message: &Message, events: &[Value]) -> Vec<Location> {
+    if events.is_empty() {
+        return Vec::new();
+    }
+    let mut said = Said::default();
+    for event in events {
+        said.take(&event["data"]);
+    }
+    let passed_over = Places::read();
+    let mut found = Vec::new();
+    for segment in message.segments() {
+        let Ok(tree) = tree::tree(&segment, message.delimiters(), message.charset()) else {
+            continue;
+        };
+        for (at, value) in tree.leaves() {
+            let Some(text) = value.into_option().map(str::trim).filter(|text| !text.is_empty())
+            else {
+                continue;
+            };
+            if !passed_over.has(&at) && !is_of_a_document(&segment, &at) && !said.has(text) {
+                found.push(at);
+            }
+        }
+    }
+    found
+}
+
+/// Source, type and encoding of a document in OBX-5 (ED, RP): its media type says them.
+fn is_of_a_document(segment: &Segment<'_>, at: &Location) -> bool {
+    let is_value = segment.name() == "OBX" && at.field == Some(5);
+    let kind = segment.text(2, 1).into_option();
+    is_value
+        && kind.is_some_and(|kind| matches!(&*kind, "ED" | "RP"))
+        && at.component.is_some_and(|component| component < 5)
+}
+
+/// The list above, read.
+struct Places(Vec<Location>);
+
+impl Places {
+    fn read() -> Self {
+        let places = PASSED_OVER.iter().flat_map(|part| part.places);
+        Self(places.filter_map(|place| place.parse().ok()).collect())
+    }
+
+    fn has(&self, at: &Location) -> bool {
+        self.0.iter().any(|place| {
+            place.segment == at.segment
+                && (place.field.is_none() || place.field == at.field)
+                && place.component.is_none_or(|wanted| at.component.unwrap_or(1) == wanted)
+        })
+    }
+}
+
+/// What events say, in the forms in which it is looked for.
+#[derive(Default)]
+struct Said {
+    whole: HashSet<String>,
+    /// All texts, each in a line.
+    text: String,
+    numbers: Vec<f64>,
+    /// The digits of dates and times, without offset.
+    times: Vec<String>,
+}
+
+/// A shorter text is looked for as a whole one only: as a part of words it is everywhere.
+const SHORT: usize = 3;
+/// The digits of a date.
+const DATE: usize = 8;
+
+impl Said {
+    fn take(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => {
+                let text = plain(text);
+                self.times.extend(time_digits(&text));
+                self.text.push_str(&text);
+                self.text.push('\n');
+                self.whole.insert(text);
+            }
+            Value::Number(number) => {
+                self.whole.insert(number.to_string());
+                self.numbers.extend(number.as_f64());
+            }
+            Value::Array(list) => list.iter().for_each(|each| self.take(each)),
+            Value::Object(map) => map.values().for_each(|each| self.take(each)),
+            Value::Bool(_) | Value::Null => {}
+        }
+    }
+
+    fn has(&self, text: &str) -> bool {
+        let text = plain(text);
+        self.whole.contains(&text)
+            || (text.len() >= SHORT && self.has_words(&text))
+            || text.parse().is_ok_and(|number: f64| self.numbers.contains(&number))
+            || self.has_time(&text)
+    }
+
+    /// Whether it stands somewhere with no letter or digit directly before or behind it.
+    fn has_words(&self, words: &str) -> bool {
+        self.text.match_indices(words).any(|(at, found)| {
+            let before = self.text[..at].chars().next_back();
+            let behind = self.text[at + found.len()..].chars().next();
+            ![before, behind].into_iter().flatten().any(char::is_alphanumeric)
+        })
+    }
+
+    /// Whether the same moment is stated, as precisely or less so.
+    fn has_time(&self, text: &str) -> bool {
+        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let digits = &text[..end];
+        digits.len() >= DATE
+            && self.times.iter().any(|time| time.starts_with(digits) || digits.starts_with(&**time))
+    }
+}
+
+/// Small letters, one blank between words.
+fn plain(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+/// `2024-01-10t10:00:00+00:00` as `20240110100000`.
+fn time_digits(text: &str) -> Option<String> {
+    let (date, time) = text.split_once('t').unwrap_or((text, ""));
+    let is_date = date.len() == 10 && date.split('-').map(str::len).eq([4, 2, 2]);
+    let time = time.split(['+', '-', 'z', '.']).next().unwrap_or_default();
+    let digits: String = date.chars().chain(time.chars()).filter(char::is_ascii_digit).collect();
+    (is_date && digits.len() >= DATE).then_some(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use hl7::message::Reading;
+    use serde_json::json;
+
+    use super::*;
+
+    fn missing(body: &str, data: &Value) -> Vec<String> {
+        let text = format!("MSH|^~\\&|PAS|RXX01|TIE|RXX|20240110||ADT^A01|1|P|2.4\r{body}");
+        let message = Message::parse(text.into_bytes(), &Reading::default()).expect("a message");
+        let found = unreached(&message, &[json!({ "data": data })]);
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_no_event_says_is_listed_by_its_place() {
+        let data = json!({ "name": [{ "family": "TEST" }], "birthDate": "1965-12-13",
+                           "value": 7.10, "text": "1 Road, AA1 1AA" });
+        assert_eq!(missing("PID|1||||TEST^ANN||19651213", &data), ["PID-5.2"]);
+        assert_eq!(missing("PID|||||test||1965121309|||1  ROAD^^^^AA1 1AA", &data), [""; 0]);
+        assert_eq!(missing("OBX|1|NM|K||7.1\rZAB|1|secret", &data), ["OBX-3", "ZAB-1", "ZAB-2"]);
+    }
+
+    #[test]
+    fn every_repetition_and_segment_is_looked_at() {
+        let data = json!({ "value": ["one", "two"] });
+        let found = missing("NTE|1||one\rNTE|2||three~two~four", &data);
+        assert_eq!(found, ["NTE(2)-3", "NTE(2)-3(3)"]);
+    }
+
+    #[test]
+    fn a_part_of_a_word_is_not_the_word() {
+        let data = json!({ "text": "PETERSON", "code": "W1" });
+        assert_eq!(
+            missing("PV1|1||W^W1\rPID|||||PETER^SON", &data),
+            ["PV1-3.1", "PID-5.1", "PID-5.2"]
+        );
+    }
+
+    #[test]
+    fn times_are_the_same_in_both_spellings() {
+        let data = json!({ "start": "2024-07-10T10:31:00+01:00", "end": "2024-07-11" });
+        assert_eq!(missing("PV2||||||||202407101031|20240711", &data), [""; 0]);
+        assert_eq!(missing("PV2||||||||202407101032|202407", &data), ["PV2-8", "PV2-9"]);
+    }
+
+    #[test]
+    fn envelope_counts_and_kinds_are_not_looked_for() {
+        let body =
+            "EVN|A01|202401101400\rPID|7||1^^^^MR||X^^^^^^L\rOBX|1|ED|||IM^AP^PDF^Base64^QUJD";
+        let data = json!({ "value": ["1", "X"], "data": "QUJD" });
+        assert_eq!(missing(body, &data), [""; 0]);
+        let listed: usize = PASSED_OVER.iter().map(|part| part.places.len()).sum();
+        assert_eq!(Places::read().0.len(), listed, "every place can be read");
+    }
+
+    #[test]
+    fn a_message_without_events_is_told_by_its_reason() {
+        let message = Message::parse(&b"MSH|^~\\&|PAS\rPID|||1"[..], &Reading::default());
+        assert!(unreached(&message.expect("a message"), &[]).is_empty());
+    }
+}

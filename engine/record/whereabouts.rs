@@ -1,0 +1,249 @@
+//! What a message says of where its patient is or was: the words that must not leave in text.
+
+use std::collections::BTreeSet;
+
+use hl7::message::Message;
+use hl7::segment::{Repetition, Segment};
+
+use crate::text::{stated, whole};
+
+/// What stands where words were taken out of a text.
+pub(crate) const WITHHELD: &str = "[withheld]";
+
+/// Fewer letters and digits than that tell nobody where a patient is, and would be found in every
+/// text: a house number, a bed.
+const SHORTEST: usize = 4;
+/// The same of a number: a telephone number, and not the value of a result.
+const SHORTEST_NUMBER: usize = 6;
+
+/// Components that name a place or a person; those that only say of what kind it is do not.
+#[derive(Clone, Copy)]
+enum Form {
+    /// XAD without country and kind.
+    Address,
+    /// XTN without use and equipment.
+    Telecom,
+    /// PL without status and kind.
+    Place,
+    /// XPN.
+    Name,
+    /// XON: name and codes.
+    Organisation,
+    /// XCN: number and name.
+    Doctor,
+    /// A text or a code with its text.
+    Words,
+}
+
+impl Form {
+    fn components(self) -> &'static [usize] {
+        match self {
+            Self::Address => &[1, 2, 3, 4, 5, 8, 9, 10, 19],
+            Self::Telecom => &[1, 4, 7, 9, 12],
+            Self::Place => &[1, 2, 3, 4, 7, 8, 9, 10, 11],
+            Self::Name | Self::Words => &[1, 2],
+            Self::Organisation => &[1, 3, 10],
+            Self::Doctor => &[1, 2, 3],
+        }
+    }
+}
+
+use Form::{Address, Doctor, Name, Organisation, Place, Telecom, Words};
+
+/// Fields that tell where a patient is or was, or whom to ask. HL7 v2.4 to 2.8, HL7 UK's Z segments.
+const FIELDS: [(&str, &[(usize, Form)]); 27] = [
+    ("PID", &[(9, Name), (11, Address), (12, Words), (13, Telecom), (14, Telecom), (23, Words)]),
+    ("PD1", &[(3, Organisation), (4, Doctor)]),
+    ("NK1", &[(2, Name), (4, Address), (5, Telecom), (6, Telecom), (13, Organisation)]),
+    ("NK1", &[(30, Name), (31, Telecom), (32, Address)]),
+    ("GT1", &[(3, Name), (5, Address), (6, Telecom), (7, Telecom), (17, Address), (18, Telecom)]),
+    ("IN1", &[(4, Organisation), (5, Address), (6, Name), (7, Telecom), (16, Name), (19, Address)]),
+    ("PV1", &[(3, Place), (6, Place), (8, Doctor), (11, Place), (37, Words), (39, Words)]),
+    ("PV1", &[(42, Place), (43, Place)]),
+    ("PV2", &[(1, Place), (13, Doctor), (23, Organisation)]),
+    ("ROL", &[(4, Doctor), (11, Address), (12, Telecom)]),
+    ("PRD", &[(2, Name), (3, Address), (4, Place), (5, Telecom), (7, Words)]),
+    ("CTD", &[(2, Name), (3, Address), (4, Place), (5, Telecom)]),
+    ("AIL", &[(3, Place), (4, Words)]),
+    ("AIG", &[(3, Words)]),
+    (
+        "SCH",
+        &[(13, Telecom), (14, Address), (15, Place), (17, Telecom), (18, Address), (19, Place)],
+    ),
+    ("SCH", &[(21, Telecom), (22, Place)]),
+    ("ARQ", &[(16, Telecom), (17, Address), (18, Place), (20, Telecom), (22, Place)]),
+    ("ORC", &[(12, Doctor), (13, Place), (14, Telecom), (17, Words), (21, Organisation)]),
+    ("ORC", &[(22, Address), (23, Telecom), (24, Address)]),
+    ("OBR", &[(16, Doctor), (17, Telecom), (28, Doctor)]),
+    ("OBX", &[(15, Words), (23, Organisation), (24, Address)]),
+    ("EVN", &[(7, Organisation)]),
+    ("MRG", &[(7, Name)]),
+    ("ACC", &[(3, Words), (11, Address)]),
+    ("DB1", &[(3, Words)]),
+    ("ZU1", &[(25, Words), (26, Doctor)]),
+    ("ZU3", &[(1, Words)]),
+];
+
+/// The words of one message.
+pub(crate) struct Whereabouts(Vec<Vec<char>>);
+
+impl Whereabouts {
+    /// Reads them. What is also part of the patient's present name is none: a next of kin often has
+    /// the same.
+    pub(crate) fn of(message: &Message) -> Self {
+        let mut words = BTreeSet::new();
+        let mut add = |text: Option<String>| words.extend(text.as_deref().and_then(telling));
+        for (name, fields) in FIELDS {
+            for segment in message.segments_named(name) {
+                for (number, form) in fields {
+                    for each in repetitions(&segment, *number) {
+                        for component in form.components() {
+                            parts(&each, *component).for_each(&mut add);
+                        }
+                    }
+                }
+            }
+        }
+        let mut present = BTreeSet::new();
+        for each in
+            message.segments_named("PID").flat_map(|pid| repetitions(&pid, 5).collect::<Vec<_>>())
+        {
+            let known: BTreeSet<_> =
+                [1, 2, 3].iter().flat_map(|at| parts(&each, *at)).flatten().collect();
+            if is_present(&each) {
+                present.extend(known.iter().filter_map(|text| telling(text)));
+            } else {
+                words.extend(known.iter().filter_map(|text| telling(text)));
+            }
+        }
+        let mut words: Vec<_> = words.difference(&present).cloned().collect();
+        // What holds another is taken out whole.
+        words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+        Self(words)
+    }
+
+    /// The text without them, if it has any; case, blanks and punctuation make no difference.
+    pub(crate) fn withheld_from(&self, text: &str) -> Option<String> {
+        let letters: Vec<(usize, char)> = text
+            .char_indices()
+            .filter(|(_, c)| c.is_alphanumeric())
+            .flat_map(|(at, c)| c.to_lowercase().map(move |lower| (at, lower)))
+            .collect();
+        let mut hidden: Vec<(usize, usize)> = Vec::new();
+        for word in self.0.iter().filter(|word| word.len() <= letters.len()) {
+            for (first, window) in letters.windows(word.len()).enumerate() {
+                let same = window.iter().map(|(_, c)| c).eq(word.iter());
+                if same && is_whole(text, &letters, first, word.len()) {
+                    let from = window[0].0;
+                    let last = window[word.len() - 1].0;
+                    let end = last + text[last..].chars().next().map_or(0, char::len_utf8);
+                    hidden.push((from, end));
+                }
+            }
+        }
+        if hidden.is_empty() {
+            return None;
+        }
+        hidden.sort_unstable();
+        let mut out = String::with_capacity(text.len());
+        let mut at = 0;
+        for (from, end) in hidden {
+            if from >= at {
+                out.push_str(&text[at..from]);
+                out.push_str(WITHHELD);
+            }
+            at = at.max(end);
+        }
+        out.push_str(&text[at..]);
+        Some(out)
+    }
+}
+
+/// Whether no letter or digit stands directly before or behind: `ROSE` is not in `ROSEACEA`.
+fn is_whole(text: &str, letters: &[(usize, char)], first: usize, length: usize) -> bool {
+    let before = text[..letters[first].0].chars().next_back();
+    let last = letters[first + length - 1].0;
+    let after = text[last..].chars().nth(1);
+    !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
+}
+
+/// The letters and digits of a text that is long enough to tell something.
+fn telling(text: &str) -> Option<Vec<char>> {
+    let letters: Vec<char> =
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    let number = letters.iter().all(char::is_ascii_digit);
+    (letters.len() >= if number { SHORTEST_NUMBER } else { SHORTEST }).then_some(letters)
+}
+
+/// Whether an XPN is the patient's present name: its kind (XPN-7, table 0200 and the words of PDS)
+/// says so, or says nothing.
+pub(crate) fn is_present(name: &Repetition<'_>) -> bool {
+    let kind = stated(name.text(7, 1)).unwrap_or_default().to_ascii_uppercase();
+    matches!(kind.as_str(), "" | "L" | "R" | "D" | "PREFERRED" | "U")
+}
+
+fn repetitions<'m>(
+    segment: &Segment<'m>,
+    number: usize,
+) -> impl Iterator<Item = Repetition<'m>> + use<'m> {
+    segment.field(number).into_iter().flat_map(|field| field.repetitions())
+}
+
+/// A component whole and by its subcomponents: a builder may use either.
+fn parts(of: &Repetition<'_>, component: usize) -> impl Iterator<Item = Option<String>> {
+    let found = of.component(component);
+    let each: Vec<Option<String>> = found
+        .iter()
+        .flat_map(|found| found.subcomponents().map(|part| stated(part.text())))
+        .collect();
+    std::iter::once(whole(of, component)).chain(each)
+}
+
+#[cfg(test)]
+mod tests {
+    use hl7::message::Reading;
+
+    use super::*;
+
+    fn of(body: &str) -> Whereabouts {
+        let text = format!("MSH|^~\\&|PAS|RXX01|TIE|RXX|20240110||ADT^A31|1|P|2.4\r{body}");
+        let message = Message::parse(text.into_bytes(), &Reading::default()).expect("a message");
+        Whereabouts::of(&message)
+    }
+
+    #[test]
+    fn words_are_found_however_they_are_written() {
+        let known = of("PID|||||TEST^ANN||||||3 ROSE ROAD^^EXEMPLÉ^^ZZ99 3WZ||07700 900123\r\
+                        NK1|1|TEST^BRIAN");
+        let out = |text: &str| known.withheld_from(text);
+        assert_eq!(out("Lives at 3, Rose Road.").as_deref(), Some("Lives at [withheld]."));
+        assert_eq!(out("zz993wz").as_deref(), Some("[withheld]"));
+        assert_eq!(
+            out("Tel. 07700-900123, exemplé").as_deref(),
+            Some("Tel. [withheld], [withheld]")
+        );
+        assert_eq!(out("Ask Brian").as_deref(), Some("Ask [withheld]"));
+        // The patient's own name, a part of a word, and what only looks similar.
+        for text in ["Ann Test", "rosacea", "3 rose roads", "bed 3", ""] {
+            assert_eq!(out(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_short_would_be_found_everywhere() {
+        let known = of(
+            "PV1|1|I|RXX^W12^B2^RXX01||||||||||||||||||||||||||||||||||^HOME\rPID|||||||||||12^^^^^GBR^H",
+        );
+        assert!(known.withheld_from("W12 bed B2, 12 tablets, GBR").is_none());
+        assert_eq!(known.withheld_from("at RXX01").as_deref(), Some("at [withheld]"));
+    }
+
+    #[test]
+    fn earlier_names_count_and_the_present_one_does_not() {
+        let known = of("PID|||||TEST^ANNA~EARLIER^ANNA^^^^^PREVIOUS||||SOMEBODY^ANNA");
+        assert_eq!(
+            known.withheld_from("Anna Test, born Earlier, called Somebody").as_deref(),
+            Some("Anna Test, born [withheld], called [withheld]")
+        );
+    }
+}

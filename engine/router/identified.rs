@@ -1,0 +1,146 @@
+//! The first half of processing: what a message is, and whom it is about.
+
+use std::slice;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hl7::header::Header;
+use hl7::message::Message;
+use hl7::tolerance::Deviation;
+use identity::index::Index;
+use identity::stated::Stated;
+use record::identity::Identity;
+use record::source::{Source, WrongCharset};
+use record::{order, site, translation};
+
+use crate::accept::{self, Decision as Rules};
+use crate::order::OrderKey;
+use crate::plan::ChannelPlan;
+
+/// A message whose patient is known as far as it can be.
+pub struct Identified {
+    /// Bytes as received.
+    pub frame: Bytes,
+    /// In the terms of HL7 UK, whatever its source's are; absent when not even MSH can be read, which
+    /// intake would have refused.
+    pub message: Option<(Message, Header)>,
+    /// In the terms of its source, where these are others.
+    pub as_sent: Option<Message>,
+    /// Whom it is about.
+    pub identity: Option<Arc<Identity>>,
+    /// What it says of them that the identity index has to know.
+    pub stated: Option<Stated>,
+    /// The names of the patients it is about; empty when it waits for nobody.
+    pub keys: Vec<OrderKey>,
+    /// Whether it is about several patients, as far as anybody knows.
+    pub several: bool,
+    /// Set when no script may see it.
+    pub parked: Option<&'static str>,
+}
+
+impl Identified {
+    /// The same message, taken to be about somebody else than it says: for rehearsals.
+    pub fn take_for(&mut self, channel: &ChannelPlan, identity: Identity) {
+        let message = self.message.as_ref();
+        self.stated = message.map(|(message, _)| Stated::read(message, &channel.source, &identity));
+        self.identity = Some(Arc::new(identity));
+    }
+}
+
+/// Frame and keys name a patient: what is shown says only how far it got.
+impl std::fmt::Debug for Identified {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identified").field("parked", &self.parked).finish_non_exhaustive()
+    }
+}
+
+impl Identified {
+    /// A message that no script may see, and that waits for nothing.
+    pub fn parked(frame: Bytes, reason: &'static str) -> Self {
+        let (message, as_sent, identity, stated) = (None, None, None, None);
+        let (keys, several, parked) = (Vec::new(), false, Some(reason));
+        Self { frame, message, as_sent, identity, stated, keys, several, parked }
+    }
+}
+
+/// Reads a message and finds its patient; never fails, for whatever is wrong becomes a reason.
+pub fn identify(channel: &ChannelPlan, frame: Bytes, index: &Index) -> Identified {
+    let source = &channel.source;
+    let parked = |frame, message, reason| Identified {
+        frame,
+        message,
+        as_sent: None,
+        identity: None,
+        stated: None,
+        keys: Vec::new(),
+        several: false,
+        parked: Some(reason),
+    };
+    let Ok(message) = Message::parse(frame.clone(), &source.reading()) else {
+        return parked(frame, None, "structure");
+    };
+    let Ok(header) = Header::read(&message) else {
+        return parked(frame, None, "structure");
+    };
+    if !channel.accept.type_expected(&header.message_code, &header.trigger) {
+        return parked(frame, Some((message, header)), "trigger.unknown");
+    }
+    if message.is_header_only() {
+        return parked(frame, Some((message, header)), "structure");
+    }
+    let (message, as_sent, noticed) = match translation::translated(&message, source) {
+        Some(translated) => (translated.message, Some(message), translated.quality),
+        None => (message, None, Vec::new()),
+    };
+    let names = order::order_keys(&message, source);
+    let mut keys: Vec<OrderKey> = names.iter().map(|key| OrderKey::from(key.as_str())).collect();
+    let mut identity = match Identity::read(&message, source) {
+        Ok(identity) => identity,
+        Err(conflict) => {
+            let parked = parked(frame, Some((message, header)), conflict.code());
+            return Identified { as_sent, keys, several: true, ..parked };
+        }
+    };
+    identity.quality.extend(noticed);
+    // A message without PID is left to the script, which may have no use for its kind.
+    let nobody = identity.is_nobody() && message.segment("PID", 1).is_some();
+    let stated = Stated::read(&message, source, &identity);
+    let reason = intolerable(as_sent.as_ref().unwrap_or(&message), source)
+        .or_else(|| site::unknown(&message, source))
+        .or(nobody.then_some("identity.none"));
+    let mut several = stated.moves();
+    // Whom nobody could place waits for nobody.
+    if reason == Some("identity.none") {
+        keys.clear();
+    } else {
+        // What cannot be read now is met again when the message is decided about.
+        let known = index.resolve(&stated).unwrap_or_default();
+        several |= known.len() > 1;
+        keys.extend(known.iter().map(|patient| OrderKey::from(patient.to_string())));
+    }
+    let (message, identity) = (Some((message, header)), Some(Arc::new(identity)));
+    let stated = Some(stated);
+    Identified { frame, message, as_sent, identity, stated, keys, several, parked: reason }
+}
+
+/// The same of a message that was refused before it was kept: no script sees it unless its channel
+/// has come to accept it.
+pub(crate) fn unless_refused(channel: &Arc<ChannelPlan>, identified: Identified) -> Identified {
+    let header = identified.message.as_ref().map(|(_, header)| header);
+    match header.map(|header| accept::decide(header, slice::from_ref(channel))) {
+        Some(Rules::Refuse(refusal, _)) => {
+            let parked = refusal.parked().or(identified.parked);
+            Identified { parked, keys: Vec::new(), ..identified }
+        }
+        _ => identified,
+    }
+}
+
+/// Why a message must not be read as it came, if its source is not known for sending such.
+pub fn intolerable(message: &Message, source: &Source) -> Option<&'static str> {
+    let found = message.tolerated();
+    let unwanted = || found.deviations().find(|deviation| !source.tolerates(*deviation));
+    let wrong = found.wrong_charset && source.wrong_charset == WrongCharset::Park;
+    let structure = found.fragment().or_else(unwanted).map(Deviation::code);
+    structure.or(wrong.then_some("charset.wrong"))
+}

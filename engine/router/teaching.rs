@@ -1,0 +1,342 @@
+//! What people teach the identity index, and what they ask of it. Every lesson is durable before it
+//! has an effect, and says who gave it and why.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use identity::error::IndexError;
+use identity::forbidden::{Identifier, do_not_link};
+use identity::index::{Index, Origin, Settings};
+use identity::load::{Load, LoadError, Report};
+use identity::question::{Asked, Happened, Known};
+use jiff::Timestamp;
+use journal::entry::{Kind, MessageId, Position};
+use journal::journal::Journal;
+use journal::queue::AppendError;
+use record::local::LocalId;
+use record::nhs_number::NhsNumber;
+use record::source::Source;
+use serde_json::value::to_raw_value;
+use thiserror::Error;
+
+use crate::entry::{self, Accepted, Action, Decision, Lesson};
+use crate::event::Event;
+use crate::operators::{Actor, reason};
+use crate::patients::Patients;
+use crate::plan::Current;
+
+/// Where people ask and teach.
+#[derive(Debug)]
+pub struct Teaching {
+    journal: Journal,
+    plan: Arc<Current>,
+    patients: Arc<Patients>,
+    /// Where files to be loaded are kept meanwhile.
+    folder: PathBuf,
+    loads: AtomicU64,
+}
+
+/// A folder that is removed when nobody needs it any more.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// A file in it, to be written.
+    pub fn file(&self) -> io::Result<File> {
+        File::options().read(true).write(true).create_new(true).open(self.0.join("load"))
+    }
+
+    fn index(&self) -> PathBuf {
+        self.0.join("index")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What stays is removed at the next start.
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// How a file to be loaded is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Columns named in the first line.
+    Csv,
+    /// A28 and A31 messages.
+    Messages,
+}
+
+/// Why nothing was taught.
+#[derive(Debug, Error)]
+pub enum TeachingError {
+    /// Every lesson says why.
+    #[error("a reason is needed, in at most 1000 bytes")]
+    Reason,
+    /// Neither a number nor an identifier with its authority.
+    #[error(
+        "that is no patient: give an NHS Number, an identifier with its authority (1234567^^^RXX01^MR), or a partition key (p and 16 digits)"
+    )]
+    Patient,
+    /// channels.yaml names no such channel.
+    #[error("there is no channel {0}: see tieline status")]
+    NoChannel(String),
+    /// It is no master system.
+    #[error("channel {0} does not teach: write `teaches: true` below its `identity:`")]
+    DoesNotTeach(String),
+    /// There is no merge of it.
+    #[error("that identifier was not merged into another patient: nothing is to be taken back")]
+    NotMerged,
+    /// The two are not on the list.
+    #[error("the two identifiers are not on the list")]
+    NotListed,
+    /// The index says no, or cannot be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The file cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The lesson could not be made durable.
+    #[error("it could not be written to the journal: {0}")]
+    NotStored(#[from] AppendError),
+    /// The file cannot be kept or read back.
+    #[error("the file cannot be kept in the data folder: {0}")]
+    Scratch(#[source] io::Error),
+}
+
+impl Teaching {
+    /// Teaches the index of this line.
+    pub(crate) fn new(
+        journal: Journal,
+        plan: Arc<Current>,
+        patients: Arc<Patients>,
+        data: &Path,
+    ) -> Self {
+        let folder = data.join("identity-loads");
+        // A load that a crash broke off.
+        fs::remove_dir_all(&folder).ok();
+        Self { journal, plan, patients, folder, loads: AtomicU64::new(0) }
+    }
+
+    /// A place for a file to be loaded. Blocks.
+    pub fn scratch(&self) -> io::Result<Scratch> {
+        let number = self.loads.fetch_add(1, Ordering::Relaxed);
+        let folder = self.folder.join(number.to_string());
+        fs::create_dir_all(&folder)?;
+        Ok(Scratch(folder))
+    }
+
+    /// Everything held of a patient; nothing if nobody is known by that. Blocks.
+    pub fn show(&self, whom: &str) -> Result<Option<Known>, TeachingError> {
+        Ok(self.index().show(&asked(whom)?)?)
+    }
+
+    /// How it came to be held. Blocks.
+    pub fn history(&self, whom: &str) -> Result<Vec<Happened>, TeachingError> {
+        Ok(self.index().history(&asked(whom)?)?)
+    }
+
+    /// Puts two identifiers on the list of those that must never be shown together, or takes them
+    /// off it. Blocks.
+    pub fn do_not_link(
+        &self,
+        (one, other): (&str, &str),
+        undo: bool,
+        actor: &Actor,
+    ) -> Result<(), TeachingError> {
+        let (one, other) = (identifier(one)?, identifier(other)?);
+        let fact = if undo {
+            self.index().may_link_again(&one, &other).ok_or(TeachingError::NotListed)?
+        } else {
+            // The salt need not be secret, only different for every pair.
+            let salt = fastrand::u128(..).to_le_bytes();
+            do_not_link(&one, &other, salt)
+        };
+        let action = if undo { Action::MayLink } else { Action::DoNotLink };
+        let facts = [fact];
+        let at = self.decide("", actor, action, Some(&facts))?;
+        let now = Timestamp::now().as_millisecond();
+        let actor = Some(actor.name.as_str());
+        self.patients.learn(at, &Origin { at_ms: now, source: "", message_id: 0, actor }, &facts);
+        Ok(())
+    }
+
+    /// Fills the index from a file, as the knowledge of a channel that teaches. A dry run changes
+    /// nothing. What is held already is passed over, so a load that broke off is begun again. Blocks.
+    pub fn load(
+        &self,
+        channel: &str,
+        (mut file, form): (File, Form),
+        dry_run: Option<&Scratch>,
+        actor: &Actor,
+    ) -> Result<Report, TeachingError> {
+        let plan = self.plan.get();
+        let of = plan.channels.get(channel);
+        let of = of.ok_or_else(|| TeachingError::NoChannel(channel.to_owned()))?;
+        if !of.identity.teaches {
+            return Err(TeachingError::DoesNotTeach(channel.to_owned()));
+        }
+        reason(actor).map_err(|_| TeachingError::Reason)?;
+        file.rewind().map_err(TeachingError::Scratch)?;
+        let source = Source::clone(&of.source);
+        let mut load = match form {
+            Form::Csv => Load::csv(file, source)?,
+            Form::Messages => {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes).map_err(TeachingError::Scratch)?;
+                Load::messages(Bytes::from(bytes), source)?
+            }
+        };
+        if let Some(scratch) = dry_run {
+            let scratch = self.index().scratch(&scratch.index(), Settings::default())?;
+            while let Some(batch) = load.next_batch(&scratch)? {
+                let origin = Origin { at_ms: 0, source: channel, message_id: 0, actor: None };
+                scratch.apply(Position::START.to_bytes(), &origin, &batch.facts)?;
+            }
+            return Ok(load.report().clone());
+        }
+        self.decide(channel, actor, Action::LoadIdentity, None)?;
+        while let Some(batch) = load.next_batch(self.index())? {
+            if batch.facts.is_empty() {
+                continue;
+            }
+            let at_ms = Timestamp::now().as_millisecond();
+            let Ok(learned) = to_raw_value(&batch.facts) else { continue };
+            let (actor, channel) = (actor.name.clone(), channel.to_owned());
+            let lesson = Lesson { at: at_ms, actor, channel, learned };
+            let body = entry::encode(&lesson, &[]);
+            let (_, at) =
+                self.journal.record(Kind::Identity, MessageId::NONE, body, false).wait()?;
+            let Lesson { actor, channel, .. } = &lesson;
+            let origin = Origin { at_ms, source: channel, message_id: 0, actor: Some(actor) };
+            self.patients.learn(at, &origin, &batch.facts);
+        }
+        Ok(load.report().clone())
+    }
+
+    /// Takes a merge back: makes a message that says so and goes the way of all messages, in order
+    /// with those of both. Gives back its number. Blocks.
+    pub fn unmerge(
+        &self,
+        channel: &str,
+        retired: &str,
+        actor: &Actor,
+    ) -> Result<u64, TeachingError> {
+        let plan = self.plan.get();
+        let of = plan.channels.get(channel);
+        let of = of.ok_or_else(|| TeachingError::NoChannel(channel.to_owned()))?;
+        if !of.identity.teaches {
+            return Err(TeachingError::DoesNotTeach(channel.to_owned()));
+        }
+        let identifier = match identifier(retired)? {
+            Identifier::Number(number) => format!("{number}^^^NHS^NH"),
+            Identifier::Local(local) => local.to_string(),
+        };
+        if identifier.contains(['|', '~', '\\', '&', '\r', '\n']) {
+            return Err(TeachingError::Patient);
+        }
+        // Refused here, where somebody is told, rather than parked.
+        match self.index().unmerge(0, 0, &asked(retired)?) {
+            Err(IndexError::NotMerged | IndexError::Nobody) => {
+                return Err(TeachingError::NotMerged);
+            }
+            tried => drop(tried?),
+        }
+        self.decide(channel, actor, Action::Unmerge, None)?;
+        let now = Timestamp::now();
+        let (received, time) = (now.as_millisecond(), now.strftime("%Y%m%d%H%M%S+0000"));
+        let (organisation, control) = (&of.source.organisation, format!("UNMERGE{received}"));
+        let frame = format!(
+            "MSH|^~\\&|TIELINE|{organisation}|||{time}||ADT^A37|{control}|P|2.4\rEVN||{time}\rPID|1||{identifier}\r"
+        );
+        let head = Accepted {
+            channel: channel.to_owned(),
+            peer: "operator".to_owned(),
+            received,
+            control_id: control,
+            message_type: "ADT^A37".to_owned(),
+            sender: format!("TIELINE/{organisation}"),
+            application_ack: None,
+            edit: None,
+            unmerge: Some(retired.trim().to_owned()),
+            sequence: None,
+            refused: false,
+        };
+        let (id, _) = self.journal.append(entry::encode(&head, &[frame.as_bytes()])).wait()?;
+        Ok(id.0)
+    }
+
+    fn index(&self) -> &Index {
+        self.patients.index()
+    }
+
+    fn decide(
+        &self,
+        channel: &str,
+        actor: &Actor,
+        action: Action,
+        facts: Option<&[identity::fact::Fact]>,
+    ) -> Result<Position, TeachingError> {
+        reason(actor).map_err(|_| TeachingError::Reason)?;
+        let decision = Decision {
+            at: Timestamp::now().as_millisecond(),
+            actor: actor.name.clone(),
+            reason: actor.reason.clone(),
+            channel: channel.to_owned(),
+            received: 0,
+            action,
+            learned: facts.and_then(|facts| to_raw_value(facts).ok()),
+        };
+        let body = entry::encode(&decision, &[]);
+        let (_, at) = self.journal.record(Kind::Operator, MessageId::NONE, body, false).wait()?;
+        let (action, actor) = (action.as_str(), actor.name.as_str());
+        Event::Decided { action, message: 0, channel, actor }.emit();
+        Ok(at)
+    }
+}
+
+/// A patient by whatever names one.
+pub(crate) fn asked(text: &str) -> Result<Asked, TeachingError> {
+    if let Ok(patient) = text.parse() {
+        return Ok(Asked::Patient(patient));
+    }
+    Ok(match identifier(text)? {
+        Identifier::Number(number) => Asked::Number(number),
+        Identifier::Local(local) => Asked::Local(local),
+    })
+}
+
+/// An NHS Number, or an identifier as it stands in PID-3.
+fn identifier(text: &str) -> Result<Identifier, TeachingError> {
+    if let Ok(number) = NhsNumber::parse(text) {
+        return Ok(Identifier::Number(number));
+    }
+    let mut parts = text.trim().split('^');
+    let (value, authority, kind) = (parts.next(), parts.nth(2), parts.next());
+    match (value, authority, kind) {
+        (Some(value), Some(authority), Some(kind)) if !value.is_empty() => {
+            let [value, authority, kind] = [value, authority, kind].map(str::to_owned);
+            Ok(Identifier::Local(LocalId { authority, kind, value }))
+        }
+        _ => Err(TeachingError::Patient),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patient_is_asked_for_in_three_ways() {
+        assert!(matches!(asked("999 000 0018"), Ok(Asked::Number(_))));
+        assert!(matches!(asked("1234567^^^RXX01^MR"), Ok(Asked::Local(_))));
+        assert!(matches!(asked("p0000000000000008"), Ok(Asked::Patient(_))));
+        for wrong in ["", "1234567", "^^^RXX01^MR", "9990000019"] {
+            assert!(matches!(asked(wrong), Err(TeachingError::Patient)), "{wrong}");
+        }
+    }
+}
