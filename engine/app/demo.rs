@@ -18,6 +18,7 @@ use router::handle::Handle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::arguments::DemoArgs;
+use crate::demo_story::story;
 use crate::demo_view::{self, Played};
 use crate::exit::Exit;
 use crate::mllp_client::{SendError, Sender};
@@ -76,12 +77,13 @@ async fn once(running: &Running, samples: &[Sample]) -> Result<Exit> {
     }
     settled(&engine).await?;
     let mut output = Output::standard();
-    for event in &all_events(&engine, Cursor::START).0 {
+    let events = all_events(&engine, Cursor::START).0;
+    for event in &events {
         output.bytes_line(event)?;
     }
     let played = compare(&engine, samples, answers)?;
     let (ledger, held) = (engine.ask(Clone::clone), engine.status().held);
-    demo_view::sum_up(&played, &ledger)?;
+    demo_view::sum_up(&played, &ledger, &story(&events))?;
     let expected = played.iter().all(Played::as_expected);
     let balanced = ledger.channels.values().all(|book| book.total.counts.balance())
         && ledger.total().counts.pending == held;
@@ -114,7 +116,8 @@ async fn visit(running: &Running, loaded: &Loaded, samples: &[Sample]) -> Result
         }
     }
     let played = compare(&engine, samples, answers)?;
-    demo_view::sum_up(&played, &engine.ask(Clone::clone))?;
+    let events = all_events(&engine, Cursor::START).0;
+    demo_view::sum_up(&played, &engine.ask(Clone::clone), &story(&events))?;
     demo_view::farewell(&mut output, running.console(), &engine.addresses(), &loaded.data)?;
     follow(&engine, &mut output, cursor).await
 }

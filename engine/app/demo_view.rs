@@ -126,8 +126,9 @@ pub(crate) fn show_events(output: &mut Output, events: &[Bytes]) -> Result<()> {
     Ok(())
 }
 
-/// The sum, on standard error: parked and refused samples, the ledger, what differs.
-pub(crate) fn sum_up(played: &[Played], ledger: &Ledger) -> Result<()> {
+/// The sum, on standard error: parked and refused samples, the ledger, one person's story, what
+/// differs.
+pub(crate) fn sum_up(played: &[Played], ledger: &Ledger, story: &str) -> Result<()> {
     let mut text = String::new();
     let mut table = Table::new(vec![
         Column::left("CHANNEL"),
@@ -157,6 +158,7 @@ pub(crate) fn sum_up(played: &[Played], ledger: &Ledger) -> Result<()> {
         let state = if sample.found.state == "pending" { "held" } else { &sample.found.state };
         writeln!(text, "  {state:<8} {reason:<24} {channel}/{file}")?;
     }
+    text.push_str(story);
     let different: Vec<_> = played.iter().filter(|p| !p.as_expected()).collect();
     for sample in &different {
         let (channel, file) = (&sample.channel, &sample.file);
@@ -183,7 +185,7 @@ pub(crate) fn farewell(
     listeners: &BTreeMap<String, SocketAddr>,
     data: &Path,
 ) -> Result<(), OutputError> {
-    let pas = listeners.values().next().map(ToString::to_string).unwrap_or_default();
+    let pas = listeners.get("pas-adt").map(ToString::to_string).unwrap_or_default();
     let data = data.display();
     output.line("\nThe engine stays up. From another terminal:")?;
     output.line(format!("  tieline send --to {pas} FILE..."))?;

@@ -71,6 +71,7 @@ mod open_files;
 mod run;
 mod sample_world;
 mod demo;
+mod demo_story;
 mod demo_view;
 mod bench;
 mod bench_books;
