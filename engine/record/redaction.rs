@@ -5,10 +5,10 @@
 //! not change it. An event has one content, so nobody gets another: who may know asks the source.
 //!
 //! Three nets, one behind the other. The elements of each type that may stay are listed
-//! ([`crate::disclosed`]), and nothing else stays, whichever script built it. Below those, elements
+//! (`disclosed.rs`), and nothing else stays, whichever script built it. Below those, elements
 //! that never stay are taken out at any depth, and references that lead to something taken out.
 //! Last, the words by which the message itself names the patient's places, contacts and earlier names
-//! are taken out of every text that is left ([`crate::whereabouts`]).
+//! are taken out of every text that is left (`whereabouts.rs`).
 
 use std::collections::BTreeSet;
 

@@ -53,6 +53,9 @@ struct Taught {
     position: Position,
     /// Outcomes applied by one of the two who do, and not yet met by the other.
     early: BTreeSet<Position>,
+    /// Something could not be applied: the position stays before it, so that the next start tries
+    /// again.
+    stuck: bool,
 }
 
 /// Why the index cannot be taken up.
@@ -95,7 +98,7 @@ impl Patients {
             Event::IdentitySetAside { finding: &finding.to_string() }.emit();
         }
         let position = position.map_or(Position::START, Position::from_bytes);
-        let taught = Mutex::new(Taught { position, early: BTreeSet::new() });
+        let taught = Mutex::new(Taught { position, early: BTreeSet::new(), stuck: false });
         let patients = Self { index, journal, taught };
         let mut reader = patients.journal.reader(position);
         while patients.step(&mut reader).map_err(PatientsError::Journal)? {
@@ -131,6 +134,7 @@ impl Patients {
         }
         taught.early.insert(at);
         if let Err(error) = self.index.apply(taught.position.to_bytes(), origin, facts) {
+            taught.stuck = true;
             Event::IdentityUnwritable { error: &error }.emit();
         }
     }
@@ -168,7 +172,9 @@ impl Patients {
             Some(Err(_)) => Event::OutcomeUnreadable { message: entry.id.0 }.emit(),
             _ => {}
         }
-        taught.position = behind;
+        if !taught.stuck {
+            taught.position = behind;
+        }
     }
 
     /// Follows the journal until stopped and writes what it teaches. Blocks; give it a thread.
