@@ -188,6 +188,8 @@ fn another_number_for_a_known_identifier_waits_for_a_person_on_all_channels() {
     let told = events(&engine);
     let available = of_type(&told, "result.available");
     assert_eq!(available[1]["subject"], OTHER, "{available:#?}");
+    let audit = engine.get("/api/v1/audit").json();
+    assert_eq!(audit[0]["action"], "resolve-message", "{audit}");
     let conflicts = asked_with(&engine, &["identity", "conflicts"], "");
     assert_eq!(conflicts.0, Some(0), "{conflicts:?}");
     survives(engine, &format!("{OTHER}\n"));

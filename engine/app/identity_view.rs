@@ -37,7 +37,8 @@ fn words(value: &Value) -> String {
         Value::Object(parts) => {
             let said = |(name, value): (&String, &Value)| {
                 let words = moment(name, value).unwrap_or_else(|| words(value));
-                (!words.is_empty()).then(|| format!("{} {words}", name.replace('_', " ")))
+                let name = name.trim_end_matches("_ms").replace('_', " ");
+                (!words.is_empty()).then(|| format!("{name} {words}"))
             };
             parts.iter().filter_map(said).collect::<Vec<_>>().join(", ")
         }
@@ -48,8 +49,7 @@ fn words(value: &Value) -> String {
 
 /// Milliseconds since 1970 as a time.
 fn moment(name: &str, value: &Value) -> Option<String> {
-    let is_time = name.ends_with("_ms") || name == "since";
-    let at = value.as_i64().filter(|_| is_time)?;
+    let at = value.as_i64().filter(|_| name.ends_with("_ms"))?;
     Some(Timestamp::from_millisecond(at).ok()?.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_value_reads_as_words() {
-        let held = json!({ "number": "9990000018", "status": null, "since": 0 });
+        let held = json!({ "number": "9990000018", "status": null, "since_ms": 0 });
         assert_eq!(words(&held), "number 9990000018, since 1970-01-01 00:00:00Z");
         assert_eq!(words(&json!(["a", { "b": true }])), "a; b true");
     }

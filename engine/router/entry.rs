@@ -338,7 +338,9 @@ impl Action {
     /// The word used in the API and the audit.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Release { .. } => "release",
+            Self::Release { resolution: None, .. } => "release",
+            Self::Release { resolution: Some(Resolution::Message), .. } => "resolve-message",
+            Self::Release { resolution: Some(Resolution::Index), .. } => "resolve-index",
             Self::Discard => "discard",
             Self::Propose => "propose",
             Self::Withdraw => "withdraw",
