@@ -149,7 +149,9 @@ fn messages() -> Result<Vec<Bytes>> {
     let admission = samples
         .iter()
         .find(|sample| {
-            sample.channel == "pas-adt" && sample.expected.events == ["encounter.admitted"]
+            sample.channel == "pas-adt"
+                && sample.expected.events.iter().any(|event| event == "encounter.admitted")
+                && sample.message.windows(6).any(|bytes| bytes == b"^^^NHS")
         })
         .context("the samples hold no admission")?;
     let text = std::str::from_utf8(&admission.message).context("the admission is not UTF-8")?;
@@ -166,16 +168,15 @@ fn messages() -> Result<Vec<Bytes>> {
     while padded.len() < 1000 {
         padded.push_str("NTE|1||Synthetic note that brings the message to its usual size.\r");
     }
-    let stated = pid
-        .field(3)
-        .and_then(|field| field.repetitions().find_map(|id| id.text(1, 1).into_option()))
-        .filter(|text| text.starts_with("999"))
+    let national = (1..=pid.field(3).map_or(0, |field| field.repetitions().count()))
+        .filter_map(|n| pid.field(3)?.repetition(n)?.text(1, 1).into_option())
+        .find(|id| id.starts_with("999"))
         .context("the admission has no NHS Number")?
         .into_owned();
     // One number for each, since nobody else may have it.
     let one = |patient: usize| {
         let text = padded.replace(&number, &format!("B{patient:07}"));
-        Bytes::from(text.replace(&stated, &test_number(patient)))
+        Bytes::from(text.replace(&national, &test_number(patient)))
     };
     Ok((0..PATIENTS).map(one).collect())
 }
