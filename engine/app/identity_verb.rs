@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, IsTerminal};
 
 use anyhow::{Context, Result, bail};
+use identity::patient::PatientId;
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -45,7 +46,11 @@ fn ask(path: &str, args: &WhomArgs, show: fn(&mut Output, &Value) -> Result<()>)
     let Some(api) = Api::find(&args.asking)? else { return Ok(Exit::Wrong) };
     let whom = match args.whom.as_str() {
         "-" => patient_prompt::read(None)?,
-        given => given.to_owned(),
+        given if given.parse::<PatientId>().is_ok() => given.to_owned(),
+        _ => bail!(
+            "a patient identifier stands in argv, where every process on this machine can read it\n  \
+             help: write `-` and give it on standard input, or the partition key of an event"
+        ),
     };
     let operator = Operator::of_this_process()?;
     match api.decide(path, &operator, &json!({ "patient": whom }))? {
