@@ -9,10 +9,10 @@
 //! `partitionkey` is the internal patient id: no identifier and no hash of one, which could be
 //! guessed. It stays the same when the patient's number changes, so consumers partition by it.
 
+use crate::json::{Object, Value};
 use hl7::header::Header;
 use hl7::message::Message;
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::catalogue::EventType;
@@ -137,7 +137,7 @@ pub fn event(input: EventInput<'_>) -> Event {
     let routing_key = routing_key(&input, marks);
     let keyed = input.identity.nhs_number.is_some();
     let time = input.timing.time.clone();
-    let mut out = Attributes(Map::with_capacity(32));
+    let mut out = Attributes(Object::with_capacity(32));
     out.text("specversion", "1.0");
     out.text("id", &id.to_string());
     out.text("source", &input.source.uri());
@@ -151,12 +151,12 @@ pub fn event(input: EventInput<'_>) -> Event {
     lineage(&mut out, &input);
     if let Some(report) = summary(&input.data) {
         out.text("resultkey", &report.key);
-        out.0.insert("preliminary".to_owned(), Value::Bool(report.preliminary));
+        out.0.insert("preliminary", Value::Bool(report.preliminary));
         out.flag("keyrepeated", report.counted || is_shared(input.message, &report.key));
     }
     out.paths("cleared", &input.cleared);
     out.paths("replaced", &input.replaced);
-    out.0.insert("data".to_owned(), input.data);
+    out.0.insert("data", input.data);
     let body = serde_json::to_vec(&out.0).expect("a map of strings and values is JSON");
     Event { id, event_type, routing_key, sensitivity: marks.sensitivity(), keyed, time, body }
 }
@@ -229,7 +229,7 @@ fn lineage(out: &mut Attributes, input: &EventInput<'_>) {
     out.text("correlationid", &input.header.control_id_text());
     out.option("causationid", input.known.causation.map(str::to_owned));
     out.text("configversion", input.configversion);
-    out.0.insert("revision".to_owned(), Value::from(input.revision));
+    out.0.insert("revision", Value::from(input.revision));
     let before = input.revision.checked_sub(1).map(|revision| event_id(input, revision));
     out.option("replaces", before.filter(|id| input.left.contains(id)).map(|id| id.to_string()));
     out.flag("edited", input.edited);
@@ -239,14 +239,14 @@ fn lineage(out: &mut Attributes, input: &EventInput<'_>) {
 }
 
 /// The attributes of an event in the order in which people read them.
-struct Attributes(Map<String, Value>);
+struct Attributes(Object);
 
 impl Attributes {
     /// CloudEvents strings hold no control characters, and an empty one says nothing.
     fn text(&mut self, name: &str, value: &str) {
         let value = printable(value);
         if !value.is_empty() {
-            self.0.insert(name.to_owned(), Value::String(value));
+            self.0.insert(name.to_owned(), Value::from(value));
         }
     }
 
@@ -340,8 +340,8 @@ mod tests {
         })
     }
 
-    fn attributes(event: &Event) -> Value {
-        let mut body: Value = serde_json::from_slice(&event.body).expect("JSON");
+    fn attributes(event: &Event) -> serde_json::Value {
+        let mut body: serde_json::Value = serde_json::from_slice(&event.body).expect("JSON");
         let data = body.as_object_mut().and_then(|body| body.shift_remove("data"));
         assert_eq!(data.expect("data")["resourceType"], "Bundle");
         body
@@ -411,7 +411,7 @@ mod tests {
         }
     }
 
-    fn result(body: &str) -> Value {
+    fn result(body: &str) -> serde_json::Value {
         let text = format!("MSH|^~\\&|LIMS|RXX01|TIE|RXX|20240110||ORU^R01|1|P|2.5.1\r{body}")
             .into_bytes();
         let message = Message::parse(text, &Reading::default()).expect("a message");

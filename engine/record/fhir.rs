@@ -23,7 +23,6 @@ pub mod flag;
 pub mod location;
 pub mod known;
 pub mod names;
-mod object;
 pub mod observation;
 pub mod order;
 pub mod organization;

@@ -29,6 +29,7 @@ mod dtm;
 pub mod envelope;
 pub mod fhir;
 pub mod identity;
+pub mod json;
 pub mod order;
 pub mod local;
 pub mod marks;

@@ -1,6 +1,6 @@
 //! What sets an event apart: who may have it follows from these marks and channels.yaml.
 
-use serde_json::{Map, Value};
+use crate::json::{Object, Value};
 
 use crate::catalogue::EventType;
 use crate::sensitivity::Sensitivity;
@@ -181,8 +181,7 @@ pub fn point(data: &mut Value, cleared: &mut Vec<String>, replaced: &mut Vec<Str
             _ => return false,
         };
         resource.retain(|element, _| {
-            matches!(element.as_str(), "resourceType" | "id" | "meta")
-                || elements.contains(&element.as_str())
+            matches!(element, "resourceType" | "id" | "meta") || elements.contains(&element)
         });
         if let Some(Value::Object(code)) = resource.get_mut("code") {
             without_words(code);
@@ -192,7 +191,7 @@ pub fn point(data: &mut Value, cleared: &mut Vec<String>, replaced: &mut Vec<Str
 }
 
 /// A code without text of its own: that would be the content.
-fn without_words(code: &mut Map<String, Value>) {
+fn without_words(code: &mut Object) {
     if code.contains_key("coding") {
         code.retain(|element, _| element == "coding");
     }
@@ -200,7 +199,7 @@ fn without_words(code: &mut Map<String, Value>) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json::json;
 
     use super::*;
     use crate::catalogue::lookup;
@@ -257,7 +256,8 @@ mod tests {
             ])
         );
         assert!(replaced.is_empty());
-        data["entry"][1]["resource"]["category"] = json!([]);
+        let flag = &mut data["entry"].as_array_mut().expect("entries")[1]["resource"];
+        flag["category"] = json!([]);
         assert!(!Marks::NONE.about(kind, &data).safeguarding);
     }
 }

@@ -12,8 +12,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::json::{Object, Text, Value, object, only};
 use hl7::message::Message;
-use serde_json::{Map, Value, json};
 
 use crate::disclosed::{is_harmless, is_in_part, is_kept, is_never, kept};
 use crate::fhir::names::{NHS_NUMBER, RESULT_KEY, TERMINOLOGY};
@@ -52,22 +52,28 @@ pub fn redact(
     let redaction = Redaction { known, patients, source, words: Whereabouts::of(message) };
     let entries: Vec<Value> = remaining.into_iter().map(|entry| redaction.entry(entry)).collect();
     let kind = data.get_mut("type").map_or_else(|| Value::from("collection"), Value::take);
-    *data = json!({ "resourceType": "Bundle", "meta": { "security": security() }, "type": kind });
-    data["entry"] = Value::Array(entries);
+    *data = object([
+        ("resourceType", "Bundle".into()),
+        ("meta", object([("security", security())])),
+        ("type", kind),
+        ("entry", entries.into()),
+    ]);
 }
 
 /// HL7's labels: restricted, and not whole.
 fn security() -> Value {
-    let label = |system: &str, code: &str| json!({ "system": format!("{TERMINOLOGY}{system}"), "code": code });
-    json!([label("v3-Confidentiality", "R"), label("v3-ObservationValue", "REDACTED")])
+    let label = |system: &str, code: &'static str| {
+        object([("system", [TERMINOLOGY, system].concat().into()), ("code", code.into())])
+    };
+    vec![label("v3-Confidentiality", "R"), label("v3-ObservationValue", "REDACTED")].into()
 }
 
 /// Says in FHIR's words that there is something that is not told.
 fn masked() -> Value {
-    json!([{
-        "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
-        "valueCode": "masked",
-    }])
+    only(object([
+        ("url", "http://hl7.org/fhir/StructureDefinition/data-absent-reason".into()),
+        ("valueCode", "masked".into()),
+    ]))
 }
 
 /// The type of an entry's resource, if it may stay.
@@ -147,26 +153,26 @@ struct Redaction<'a> {
 
 impl Redaction<'_> {
     fn entry(&self, mut entry: Value) -> Value {
-        let mut out = Map::with_capacity(2);
+        let mut out = Object::with_capacity(2);
         if let Some(url) = entry.get_mut("fullUrl").map(Value::take) {
-            out.insert("fullUrl".to_owned(), url);
+            out.insert("fullUrl", url);
         }
         let resource = entry.get_mut("resource").map(Value::take);
         let Some(Value::Object(resource)) = resource else { return Value::Object(out) };
-        out.insert("resource".to_owned(), Value::Object(self.resource(resource)));
+        out.insert("resource", Value::Object(self.resource(resource)));
         Value::Object(out)
     }
 
-    fn resource(&self, resource: Map<String, Value>) -> Map<String, Value> {
+    fn resource(&self, resource: Object) -> Object {
         let kind = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default();
         let kind = kind.to_owned();
         let elements = kept(&kind).unwrap_or_default();
-        let mut out = Map::with_capacity(resource.len());
+        let mut out = Object::with_capacity(resource.len());
         for (element, value) in resource {
             if !is_kept(elements, &element) {
                 continue;
             }
-            let value = match (kind.as_str(), element.as_str()) {
+            let value = match (kind.as_str(), &*element) {
                 (_, "resourceType" | "id") => Some(value),
                 (_, "meta") => profile(value),
                 ("Patient", "identifier") => self.clean(of_list(value, |each| self.is_own(each))),
@@ -175,7 +181,7 @@ impl Redaction<'_> {
                 ("Appointment", "participant") => Some(self.participants(value)),
                 ("DocumentReference", "content") => Some(self.content(value)),
                 ("DocumentReference", "context") => {
-                    self.clean(only(value, &["encounter", "event", "period"]))
+                    self.clean(these(value, &["encounter", "event", "period"]))
                 }
                 _ if is_word(&element, &value) => Some(value),
                 _ => self.clean(value),
@@ -215,34 +221,34 @@ impl Redaction<'_> {
 
     /// The patient; somebody is required, so that otherwise there is one who is not told.
     fn participants(&self, value: Value) -> Value {
-        let Value::Array(list) = value else { return json!([nobody()]) };
+        let Value::Array(list) = value else { return vec![nobody()].into() };
         let patient = |each: &Value| {
             each["actor"]["reference"].as_str().is_some_and(|to| self.patients.contains(to))
         };
         let of: Vec<Value> = list
             .into_iter()
             .filter(patient)
-            .filter_map(|each| self.clean(only(each, &["actor", "required", "status", "type"])))
+            .filter_map(|each| self.clean(these(each, &["actor", "required", "status", "type"])))
             .collect();
-        if of.is_empty() { json!([nobody()]) } else { Value::Array(of) }
+        if of.is_empty() { vec![nobody()].into() } else { Value::Array(of) }
     }
 
     /// Of a document that there is one, and of what kind: letters have addresses in their heads.
     fn content(&self, value: Value) -> Value {
         let Value::Array(list) = value else {
-            return json!([{ "attachment": { "extension": masked() } }]);
+            return vec![object([("attachment", object([("extension", masked())]))])].into();
         };
         let each = |mut content: Value| {
             let attachment = content.get_mut("attachment").map_or(Value::Null, Value::take);
             let mut attachment =
-                only(attachment, &["contentType", "creation", "hash", "language", "size"]);
+                these(attachment, &["contentType", "creation", "hash", "language", "size"]);
             if !attachment.is_object() {
-                attachment = json!({});
+                attachment = Object::new().into();
             }
             attachment["extension"] = masked();
-            let mut out = only(content, &["format"]);
+            let mut out = these(content, &["format"]);
             if !out.is_object() {
-                out = json!({});
+                out = Object::new().into();
             }
             out["attachment"] = attachment;
             out
@@ -260,7 +266,7 @@ impl Redaction<'_> {
                 (!list.is_empty()).then_some(Value::Array(list))
             }
             Value::String(text) => {
-                let text = self.words.withheld_from(&text).unwrap_or(text);
+                let text = self.words.withheld_from(&text).map_or(text, Text::from);
                 Some(Value::String(text))
             }
             Value::Null => None,
@@ -268,16 +274,16 @@ impl Redaction<'_> {
         }
     }
 
-    fn clean_object(&self, map: Map<String, Value>) -> Option<Map<String, Value>> {
+    fn clean_object(&self, map: Object) -> Option<Object> {
         if map.get("reference").is_some_and(|to| !self.leads_somewhere(to)) || is_of_another(&map) {
             return None;
         }
         let coded = map.contains_key("code") || map.contains_key("system");
         let public = map.get("system").and_then(Value::as_str).is_some_and(is_public);
         let exact = map.get("system").is_some_and(|system| system == RESULT_KEY);
-        let mut out = Map::with_capacity(map.len());
+        let mut out = Object::with_capacity(map.len());
         for (element, value) in map {
-            let value = match element.as_str() {
+            let value = match &*element {
                 _ if is_never(&element) => None,
                 // A narrative, and what a reference is called.
                 "text" if value.is_object() => None,
@@ -318,20 +324,20 @@ impl Redaction<'_> {
 
 /// Somebody who is not told.
 fn nobody() -> Value {
-    json!({ "actor": { "extension": masked() }, "status": "needs-action" })
+    object([("actor", object([("extension", masked())])), ("status", "needs-action".into())])
 }
 
 /// The profiles alone: tags and a source may say anything.
 fn profile(meta: Value) -> Option<Value> {
-    let meta = only(meta, &["profile"]);
+    let meta = these(meta, &["profile"]);
     meta.is_object().then_some(meta)
 }
 
 /// These elements of an object; nothing of anything else.
-fn only(value: Value, elements: &[&str]) -> Value {
+fn these(value: Value, elements: &[&str]) -> Value {
     let Value::Object(map) = value else { return Value::Null };
-    let of: Map<String, Value> =
-        map.into_iter().filter(|(element, _)| elements.contains(&element.as_str())).collect();
+    let of: Object =
+        map.into_iter().filter(|(element, _)| elements.contains(&&**element)).collect();
     if of.is_empty() { Value::Null } else { Value::Object(of) }
 }
 
@@ -350,7 +356,7 @@ fn is_present(name: &Value) -> bool {
 
 /// Whether a reference without address is to somebody or something that is not told: by its type, or
 /// by a number of an organisation or a professional.
-fn is_of_another(reference: &Map<String, Value>) -> bool {
+fn is_of_another(reference: &Object) -> bool {
     let kind = reference.get("type").and_then(Value::as_str);
     let system = reference.get("identifier").and_then(|number| number["system"].as_str());
     let named = system.unwrap_or_default();

@@ -73,7 +73,7 @@ struct Part<'a> {
 
 /// What it says.
 struct Made {
-    data: serde_json::Value,
+    data: record::json::Value,
     cleared: Vec<String>,
     replaced: Vec<String>,
     time: Option<String>,

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use record::json::{Number, Object, Text, Value};
 use rhai::{Dynamic, EvalAltResult, ImmutableString, Map};
-use serde_json::{Number, Value};
 
 use crate::null::Null;
 
@@ -62,13 +62,14 @@ impl Reader {
     }
 
     fn object(&mut self, map: &Map) -> Fallible<Value> {
-        let mut members = serde_json::Map::with_capacity(map.len());
+        let mut members = Vec::with_capacity(map.len());
         for (key, value) in map.iter().filter(|(_, value)| !value.is_unit()) {
             if let Some(value) = self.inside(format_args!(".{key}"), value)? {
-                members.insert(key.to_string(), value);
+                members.push((Text::from(key.to_string()), value));
             }
         }
-        Ok(Value::Object(members))
+        // No name stands in a map twice.
+        Ok(Value::Object(Object::of_distinct(members)))
     }
 
     fn inside(&mut self, step: fmt::Arguments<'_>, value: &Dynamic) -> Fallible<Option<Value>> {
@@ -95,7 +96,7 @@ fn scalar(value: &Dynamic) -> Fallible<Value> {
         return Ok(flag.into());
     }
     if let Some(text) = value.read_lock::<ImmutableString>() {
-        return Ok(text.as_str().into());
+        return Ok(Value::text(&text));
     }
     if let Ok(letter) = value.as_char() {
         return Ok(letter.to_string().into());
@@ -116,14 +117,19 @@ pub(crate) fn to_dynamic(value: &Value) -> Dynamic {
             .map(Dynamic::from)
             .or_else(|| number.as_f64().map(Dynamic::from))
             .unwrap_or_default(),
-        Value::String(text) => text.as_str().into(),
+        Value::String(text) => text.as_ref().into(),
         Value::Array(items) => items.iter().map(to_dynamic).collect::<rhai::Array>().into(),
         Value::Object(members) => members
             .iter()
-            .map(|(key, value)| (key.as_str().into(), to_dynamic(value)))
+            .map(|(key, value)| (key.into(), to_dynamic(value)))
             .collect::<Map>()
             .into(),
     }
+}
+
+/// What a source stated, as a script value. What it did not state is not in it.
+pub(crate) fn statement(value: &serde_json::Value) -> Dynamic {
+    to_dynamic(&Value::from(value))
 }
 
 /// Roughly the bytes of a value written as JSON, without writing it.

@@ -72,7 +72,7 @@ pub struct Emitted {
     /// Its type.
     pub event_type: &'static EventType,
     /// A FHIR Bundle of type collection, the Patient first.
-    pub data: Value,
+    pub data: record::json::Value,
     /// `FHIRPath`s of what the message deleted (HL7 null).
     pub cleared: Vec<String>,
     /// `FHIRPath`s of repeating elements that were sent as a full set.

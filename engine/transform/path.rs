@@ -1,7 +1,7 @@
 //! Paths into a FHIR resource: `status`, `name[0].family`, list positions from 0 as in `FHIRPath`.
 
+use record::json::{Object, Value};
 use rhai::EvalAltResult;
-use serde_json::{Map, Value};
 
 type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
@@ -54,7 +54,7 @@ impl<'t> Path<'t> {
     pub(crate) fn read<'v>(&self, value: &'v Value) -> Option<&'v Value> {
         self.steps.iter().try_fold(value, |value, step| match step {
             Step::Member(name) => value.get(name),
-            Step::Item(item) => value.get(item),
+            Step::Item(item) => value.as_array()?.get(*item),
         })
     }
 
@@ -76,12 +76,11 @@ impl<'t> Path<'t> {
         let Some((last, before)) = self.steps.split_last() else { return };
         let holder = before.iter().try_fold(value, |value, step| match step {
             Step::Member(name) => value.get_mut(name),
-            Step::Item(item) => value.get_mut(item),
+            Step::Item(item) => value.as_array_mut()?.get_mut(*item),
         });
         match (holder, last) {
             (Some(Value::Object(members)), Step::Member(name)) => {
-                // Keeps the order of the others.
-                drop(members.shift_remove(*name));
+                drop(members.remove(name));
             }
             (Some(Value::Array(items)), Step::Item(item)) if *item < items.len() => {
                 drop(items.remove(*item));
@@ -93,10 +92,10 @@ impl<'t> Path<'t> {
 
 fn member<'v>(place: &'v mut Value, name: &str) -> Fallible<&'v mut Value> {
     if place.is_null() {
-        *place = Value::Object(Map::new());
+        *place = Value::Object(Object::new());
     }
     match place {
-        Value::Object(members) => Ok(members.entry(name.to_owned()).or_insert(Value::Null)),
+        Value::Object(members) => Ok(members.get_or_insert_with(name.to_owned(), Value::default)),
         _ => Err(format!("`{name}` stands in something without members").into()),
     }
 }
@@ -125,9 +124,11 @@ fn is_member(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    macro_rules! json {
+        ($($written:tt)+) => { Value::from(&serde_json::json!($($written)+)) };
+    }
 
     fn written(path: &str, start: Value) -> Result<Value, String> {
         let mut value = start;

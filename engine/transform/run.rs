@@ -65,7 +65,7 @@ pub(crate) struct Run {
     /// The Patient of the message as it stood after that many edits.
     patient: Option<(u64, Built)>,
     /// `identifier` of the Patient of the message. No edit changes it: identifiers are read-only.
-    identifiers: OnceCell<Option<Value>>,
+    identifiers: OnceCell<Option<record::json::Value>>,
     identity: OnceCell<Dynamic>,
     previous: OnceCell<Dynamic>,
     stated: OnceCell<Dynamic>,
@@ -325,7 +325,7 @@ impl Findings for Vec<Built> {
 
 /// What is not stated is not in the map: `"death" in stated`.
 fn map_of(statement: Option<&Value>) -> Dynamic {
-    statement.map_or(Dynamic::UNIT, json::to_dynamic)
+    statement.map_or(Dynamic::UNIT, json::statement)
 }
 
 fn text_at(message: &Message, at: &str) -> Option<String> {

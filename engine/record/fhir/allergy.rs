@@ -4,16 +4,16 @@
 //! always stated whole. Four ways of having nothing in it are four different things: somebody asked
 //! and there is none, nobody asked, the sender deleted what was held, the sender said nothing.
 
+use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
-use serde_json::{Map, Value};
 
 use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, reference};
 use crate::fhir::coded::{concept, in_system, in_words};
 use crate::fhir::datatypes::{entity, named_organisation, practitioner};
 use crate::fhir::names::{AS_SENT, terminology, uk_core};
-use crate::fhir::object::{object, only};
 use crate::fhir::tables::{ALLERGY_ABSENCE, ALLERGY_CATEGORY, ALLERGY_SEVERITY};
+use crate::json::{object, only};
 use crate::source::Source;
 use crate::text::{stated, whole, whole_of};
 
@@ -224,7 +224,7 @@ fn none_known(kind: Option<&str>, sent: Option<&Repetition<'_>>) -> Value {
         codings.extend(others.cloned());
     }
     if let Some(text) = sent["text"].as_str() {
-        known["text"] = Value::from(text);
+        known["text"] = Value::text(text);
     }
     known
 }
@@ -238,7 +238,7 @@ fn kind(draft: &mut Draft, entry: &Segment<'_>) {
     if !matches!(sent.as_str(), "MA" | "MC") {
         draft.quality.push("code.unknown");
     }
-    let as_sent = object([("extension", only(code_as_sent(AS_SENT, &sent)))]);
+    let as_sent = object([("extension", only(code_as_sent(AS_SENT, sent)))]);
     draft.set("_category", only(as_sent));
 }
 
@@ -257,7 +257,10 @@ fn reaction(draft: &mut Draft, entry: &Segment<'_>) {
             _ => None,
         };
         draft.set("criticality", criticality.map(Value::from));
-        draft.set("_criticality", object([("extension", only(code_as_sent(AS_SENT, sent)))]));
+        draft.set(
+            "_criticality",
+            object([("extension", only(code_as_sent(AS_SENT, sent.clone())))]),
+        );
     }
     let Some(field) = entry.field(5).filter(|field| !field.is_empty()) else { return };
     if field.is_null() {
@@ -278,10 +281,10 @@ fn reaction(draft: &mut Draft, entry: &Segment<'_>) {
     if manifestations.is_empty() {
         return;
     }
-    let mut reaction = Map::with_capacity(2);
-    reaction.insert("manifestation".to_owned(), Value::Array(manifestations));
+    let mut reaction = Object::with_capacity(2);
+    reaction.insert("manifestation", Value::Array(manifestations));
     if let Some(word) = word {
-        reaction.insert("severity".to_owned(), Value::from(word));
+        reaction.insert("severity", Value::from(word));
     }
     draft.set("reaction", only(Value::Object(reaction)));
 }
@@ -293,7 +296,7 @@ fn told(draft: &mut Draft, iam: &Segment<'_>, source: &Source) -> bool {
     draft.set("identifier", number.map(only));
     draft.date_time(iam, 13, "recordedDate", source);
     let reporter = whole_of(iam, 14, 1);
-    draft.set("asserter", reporter.map(|name| object([("display", Value::String(name))])));
+    draft.set("asserter", reporter.map(|name| object([("display", Value::from(name))])));
     let recorder = draft.read_coded(iam, 18, "recorder", practitioner);
     let recorder = recorder.or_else(|| named_organisation(&iam.field(19)?.repetition(1)?));
     draft.set("recorder", recorder.filter(|found| found["type"] == "Practitioner"));
@@ -316,7 +319,7 @@ fn told(draft: &mut Draft, iam: &Segment<'_>, source: &Source) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json::json;
 
     use super::*;
     use crate::fhir::example::{code, message, source};

@@ -1,18 +1,18 @@
 //! SCH, AIS, AIG, AIL and AIP as UK Core Appointment.
 
+use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::Segment;
-use serde_json::{Map, Value};
 
 use crate::fhir::built::{Built, Draft, Unmappable, id, reference};
 use crate::fhir::coded::{concept, in_system};
 use crate::fhir::datatypes::{entity_of_type, logical, practitioner};
 use crate::fhir::location::places;
 use crate::fhir::names::{fhir, terminology, uk_core};
-use crate::fhir::object::{object, only};
 use crate::fhir::observation::comments;
 use crate::fhir::procedure::after;
 use crate::fhir::tables::{APPOINTMENT_STATUS, MAIN_SPECIALTY, day};
+use crate::json::{object, only};
 use crate::source::Source;
 use crate::text::{stated, whole};
 use crate::time::Moment;
@@ -45,7 +45,7 @@ pub fn appointment(
         Some(status) => status,
         None => status_of(&mut draft, &trigger.unwrap_or_default(), &sch),
     };
-    draft.set("status", Value::from(status));
+    draft.set("status", Value::text(status));
     reasons(&mut draft, &sch, status);
     what(&mut draft, message);
     when(&mut draft, message, &sch, source);
@@ -56,7 +56,7 @@ pub fn appointment(
         }
     }
     if let Some(text) = comments(message, sch.notes()) {
-        draft.set("comment", Value::String(text));
+        draft.set("comment", Value::from(text));
     }
     participants(&mut draft, message, &sch, source);
     Ok(draft.finish())
@@ -139,14 +139,14 @@ fn when(draft: &mut Draft, message: &Message, sch: &Segment<'_>, source: &Source
     let Some(start) = start else { return };
     // FHIR has an instant here: a mere date is asked for, not yet set.
     let Some(begins) = start.timestamp() else {
-        let period = object([("start", Value::from(start.fhir()))]);
+        let period = object([("start", Value::text(start.fhir()))]);
         return draft.set("requestedPeriod", only(period));
     };
-    draft.set("start", Value::from(start.fhir()));
+    draft.set("start", Value::text(start.fhir()));
     let stated_end = end.filter(Moment::has_time).map(|end| end.fhir().to_owned());
     let end = stated_end.or_else(|| Some(after(begins, minutes?, source)));
     if let Some(end) = end {
-        draft.set("end", Value::String(end));
+        draft.set("end", Value::from(end));
     } else {
         draft.quality.push("appointment.no-end");
         let url = Value::from(fhir!("data-absent-reason"));
@@ -224,11 +224,11 @@ fn person(draft: &mut Draft, aip: &Segment<'_>) -> usize {
 fn resource(draft: &mut Draft, aig: &Segment<'_>) {
     let Some(named) = aig.field(3).and_then(|field| field.repetition(1)) else { return };
     let Some(name) = whole(&named, 2).or_else(|| whole(&named, 1)) else { return };
-    let mut actor = Map::with_capacity(2);
+    let mut actor = Object::with_capacity(2);
     if let Some(code) = whole(&named, 1) {
-        actor.insert("identifier".to_owned(), object([("value", Value::String(code))]));
+        actor.insert("identifier", object([("value", Value::from(code))]));
     }
-    actor.insert("display".to_owned(), Value::String(name));
+    actor.insert("display", Value::from(name));
     let kind = aig.field(4).and_then(|field| concept(&field.repetition(1)?));
     draft.push("participant", participant(Value::Object(actor), kind, filled(aig, 14)));
 }
@@ -243,22 +243,22 @@ fn filled(segment: &Segment<'_>, field: usize) -> &'static str {
     }
 }
 
-fn participant(actor: Value, role: Option<Value>, status: &str) -> Value {
-    let mut out = Map::with_capacity(3);
+fn participant(actor: Value, role: Option<Value>, status: &'static str) -> Value {
+    let mut out = Object::with_capacity(3);
     let system = terminology!("v3-ParticipationType");
     let practitioner = actor["type"] == "Practitioner";
     let performer = || practitioner.then(|| in_system(system, "PPRF", None));
     if let Some(role) = role.or_else(performer) {
-        out.insert("type".to_owned(), only(role));
+        out.insert("type", only(role));
     }
-    out.insert("actor".to_owned(), actor);
-    out.insert("status".to_owned(), Value::from(status));
+    out.insert("actor", actor);
+    out.insert("status", Value::from(status));
     Value::Object(out)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json::json;
 
     use super::*;
     use crate::fhir::example::{code, message, segment, source};

@@ -1,9 +1,9 @@
 //! ED and RP: documents and images inside a result, as FHIR Attachment.
 
+use crate::json::{Object, Value};
 use hl7::segment::Repetition;
-use serde_json::{Map, Value};
 
-use crate::fhir::object::object;
+use crate::json::object;
 use crate::text::{stated, whole};
 
 /// An ED: source, type, subtype, encoding, data. `None` if the data is not what the encoding says:
@@ -37,8 +37,8 @@ pub(crate) fn plain_text(text: &str) -> Value {
     attachment("text/plain; charset=utf-8".to_owned(), "data", base64(text.as_bytes()))
 }
 
-fn attachment(content_type: String, key: &str, content: String) -> Value {
-    object([("contentType", Value::String(content_type)), (key, Value::String(content))])
+fn attachment(content_type: String, key: &'static str, content: String) -> Value {
+    object([("contentType", Value::from(content_type)), (key, Value::from(content))])
 }
 
 /// Adds the size in bytes and the hash (SHA-1, as FHIR R4 asks) of the document that the attachment
@@ -47,7 +47,7 @@ pub(crate) fn measured(mut attachment: Value) -> Value {
     let bytes = attachment["data"].as_str().map(from_base64);
     if let Some(bytes) = bytes {
         attachment["size"] = Value::from(bytes.len());
-        attachment["hash"] = Value::String(base64(&sha1_smol::Sha1::from(&bytes).digest().bytes()));
+        attachment["hash"] = Value::from(base64(&sha1_smol::Sha1::from(&bytes).digest().bytes()));
     }
     attachment
 }
@@ -127,11 +127,11 @@ fn base64(bytes: &[u8]) -> String {
 /// The same attachment without its content: what an observation says of a document that the report
 /// holds.
 pub(crate) fn without_data(attachment: &Value) -> Value {
-    let kept: Map<String, Value> = attachment
+    let kept: Object = attachment
         .as_object()
         .map(|whole| {
             let kept = whole.iter().filter(|(key, _)| *key != "data");
-            kept.map(|(key, value)| (key.clone(), value.clone())).collect()
+            kept.map(|(key, value)| (key.to_owned(), value.clone())).collect()
         })
         .unwrap_or_default();
     Value::Object(kept)
@@ -159,7 +159,10 @@ mod tests {
             assert_eq!(from_base64(&base64(plain.as_bytes())), plain.as_bytes());
         }
         let document = measured(plain_text("abc"));
-        assert_eq!((&document["data"], &document["size"]), (&Value::from("YWJj"), &Value::from(3)));
+        assert_eq!(
+            (&document["data"], &document["size"]),
+            (&Value::from("YWJj"), &Value::from(3_u8))
+        );
         assert_eq!(document["hash"], "qZk+NkcGgWq6PiVxeFDCbJzQ2J0=");
     }
 

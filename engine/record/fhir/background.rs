@@ -1,14 +1,14 @@
 //! What PID says of a person's background: language, marital status, religion, ethnicity, birth.
 
+use crate::json::Value;
 use hl7::segment::{Repetition, Segment};
-use serde_json::Value;
 
 use crate::fhir::built::{Draft, coded_extension};
 use crate::fhir::coded::concept;
 use crate::fhir::names::{Extension, extension, fhir, uk_core};
-use crate::fhir::object::{object, only};
 use crate::fhir::tables::{ETHNIC_CATEGORY, MARITAL_STATUS};
 use crate::fhir::yes_or_no::yes_or_no;
+use crate::json::{object, only};
 use crate::text::{whole, whole_of};
 
 const ETHNICITY: Extension = extension!(uk_core "Extension-UKCore-EthnicCategory");
@@ -49,14 +49,14 @@ fn birth_place(draft: &mut Draft, pid: &Segment<'_>) {
     if draft.read(pid, 23, BIRTH_PLACE.path).is_some()
         && let Some(text) = whole_of(pid, 23, 1)
     {
-        let place = object([("text", Value::String(text))]);
+        let place = object([("text", Value::from(text))]);
         draft.extension(object([("url", Value::from(BIRTH_PLACE.url)), ("valueAddress", place)]));
     }
 }
 
 /// PID-6, by which a newborn may be looked for.
 fn mothers_name(draft: &mut Draft, pid: &Segment<'_>) {
-    let family = |name: &Repetition<'_>| whole(name, 1).map(Value::String);
+    let family = |name: &Repetition<'_>| whole(name, 1).map(Value::from);
     if let Some(name) = draft.read_coded(pid, 6, MOTHERS_NAME.path, family) {
         draft.extension(object([("url", Value::from(MOTHERS_NAME.url)), ("valueString", name)]));
     }
@@ -76,7 +76,7 @@ fn multiple_birth(draft: &mut Draft, pid: &Segment<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json::json;
 
     use super::*;
     use crate::fhir::built::Built;
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn absent_null_and_unknown_stay_apart() {
-        assert_eq!(built(&[(3, "7")]).resource.as_object().map(serde_json::Map::len), Some(3));
+        assert_eq!(built(&[(3, "7")]).resource.as_object().map(crate::json::Object::len), Some(3));
         let nulls = built(&[(15, "\"\""), (16, "\"\""), (17, "^\"\""), (22, "\"\""), (24, "\"\"")]);
         let cleared = [
             "communication",

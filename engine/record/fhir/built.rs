@@ -2,14 +2,14 @@
 
 use std::fmt;
 
+use crate::json::{Object, Text, Value};
 use hl7::location::Location;
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
 use hl7::value::Value as Sent;
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::fhir::object::{object, only};
+use crate::json::{object, only};
 use crate::text::stated;
 
 /// A resource that states only what the message stated.
@@ -65,7 +65,7 @@ pub(crate) type Parts = &'static [(usize, &'static str)];
 /// A resource in the making.
 pub(crate) struct Draft {
     kind: &'static str,
-    pub(crate) body: Map<String, Value>,
+    pub(crate) body: Object,
     pub(crate) cleared: Vec<String>,
     pub(crate) replaced: Vec<String>,
     pub(crate) quality: Vec<&'static str>,
@@ -73,29 +73,29 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// A resource with its type, the id by which others of the bundle refer to it, and a profile.
-    pub(crate) fn new(kind: &'static str, id: &str, profile: &str) -> Draft {
-        let mut body = Map::with_capacity(12);
-        body.insert("resourceType".to_owned(), Value::from(kind));
-        body.insert("id".to_owned(), Value::from(id));
-        body.insert("meta".to_owned(), object([("profile", only(Value::from(profile)))]));
+    pub(crate) fn new(kind: &'static str, id: &str, profile: &'static str) -> Draft {
+        let mut body = Object::with_capacity(12);
+        body.insert("resourceType", Value::from(kind));
+        body.insert("id", Value::text(id));
+        body.insert("meta", object([("profile", only(Value::from(profile)))]));
         Draft { kind, body, cleared: Vec::new(), replaced: Vec::new(), quality: Vec::new() }
     }
 
     /// Sets an element, if there is something to set.
-    pub(crate) fn set(&mut self, element: &str, value: impl Into<Option<Value>>) {
+    pub(crate) fn set(&mut self, element: &'static str, value: impl Into<Option<Value>>) {
         let empty = |value: &Value| match value {
             Value::Array(list) => list.is_empty(),
             Value::Object(map) => map.is_empty(),
             other => other.is_null(),
         };
         if let Some(value) = value.into().filter(|value| !empty(value)) {
-            self.body.insert(element.to_owned(), value);
+            self.body.insert(element, value);
         }
     }
 
     /// Adds to a list; the list comes into being with its first entry.
-    pub(crate) fn push(&mut self, element: &str, value: Value) {
-        let list = self.body.entry(element).or_insert_with(|| Value::Array(Vec::new()));
+    pub(crate) fn push(&mut self, element: &'static str, value: Value) {
+        let list = self.body.get_or_insert_with(element, || Value::Array(Vec::new()));
         if let Value::Array(list) = list {
             list.push(value);
         }
@@ -133,7 +133,7 @@ impl Draft {
         &mut self,
         segment: &Segment<'_>,
         field: usize,
-        (element, path): (&str, &str),
+        (element, path): (&'static str, &str),
         parts: Parts,
         read: impl Fn(&Repetition<'_>) -> Option<Value>,
     ) {
@@ -180,18 +180,18 @@ impl Draft {
 }
 
 /// An extension with one coded value.
-pub(crate) fn coded_extension(url: &str, concept: Value) -> Value {
+pub(crate) fn coded_extension(url: &'static str, concept: Value) -> Value {
     object([("url", Value::from(url)), ("valueCodeableConcept", concept)])
 }
 
 /// An extension with the code that a sender wrote.
-pub(crate) fn code_as_sent(url: &str, code: &str) -> Value {
-    object([("url", Value::from(url)), ("valueCode", Value::from(code))])
+pub(crate) fn code_as_sent(url: &'static str, code: impl Into<Text>) -> Value {
+    object([("url", url.into()), ("valueCode", Value::String(code.into()))])
 }
 
 /// An identifier of a system.
-pub(crate) fn identifier_in(system: &str, value: &str) -> Value {
-    object([("system", Value::from(system)), ("value", Value::from(value))])
+pub(crate) fn identifier_in(system: impl Into<Text>, value: impl Into<Text>) -> Value {
+    object([("system", Value::String(system.into())), ("value", Value::String(value.into()))])
 }
 
 const RESOURCES: Uuid = Uuid::from_u128(0x4c1b_8f0e_94a7_5d43_9b0d_51c2_6f0a_7e11);
@@ -219,5 +219,5 @@ pub(crate) fn url(id: &str) -> String {
 
 /// A reference to a resource of the same bundle.
 pub(crate) fn reference(id: &str) -> Value {
-    object([("reference", Value::String(url(id)))])
+    object([("reference", Value::from(url(id)))])
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value, json};
+use crate::json::{Object, Value, object};
 
 use crate::fhir::built::{Built, reference, url};
 
@@ -27,7 +27,7 @@ pub fn bundle(resources: Vec<Built>) -> Built {
         }
     }
     let mut whole = Built {
-        resource: json!({ "resourceType": "Bundle", "type": "collection" }),
+        resource: object([("resourceType", "Bundle".into()), ("type", "collection".into())]),
         cleared: Vec::new(),
         replaced: Vec::new(),
         quality: Vec::new(),
@@ -43,12 +43,9 @@ pub fn bundle(resources: Vec<Built>) -> Built {
         whole.replaced.extend(built.replaced.into_iter().map(located));
         whole.quality.extend(built.quality);
         let full_url = built.resource["id"].as_str().map(url);
-        // By hand, because `json!` would copy the whole resource.
-        let mut entry = Map::new();
-        if let Some(url) = full_url {
-            entry.insert("fullUrl".to_owned(), Value::String(url));
-        }
-        entry.insert("resource".to_owned(), built.resource);
+        let mut entry = Object::with_capacity(2);
+        entry.put("fullUrl", full_url);
+        entry.insert("resource", built.resource);
         entries.push(Value::Object(entry));
     }
     whole.resource["entry"] = Value::Array(entries);
@@ -94,6 +91,7 @@ fn aim_provenance(resources: &mut [Built]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::json;
 
     fn built(kind: &str, cleared: &str) -> Built {
         Built {

@@ -1,8 +1,8 @@
 //! XCN as UK Core Practitioner, with a `PractitionerRole` where the message says what one does.
 
+use crate::json::Value;
 use hl7::message::Message;
 use hl7::segment::Repetition;
-use serde_json::Value;
 
 use crate::fhir::built::{Built, Draft, id, reference};
 use crate::fhir::coded::in_system;
@@ -10,8 +10,8 @@ use crate::fhir::datatypes::{
     named_organisation, organisation, practitioner_name, practitioner_number,
 };
 use crate::fhir::names::{terminology, uk_core};
-use crate::fhir::object::only;
 use crate::fhir::tables::{MAIN_SPECIALTY, day};
+use crate::json::only;
 use crate::site::is_practice_among_doctors;
 use crate::source::Source;
 use crate::text::stated;
@@ -78,7 +78,7 @@ fn practitioner(own_id: &str, doctor: &Repetition<'_>) -> Built {
 fn role(
     message: &Message,
     source: &Source,
-    (segment, part): (&str, &str),
+    (segment, part): (&str, &'static str),
     number: usize,
     person: &str,
 ) -> Option<Built> {

@@ -1,11 +1,11 @@
 //! Coded values: CE and CWE, and the code systems of UK feeds.
 
+use crate::json::{Object, Text, Value};
 use hl7::segment::Repetition;
-use serde_json::{Map, Value};
 
 use crate::fhir::built::Parts;
 use crate::fhir::names::{LOCAL_CODES, TERMINOLOGY};
-use crate::fhir::object::{object, only, put};
+use crate::json::{object, only};
 use crate::text::whole;
 
 /// Code systems by the names that feeds give them (table 0396 and common others), in capitals.
@@ -69,42 +69,42 @@ pub(crate) fn concept_of(coded: &Repetition<'_>, named: Option<&str>) -> Option<
     let part = |component: usize| whole(coded, component);
     let coding = |code: usize| {
         let id = part(code)?;
-        let mut coding = Map::with_capacity(3);
+        let mut coding = Object::with_capacity(3);
         let elsewhere = || named.filter(|_| code == 1).map(system);
         let system = part(code + 2).map(|name| system(&name)).or_else(elsewhere);
-        put(&mut coding, "system", system);
-        put(&mut coding, "code", Some(id));
-        put(&mut coding, "display", part(code + 1));
+        coding.put("system", system);
+        coding.put("code", Some(id));
+        coding.put("display", part(code + 1));
         Some(Value::Object(coding))
     };
     let codings: Vec<Value> = [1, 4].into_iter().filter_map(coding).collect();
     let text = part(9).or_else(|| part(2)).or_else(|| part(5));
-    let mut concept = Map::with_capacity(2);
+    let mut concept = Object::with_capacity(2);
     if !codings.is_empty() {
-        concept.insert("coding".to_owned(), Value::Array(codings));
+        concept.insert("coding", Value::Array(codings));
     }
-    put(&mut concept, "text", text);
+    concept.put("text", text);
     (!concept.is_empty()).then_some(Value::Object(concept))
 }
 
 /// A concept of one code in one system, with the text that was sent beside it.
-pub fn in_system(system: &str, code: &str, text: Option<&str>) -> Value {
-    let mut coding = Map::with_capacity(3);
-    put(&mut coding, "system", Some(system.to_owned()));
-    put(&mut coding, "code", Some(code.to_owned()));
-    put(&mut coding, "display", text.map(str::to_owned));
+pub fn in_system(system: impl Into<Text>, code: impl Into<Text>, text: Option<&str>) -> Value {
+    let mut coding = Object::with_capacity(3);
+    coding.insert("system", system.into());
+    coding.insert("code", code.into());
+    coding.put("display", text.map(str::to_owned));
     object([("coding", only(Value::Object(coding)))])
 }
 
 /// A concept that is only a text.
 pub(crate) fn in_words(text: &str) -> Value {
-    object([("text", Value::from(text))])
+    object([("text", Value::text(text))])
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::json::json;
     use hl7::message::{Message, Reading};
-    use serde_json::json;
 
     use super::*;
 

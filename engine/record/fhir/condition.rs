@@ -1,15 +1,15 @@
 //! DG1 as UK Core Condition.
 
+use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::Segment;
-use serde_json::{Map, Value};
 
 use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, reference};
 use crate::fhir::coded::{concept_of, in_system};
 use crate::fhir::datatypes::{entity, practitioner};
 use crate::fhir::encounter::visit;
 use crate::fhir::names::{AS_SENT, RANK, terminology, uk_core};
-use crate::fhir::object::{object, only};
+use crate::json::{object, only};
 use crate::source::Source;
 use crate::text::{stated, whole_of};
 
@@ -56,9 +56,9 @@ fn named(dg1: &Segment<'_>) -> Option<Value> {
     let coded = dg1.field(3).and_then(|field| field.repetition(1));
     let mut concept = coded.and_then(|coded| concept_of(&coded, stated(dg1.text(2, 1)).as_deref()));
     if let Some(text) = whole_of(dg1, 4, 1) {
-        let concept = concept.get_or_insert_with(|| Value::Object(Map::new()));
+        let concept = concept.get_or_insert_with(|| Value::Object(Object::new()));
         if concept.get("text").is_none() {
-            concept["text"] = Value::String(text);
+            concept["text"] = Value::from(text);
         }
     }
     concept
@@ -72,10 +72,10 @@ fn standing(draft: &mut Draft, dg1: &Segment<'_>) {
     let kind = draft.read(dg1, 6, "verificationStatus");
     if let Some(kind) = &kind {
         if matches!(kind.as_str(), "A" | "W" | "F") {
-            draft.push("category", in_system(terminology!("v2-0052"), kind, None));
+            draft.push("category", in_system(terminology!("v2-0052"), kind.clone(), None));
         } else {
             draft.quality.push("code.unknown");
-            draft.extension(code_as_sent(AS_SENT, kind));
+            draft.extension(code_as_sent(AS_SENT, kind.clone()));
         }
     }
     let word = match (stated(dg1.text(21, 1)).as_deref(), kind.as_deref()) {

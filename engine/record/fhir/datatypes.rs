@@ -1,14 +1,14 @@
 //! Names, addresses, telephones, identifiers, doctors: HL7 v2 data types as FHIR ones.
 
+use crate::json::{Object, Value};
 use hl7::segment::Repetition;
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value};
 
 use crate::fhir::built::{Parts, identifier_in};
 use crate::fhir::coded::{in_system, in_words};
 use crate::fhir::names::{GMC_NUMBER, GMP_NUMBER, ODS_ORGANISATION, ODS_SITE, terminology};
-use crate::fhir::object::{object, put};
 use crate::fhir::tables::PROFESSIONAL_REGISTER;
+use crate::json::object;
 use crate::site::is_practice_code;
 use crate::text::{is_ods_code, stated, whole};
 use crate::time::Moment;
@@ -34,7 +34,7 @@ fn part(of: &Repetition<'_>, component: usize) -> Option<String> {
 /// An XPN as `HumanName`. XPN-7 in the words of PDS and of table 0200; a word that FHIR has no use
 /// for leaves `use` out.
 pub(crate) fn human_name(name: &Repetition<'_>, zone: &TimeZone) -> Option<Value> {
-    let mut out = Map::with_capacity(6);
+    let mut out = Object::with_capacity(6);
     let kind = part(name, 7).unwrap_or_default().to_ascii_uppercase();
     let usage = match kind.as_str() {
         "L" | "R" => Some("official"),
@@ -45,8 +45,8 @@ pub(crate) fn human_name(name: &Repetition<'_>, zone: &TimeZone) -> Option<Value
         "PREVIOUS" | "PREVIOUS-BIRTH" | "PREVIOUS-BACHELOR" | "BAD" => Some("old"),
         _ => None,
     };
-    put(&mut out, "use", usage.map(str::to_owned));
-    put(&mut out, "family", part(name, 1));
+    out.put("use", usage);
+    out.put("family", part(name, 1));
     list(&mut out, "given", [part(name, 2), part(name, 3)]);
     list(&mut out, "prefix", [part(name, 5), None]);
     list(&mut out, "suffix", [part(name, 4), part(name, 6)]);
@@ -58,7 +58,7 @@ pub(crate) fn human_name(name: &Repetition<'_>, zone: &TimeZone) -> Option<Value
 /// An XAD as `Address`: XAD-1 may have the parts of a SAD; XAD-7 in its UK meaning (H home, PST
 /// correspondence, TMP temporary).
 pub(crate) fn address(address: &Repetition<'_>, zone: &TimeZone) -> Option<Value> {
-    let mut out = Map::with_capacity(8);
+    let mut out = Object::with_capacity(8);
     let kind = part(address, 7).unwrap_or_default().to_ascii_uppercase();
     let (usage, form) = match kind.as_str() {
         "H" | "P" => (Some("home"), None),
@@ -68,14 +68,14 @@ pub(crate) fn address(address: &Repetition<'_>, zone: &TimeZone) -> Option<Value
         "BA" => (Some("old"), None),
         _ => (None, None),
     };
-    put(&mut out, "use", usage.map(str::to_owned));
-    put(&mut out, "type", form.map(str::to_owned));
+    out.put("use", usage);
+    out.put("type", form);
     let street = (1..=3).map(|at| stated(address.text(1, at)));
     list(&mut out, "line", street.chain([whole(address, 2)]));
-    put(&mut out, "city", whole(address, 3));
-    put(&mut out, "district", whole(address, 4));
-    put(&mut out, "postalCode", part(address, 5));
-    put(&mut out, "country", part(address, 6));
+    out.put("city", whole(address, 3));
+    out.put("district", whole(address, 4));
+    out.put("postalCode", part(address, 5));
+    out.put("country", part(address, 6));
     let located =
         ["line", "city", "district", "postalCode", "country"].iter().any(|k| out.contains_key(*k));
     period(&mut out, address, (13, 14), zone);
@@ -84,7 +84,7 @@ pub(crate) fn address(address: &Repetition<'_>, zone: &TimeZone) -> Option<Value
 
 /// An XTN as `ContactPoint`. `usage` is what the field itself says, home or work; a mobile of a
 /// home field is `mobile`. XTN-18 says which is preferred.
-pub(crate) fn telecom(telecom: &Repetition<'_>, usage: &str) -> Option<Value> {
+pub(crate) fn telecom(telecom: &Repetition<'_>, usage: &'static str) -> Option<Value> {
     let equipment = part(telecom, 3).unwrap_or_default().to_ascii_uppercase();
     let internet = matches!(equipment.as_str(), "INTERNET" | "X.400")
         || part(telecom, 2).is_some_and(|use_code| use_code.eq_ignore_ascii_case("NET"));
@@ -99,13 +99,13 @@ pub(crate) fn telecom(telecom: &Repetition<'_>, usage: &str) -> Option<Value> {
     };
     let mobile = usage == "home" && system == "phone" && equipment == "CP";
     let usage = if mobile { "mobile" } else { usage };
-    let mut out = Map::with_capacity(4);
-    out.insert("system".to_owned(), Value::from(system));
-    out.insert("value".to_owned(), Value::String(value));
-    out.insert("use".to_owned(), Value::from(usage));
+    let mut out = Object::with_capacity(4);
+    out.insert("system", Value::from(system));
+    out.insert("value", Value::from(value));
+    out.insert("use", Value::from(usage));
     let preferred = part(telecom, 18).and_then(|rank| rank.parse::<u16>().ok());
     if let Some(rank) = preferred.filter(|rank| *rank > 0) {
-        out.insert("rank".to_owned(), Value::from(rank));
+        out.insert("rank", Value::from(rank));
     }
     Some(Value::Object(out))
 }
@@ -126,14 +126,14 @@ fn dialled(telecom: &Repetition<'_>) -> Option<String> {
 
 /// A CX as `Identifier` of the organisation that CX-4 names, with the type of table 0203.
 pub(crate) fn identifier(id: &Repetition<'_>, zone: &TimeZone) -> Option<Value> {
-    let mut out = Map::with_capacity(4);
+    let mut out = Object::with_capacity(4);
     let value = part(id, 1)?;
     if let Some(kind) = part(id, 5) {
-        out.insert("type".to_owned(), identifier_type(&kind));
+        out.insert("type", identifier_type(&kind));
     }
-    put(&mut out, "value", Some(value));
+    out.put("value", Some(value));
     if let Some(authority) = part(id, 4) {
-        out.insert("assigner".to_owned(), organisation(&authority, None));
+        out.insert("assigner", organisation(&authority, None));
     }
     period(&mut out, id, (7, 8), zone);
     Some(Value::Object(out))
@@ -142,7 +142,7 @@ pub(crate) fn identifier(id: &Repetition<'_>, zone: &TimeZone) -> Option<Value> 
 /// An EI as `Identifier`: the number, and the system that assigned it, as URI or OID where it has
 /// one (EI-3 and 4), else by the name the sender knows it by (EI-2).
 pub(crate) fn entity(ei: &Repetition<'_>) -> Option<Value> {
-    let mut out = Map::with_capacity(3);
+    let mut out = Object::with_capacity(3);
     let value = whole(ei, 1)?;
     let universal = part(ei, 3).and_then(|id| match part(ei, 4)?.to_ascii_uppercase().as_str() {
         "ISO" => Some(format!("urn:oid:{id}")),
@@ -150,10 +150,10 @@ pub(crate) fn entity(ei: &Repetition<'_>) -> Option<Value> {
         "URI" | "URL" => Some(id),
         _ => None,
     });
-    put(&mut out, "system", universal);
-    put(&mut out, "value", Some(value));
+    out.put("system", universal);
+    out.put("value", Some(value));
     if let Some(namespace) = part(ei, 2) {
-        out.insert("assigner".to_owned(), organisation(&namespace, None));
+        out.insert("assigner", organisation(&namespace, None));
     }
     Some(Value::Object(out))
 }
@@ -166,7 +166,7 @@ pub(crate) fn entity_of_type(ei: &Repetition<'_>, kind: &str) -> Option<Value> {
 }
 
 /// A reference by identifier to a resource of that type, which need not be in the bundle.
-pub(crate) fn logical(kind: &str, identifier: Value) -> Value {
+pub(crate) fn logical(kind: &'static str, identifier: Value) -> Value {
     object([("type", Value::from(kind)), ("identifier", identifier)])
 }
 
@@ -186,7 +186,7 @@ pub(crate) fn identifier_type(kind: &str) -> Value {
         "PT", "SS", "VN", "XX",
     ];
     if KNOWN.contains(&kind) {
-        in_system(terminology!("v2-0203"), kind, None)
+        in_system(terminology!("v2-0203"), kind.to_owned(), None)
     } else {
         in_words(kind)
     }
@@ -195,39 +195,39 @@ pub(crate) fn identifier_type(kind: &str) -> Value {
 /// An organisation or site: by ODS code where the text has the form of one (a site code is longer
 /// than the three characters of a trust), else by name.
 pub(crate) fn organisation(code: &str, name: Option<&str>) -> Value {
-    let mut out = Map::with_capacity(2);
+    let mut out = Object::with_capacity(2);
     let coded = is_ods_code(code);
     if coded {
         let site = code.len() == 5;
         let system = if site { ODS_SITE } else { ODS_ORGANISATION };
-        out.insert("identifier".to_owned(), identifier_in(system, code));
+        out.insert("identifier", identifier_in(system, code.to_owned()));
     }
     let shown = name.or_else(|| (!coded).then_some(code));
-    put(&mut out, "display", shown.map(str::to_owned));
+    out.put("display", shown.map(str::to_owned));
     Value::Object(out)
 }
 
 /// A GP practice by its code.
 pub(crate) fn practice(code: Option<&str>, name: Option<&str>) -> Option<Value> {
-    let mut out = Map::with_capacity(3);
-    out.insert("type".to_owned(), Value::from("Organization"));
+    let mut out = Object::with_capacity(3);
+    out.insert("type", Value::from("Organization"));
     if let Some(code) = code.filter(|code| is_practice_code(code)) {
-        out.insert("identifier".to_owned(), identifier_in(ODS_ORGANISATION, code));
+        out.insert("identifier", identifier_in(ODS_ORGANISATION, code.to_owned()));
     }
-    put(&mut out, "display", name.map(str::to_owned));
+    out.put("display", name.map(str::to_owned));
     (out.len() > 1).then_some(Value::Object(out))
 }
 
 /// An XCN as a reference to a practitioner, by number and name.
 pub(crate) fn practitioner(doctor: &Repetition<'_>) -> Option<Value> {
-    let mut out = Map::with_capacity(3);
-    out.insert("type".to_owned(), Value::from("Practitioner"));
+    let mut out = Object::with_capacity(3);
+    out.insert("type", Value::from("Practitioner"));
     if let Some(number) = practitioner_number(doctor) {
-        out.insert("identifier".to_owned(), number);
+        out.insert("identifier", number);
     }
     let names = [part(doctor, 6), part(doctor, 3), part(doctor, 4), part(doctor, 2)];
     let shown: Vec<String> = names.into_iter().flatten().collect();
-    put(&mut out, "display", (!shown.is_empty()).then(|| shown.join(" ")));
+    out.put("display", (!shown.is_empty()).then(|| shown.join(" ")));
     (out.len() > 1).then_some(Value::Object(out))
 }
 
@@ -246,16 +246,16 @@ pub(crate) fn practitioner_number(doctor: &Repetition<'_>) -> Option<Value> {
         let gp = code.strip_prefix('G').is_some_and(seven).then_some(GMP_NUMBER);
         gp.or_else(|| code.strip_prefix('C').is_some_and(seven).then_some(GMC_NUMBER))
     };
-    let mut out = Map::with_capacity(2);
-    put(&mut out, "system", named.into_iter().next().or_else(by_form).map(str::to_owned));
-    put(&mut out, "value", Some(code));
+    let mut out = Object::with_capacity(2);
+    out.put("system", named.into_iter().next().or_else(by_form));
+    out.put("value", Some(code));
     Some(Value::Object(out))
 }
 
 /// The name of an XCN as `HumanName`.
 pub(crate) fn practitioner_name(doctor: &Repetition<'_>) -> Option<Value> {
-    let mut out = Map::with_capacity(4);
-    put(&mut out, "family", part(doctor, 2));
+    let mut out = Object::with_capacity(4);
+    out.put("family", part(doctor, 2));
     list(&mut out, "given", [part(doctor, 3), part(doctor, 4)]);
     list(&mut out, "prefix", [part(doctor, 6)]);
     list(&mut out, "suffix", [part(doctor, 5), part(doctor, 7)]);
@@ -263,27 +263,22 @@ pub(crate) fn practitioner_name(doctor: &Repetition<'_>) -> Option<Value> {
 }
 
 /// Sets `period` from two components that hold times.
-fn period(
-    out: &mut Map<String, Value>,
-    of: &Repetition<'_>,
-    (from, to): (usize, usize),
-    zone: &TimeZone,
-) {
+fn period(out: &mut Object, of: &Repetition<'_>, (from, to): (usize, usize), zone: &TimeZone) {
     let at = |component: usize| {
         let moment = Moment::read(&part(of, component)?, zone).ok()?;
         Some(moment.fhir().to_owned())
     };
-    let mut period = Map::new();
-    put(&mut period, "start", at(from));
-    put(&mut period, "end", at(to));
+    let mut period = Object::new();
+    period.put("start", at(from));
+    period.put("end", at(to));
     if !period.is_empty() {
-        out.insert("period".to_owned(), Value::Object(period));
+        out.insert("period", Value::Object(period));
     }
 }
 
-fn list(out: &mut Map<String, Value>, key: &str, texts: impl IntoIterator<Item = Option<String>>) {
-    let texts: Vec<Value> = texts.into_iter().flatten().map(Value::String).collect();
+fn list(out: &mut Object, key: &'static str, texts: impl IntoIterator<Item = Option<String>>) {
+    let texts: Vec<Value> = texts.into_iter().flatten().map(Value::from).collect();
     if !texts.is_empty() {
-        out.insert(key.to_owned(), Value::Array(texts));
+        out.insert(key, texts);
     }
 }

@@ -1,13 +1,13 @@
 //! PID-29 and PID-30: that a person has died, or has not after all.
 
+use crate::json::Value;
 use hl7::segment::Segment;
-use serde_json::Value;
 
 use crate::fhir::built::{Draft, coded_extension};
 use crate::fhir::coded::in_system;
 use crate::fhir::names::{Extension, extension, uk_codes, uk_core};
-use crate::fhir::object::{object, only};
 use crate::fhir::yes_or_no::yes_or_no;
+use crate::json::{object, only};
 use crate::source::Source;
 use crate::time::Moment;
 
@@ -28,7 +28,7 @@ pub(crate) fn death(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
         match (time.map(|text| Moment::read(&text, &source.zone)), indicator) {
             (Some(Ok(_)), Some(false)) => draft.quality.push("death.contradictory"),
             (Some(Ok(moment)), _) => {
-                draft.set("deceasedDateTime", Value::from(moment.fhir()));
+                draft.set("deceasedDateTime", Value::text(moment.fhir()));
                 notified(draft, "1");
             }
             (unreadable, indicator) => {
@@ -55,7 +55,8 @@ pub(crate) fn death(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
 /// that it takes it back. Only the Personal Demographics Service knows of a formal one.
 fn notified(draft: &mut Draft, status: &str) {
     let system = uk_codes!("UKCore-DeathNotificationStatus");
-    let status = coded_extension("deathNotificationStatus", in_system(system, status, None));
+    let status =
+        coded_extension("deathNotificationStatus", in_system(system, status.to_owned(), None));
     let url = Value::from(NOTIFICATION.url);
     draft.extension(object([("url", url), ("extension", only(status))]));
 }

@@ -5,10 +5,10 @@
 //! number, and where its digits differ from the text (`12.80`, `+5`, `007`) the text goes along in
 //! the extension `as-sent` on the element. What a float cannot hold exactly is not a number here.
 
-use serde_json::{Map, Number, Value};
+use crate::json::{Number, Object, Value};
 
 use crate::fhir::names::AS_SENT;
-use crate::fhir::object::{object, only};
+use crate::json::{object, only};
 
 /// A decimal number as HL7 writes it (data type NM): a sign, digits, a point, digits.
 #[derive(Clone, PartialEq)]
@@ -51,13 +51,12 @@ impl Decimal {
     }
 
     /// Sets `value`, and the text as sent where the number alone would lose digits.
-    pub(crate) fn put(&self, quantity: &mut Map<String, Value>) {
-        quantity.insert("value".to_owned(), Value::Number(self.number.clone()));
+    pub(crate) fn put(&self, quantity: &mut Object) {
+        quantity.insert("value", Value::Number(self.number.clone()));
         if !self.plain {
-            let as_sent =
-                [("url", Value::from(AS_SENT)), ("valueString", Value::from(self.text.as_str()))];
+            let as_sent = [("url", Value::from(AS_SENT)), ("valueString", Value::text(&self.text))];
             let extended = object([("extension", only(object(as_sent)))]);
-            quantity.insert("_value".to_owned(), extended);
+            quantity.insert("_value", extended);
         }
     }
 }
@@ -102,13 +101,13 @@ fn canonical(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::json::json;
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
 
     fn put(text: &str) -> Value {
-        let mut quantity = Map::new();
+        let mut quantity = Object::new();
         Decimal::read(text).expect(text).put(&mut quantity);
         Value::Object(quantity)
     }

@@ -1,8 +1,8 @@
 //! TXA and OBX of a document as UK Core `DocumentReference`.
 
+use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::Segment;
-use serde_json::{Map, Value};
 
 use crate::fhir::attachment::{encapsulated, measured, plain_text, pointer, without_data};
 use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, reference};
@@ -10,8 +10,8 @@ use crate::fhir::coded::{concept, in_system};
 use crate::fhir::datatypes::{PERSON, entity, entity_of_type, logical, organisation, practitioner};
 use crate::fhir::encounter::visit;
 use crate::fhir::names::{AS_SENT, fhir, uk_core};
-use crate::fhir::object::{object, only};
 use crate::fhir::tables::{CONFIDENTIALITY, DOCUMENT_AVAILABILITY, DOCUMENT_COMPLETION};
+use crate::json::{object, only};
 use crate::site;
 use crate::source::Source;
 use crate::text::{rendered, stated, whole};
@@ -40,7 +40,7 @@ pub fn document(
     let trigger = trigger.unwrap_or_default();
     let by_event = status_of(&mut draft, &trigger, &txa);
     let status = status.unwrap_or(by_event);
-    draft.set("status", Value::from(status));
+    draft.set("status", Value::text(status));
     completion(&mut draft, &txa);
     draft.coded(&txa, 2, "type");
     draft.set("subject", reference(&id(message, "Patient", 1)));
@@ -83,7 +83,7 @@ fn completion(draft: &mut Draft, txa: &Segment<'_>) {
         Some(word) => draft.set("docStatus", Value::from(word)),
         None => draft.quality.push("code.unknown"),
     }
-    draft.set("_docStatus", object([("extension", only(code_as_sent(AS_SENT, &sent)))]));
+    draft.set("_docStatus", object([("extension", only(code_as_sent(AS_SENT, sent)))]));
 }
 
 /// TXA-9 wrote it, TXA-5 did what it tells of, TXA-10 signed it, TXA-22 with the time.
@@ -92,7 +92,7 @@ fn people(draft: &mut Draft, message: &Message, txa: &Segment<'_>, source: &Sour
         let moment = Moment::read(&stated(txa.text(field, 1))?, &source.zone).ok()?;
         moment.has_time().then(|| moment.fhir().to_owned())
     });
-    draft.set("date", written.map(Value::String));
+    draft.set("date", written.map(Value::from));
     let paths = [(9, "author"), (5, "author")];
     for (field, path) in paths {
         draft.set_all(txa, field, ("author", path), PERSON, practitioner);
@@ -125,7 +125,7 @@ fn title(draft: &mut Draft, txa: &Segment<'_>) -> Option<String> {
     let file = stated(txa.text(16, 1));
     let why = draft.read(txa, 21, "description");
     let described = [named.clone(), why].into_iter().flatten().collect::<Vec<_>>().join(": ");
-    draft.set("description", (!described.is_empty()).then(|| Value::String(described)));
+    draft.set("description", (!described.is_empty()).then(|| Value::from(described)));
     file.or(named)
 }
 
@@ -168,7 +168,7 @@ fn content(
         attachments.push(measured(plain_text(text.trim_end())));
     }
     if attachments.is_empty() {
-        attachments.push(Value::Object(Map::new()));
+        attachments.push(Value::Object(Object::new()));
     }
     let written = stated(txa.text(6, 1)).and_then(|text| Moment::read(&text, &source.zone).ok());
     let named = |mut attachment: Value| {
@@ -176,12 +176,12 @@ fn content(
             attachment = without_data(&attachment);
         }
         if let Some(title) = title {
-            attachment["title"] = Value::from(title);
+            attachment["title"] = Value::text(title);
         }
         if let Some(written) = &written {
-            attachment["creation"] = Value::from(written.fhir());
+            attachment["creation"] = Value::text(written.fhir());
         }
-        if attachment.as_object().is_none_or(Map::is_empty) {
+        if attachment.as_object().is_none_or(Object::is_empty) {
             let url = Value::from(fhir!("data-absent-reason"));
             let unknown = object([("url", url), ("valueCode", Value::from("unknown"))]);
             attachment["extension"] = only(unknown);
@@ -193,25 +193,25 @@ fn content(
 
 /// The visit it belongs to, TXA-4 when what it tells of took place.
 fn circumstances(draft: &mut Draft, message: &Message, txa: &Segment<'_>, source: &Source) {
-    let mut context = Map::with_capacity(2);
+    let mut context = Object::with_capacity(2);
     if let Some(visit) = visit(message, source) {
-        context.insert("encounter".to_owned(), only(visit));
+        context.insert("encounter", only(visit));
     }
     if let Some(when) = draft.moment(txa, 4, "context.period", source) {
-        let period = object([("start", Value::from(when.fhir()))]);
-        context.insert("period".to_owned(), period);
+        let period = object([("start", Value::text(when.fhir()))]);
+        context.insert("period", period);
     }
     draft.set("context", Value::Object(context));
     let presented = draft.read_coded(txa, 3, "category", concept);
     if let Some(kind) = presented.as_ref().and_then(|kind| kind["coding"][0]["code"].as_str()) {
         let system = "http://terminology.hl7.org/CodeSystem/v2-0191";
-        draft.set("category", only(in_system(system, kind, None)));
+        draft.set("category", only(in_system(system, kind.to_owned(), None)));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json::json;
 
     use super::*;
     use crate::fhir::example::{code, message, segment, source};

@@ -1,8 +1,8 @@
 //! PV1 and PV2 as UK Core Encounter.
 
+use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::Segment;
-use serde_json::{Map, Value};
 
 use crate::fhir::built::{Built, Draft, Unmappable, coded_extension, id, reference};
 use crate::fhir::coded::{CODED, concept, in_system, in_words};
@@ -11,11 +11,11 @@ use crate::fhir::datatypes::{
 };
 use crate::fhir::location::{PLACED, Placed, places};
 use crate::fhir::names::{Extension, extension, fhir_r5, terminology, tieline, uk_codes, uk_core};
-use crate::fhir::object::{object, only};
 use crate::fhir::tables::{
     ADMISSION_METHOD, ADMISSION_SOURCE, DISCHARGE_DESTINATION, DISCHARGE_METHOD, LEGAL_STATUS,
     MAIN_SPECIALTY, OUTCOME_OF_ATTENDANCE, PATIENT_CLASS, day,
 };
+use crate::json::{object, only};
 use crate::site;
 use crate::source::Source;
 use crate::text::stated;
@@ -72,7 +72,7 @@ pub fn encounter(
         draft.quality.push("encounter.no-number");
     }
     let status = status.unwrap_or_else(|| status_of(&trigger, &pv1));
-    draft.set("status", Value::from(status));
+    draft.set("status", Value::text(status));
     set_class(&mut draft, &class);
     draft.set("subject", reference(&id(message, "Patient", 1)));
     let day = day(message);
@@ -102,18 +102,18 @@ pub(crate) fn visit(message: &Message, source: &Source) -> Option<Value> {
 /// table, others of the sender.
 fn set_class(draft: &mut Draft, class: &str) {
     let (system, code) = match PATIENT_CLASS.code(class) {
-        Some(code) => (PATIENT_CLASS.system(), code),
+        Some(code) => (PATIENT_CLASS.system(), code.into()),
         None if class.is_empty() => {
             draft.quality.push("encounter.class-absent");
-            (terminology!("v3-NullFlavor"), "UNK")
+            (terminology!("v3-NullFlavor"), "UNK".into())
         }
-        None if matches!(class, "B" | "C") => (terminology!("v2-0004"), class),
+        None if matches!(class, "B" | "C") => (terminology!("v2-0004"), class.to_owned().into()),
         None => {
             draft.quality.push("code.unknown");
-            ("urn:tieline:codes:patient-class", class)
+            ("urn:tieline:codes:patient-class", class.to_owned().into())
         }
     };
-    let coding = [("system", Value::from(system)), ("code", Value::from(code))];
+    let coding = [("system", system.into()), ("code", Value::String(code))];
     draft.set("class", object(coding));
 }
 
@@ -149,7 +149,7 @@ fn plan(draft: &mut Draft, message: &Message, source: &Source) {
 
 fn dated(draft: &mut Draft, of: &Segment<'_>, field: usize, as_: Extension, source: &Source) {
     if let Some(moment) = draft.moment(of, field, as_.path, source) {
-        let when = Value::from(moment.fhir());
+        let when = Value::text(moment.fhir());
         draft.extension(object([("url", Value::from(as_.url)), ("valueDateTime", when)]));
     }
 }
@@ -228,7 +228,7 @@ fn participants(draft: &mut Draft, pv1: &Segment<'_>) {
 }
 
 fn period(draft: &mut Draft, pv1: &Segment<'_>, source: &Source, reopened: bool) {
-    let mut period = Map::with_capacity(2);
+    let mut period = Object::with_capacity(2);
     for (field, key, path) in [(44, "start", "period.start"), (45, "end", "period.end")] {
         if reopened && key == "end" {
             draft.clear(path);
@@ -237,7 +237,7 @@ fn period(draft: &mut Draft, pv1: &Segment<'_>, source: &Source, reopened: bool)
         let Some(text) = draft.read(pv1, field, path) else { continue };
         match Moment::read(&text, &source.zone) {
             Ok(moment) => {
-                period.insert(key.to_owned(), Value::from(moment.fhir()));
+                period.insert(key.to_owned(), Value::text(moment.fhir()));
             }
             Err(_) => draft.quality.push("date.unreadable"),
         }
@@ -248,17 +248,17 @@ fn period(draft: &mut Draft, pv1: &Segment<'_>, source: &Source, reopened: bool)
 /// PV1-4 is the admission method in the NHS, not the type of admission; PV1-14 its source, PV1-36
 /// the discharge method and PV1-37 the destination.
 fn hospitalization(draft: &mut Draft, pv1: &Segment<'_>, reopened: bool, day: &str) {
-    let mut stay = Map::with_capacity(4);
+    let mut stay = Object::with_capacity(4);
     if let Some(number) = draft.read_coded(pv1, 5, "hospitalization.preAdmissionIdentifier", entity)
     {
-        stay.insert("preAdmissionIdentifier".to_owned(), number);
+        stay.insert("preAdmissionIdentifier", number);
     }
     if let Some(concept) = draft.tabled(pv1, 4, ADMITTED_PATH, (&ADMISSION_METHOD, day)) {
-        stay.insert("extension".to_owned(), only(coded_extension(ADMITTED, concept)));
+        stay.insert("extension", only(coded_extension(ADMITTED, concept)));
     }
     let path = "hospitalization.admitSource";
     if let Some(concept) = draft.tabled(pv1, 14, path, (&ADMISSION_SOURCE, day)) {
-        stay.insert("admitSource".to_owned(), concept);
+        stay.insert("admitSource", concept);
     }
     let destination_path = "hospitalization.dischargeDisposition";
     if reopened {
@@ -268,18 +268,18 @@ fn hospitalization(draft: &mut Draft, pv1: &Segment<'_>, reopened: bool, day: &s
         if let Some(concept) =
             draft.tabled(pv1, 37, destination_path, (&DISCHARGE_DESTINATION, day))
         {
-            stay.insert("dischargeDisposition".to_owned(), concept);
+            stay.insert("dischargeDisposition", concept);
         }
         if let Some(concept) = draft.tabled(pv1, 36, DISCHARGED.path, (&DISCHARGE_METHOD, day)) {
             draft.extension(coded_extension(DISCHARGED.url, concept));
         }
     }
     if let Some(again) = draft.read_coded(pv1, 13, "hospitalization.reAdmission", concept) {
-        stay.insert("reAdmission".to_owned(), again);
+        stay.insert("reAdmission", again);
     }
     let path = "hospitalization.specialArrangement";
     if let Some(arrangement) = draft.read_coded(pv1, 15, path, concept) {
-        stay.insert("specialArrangement".to_owned(), only(arrangement));
+        stay.insert("specialArrangement", only(arrangement));
     }
     draft.set("hospitalization", Value::Object(stay));
 }

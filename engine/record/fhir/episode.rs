@@ -1,14 +1,14 @@
 //! The consultant episode of PV1 and ZU1 as UK Core `EpisodeOfCare`.
 
+use crate::json::{Object, Value};
 use hl7::message::Message;
-use serde_json::{Map, Value};
 
 use crate::fhir::built::{Built, Draft, id, reference};
 use crate::fhir::datatypes::{organisation, practitioner};
 use crate::fhir::encounter::visit_number;
 use crate::fhir::names::uk_core;
-use crate::fhir::object::only;
 use crate::fhir::tables::{MAIN_SPECIALTY, day};
+use crate::json::only;
 use crate::source::Source;
 
 /// Builds the `EpisodeOfCare` that a message states; none without a number of its own: PV1-54, else
@@ -21,11 +21,11 @@ pub fn episode(message: &Message, source: &Source) -> Option<Built> {
     let mut draft = Draft::new("EpisodeOfCare", &id(message, "EpisodeOfCare", 1), profile);
     draft.set("identifier", only(number));
     let zu1 = message.segment("ZU1", 1);
-    let mut period = Map::with_capacity(2);
+    let mut period = Object::with_capacity(2);
     for (field, key, path) in [(4, "start", "period.start"), (5, "end", "period.end")] {
         let moment = zu1.as_ref().and_then(|zu1| draft.moment(zu1, field, path, source));
         if let Some(moment) = moment {
-            period.insert(key.to_owned(), Value::from(moment.fhir()));
+            period.insert(key.to_owned(), Value::text(moment.fhir()));
         }
     }
     let finished = period.contains_key("end");

@@ -1,7 +1,7 @@
 //! Messages for the tests of builders.
 
+use crate::json::Value;
 use hl7::message::{Message, Reading};
-use serde_json::Value;
 
 use crate::source::Source;
 

@@ -1,8 +1,8 @@
 //! Elements of a draft from fields, in their three states: absent says nothing, HL7 null clears, a
 //! value is set. A component that alone is null (`^""^`) clears what it stands for.
 
+use crate::json::Value;
 use hl7::segment::{Repetition, Segment};
-use serde_json::Value;
 
 use crate::fhir::built::Draft;
 use crate::fhir::coded::{CODED, concept};
@@ -13,7 +13,7 @@ use crate::time::Moment;
 
 impl Draft {
     /// A coded field as one `CodeableConcept`.
-    pub(crate) fn coded(&mut self, segment: &Segment<'_>, field: usize, element: &str) {
+    pub(crate) fn coded(&mut self, segment: &Segment<'_>, field: usize, element: &'static str) {
         let value = self.read_coded(segment, field, element, concept);
         self.set(element, value);
     }
@@ -79,10 +79,10 @@ impl Draft {
         &mut self,
         segment: &Segment<'_>,
         field: usize,
-        element: &str,
+        element: &'static str,
         source: &Source,
     ) {
         let moment = self.moment(segment, field, element, source);
-        self.set(element, moment.map(|moment| Value::from(moment.fhir())));
+        self.set(element, moment.map(|moment| Value::text(moment.fhir())));
     }
 }

@@ -1,12 +1,12 @@
 //! A Flag: that there is something to know of a patient, and where. Never what.
 
+use crate::json::Value;
 use hl7::message::Message;
-use serde_json::Value;
 
 use crate::fhir::built::{Built, Draft, id, reference};
 use crate::fhir::coded::{in_system, in_words};
 use crate::fhir::names::{fhir, uk_core};
-use crate::fhir::object::{object, only};
+use crate::json::{Text, object, only};
 
 /// What a script says of a flag.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,27 +43,31 @@ pub fn flag(message: &Message, input: &FlagInput) -> Result<Built, &'static str>
     // A message may raise several: which flag it is, its code says.
     let own_id = id(message, &format!("Flag/{}|{}", input.system, input.code), 1);
     let mut draft = Draft::new("Flag", &own_id, uk_core!("UKCore-Flag"));
-    draft.set("status", Value::from(input.status.as_str()));
+    draft.set("status", Value::text(&input.status));
     if !input.category.is_empty() {
-        draft.set("category", only(in_system(CATEGORIES, &input.category, None)));
+        draft.set("category", only(in_system(CATEGORIES, input.category.clone(), None)));
     }
-    let system = if input.system.is_empty() { "http://snomed.info/sct" } else { &input.system };
+    let system = if input.system.is_empty() {
+        "http://snomed.info/sct".into()
+    } else {
+        Text::from(input.system.clone())
+    };
     let display = Some(input.display.as_str()).filter(|text| !text.is_empty());
     let code = match display {
         Some(text) if input.code.is_empty() => in_words(text),
-        text => in_system(system, &input.code, text),
+        text => in_system(system, input.code.clone(), text),
     };
     draft.set("code", code);
     draft.set("subject", reference(&id(message, "Patient", 1)));
     let period = [("start", &input.start), ("end", &input.end)];
     let period = period.into_iter().filter(|(_, text)| !text.is_empty());
-    let period = period.map(|(key, text)| (key.to_owned(), Value::from(text.as_str())));
+    let period = period.map(|(key, text)| (key, Value::text(text)));
     draft.set("period", Value::Object(period.collect()));
     if !input.pointer.is_empty() {
         let url = Value::from(fhir!("flag-detail"));
         let is_url = input.pointer.contains("://");
         let key = if is_url { "reference" } else { "display" };
-        let pointer = object([(key, Value::from(input.pointer.as_str()))]);
+        let pointer = object([(key, Value::text(&input.pointer))]);
         draft.extension(object([("url", url), ("valueReference", pointer)]));
     }
     Ok(draft.finish())

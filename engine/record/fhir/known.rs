@@ -3,14 +3,14 @@
 //! These resources are of events that follow from the identity index (merges, moves, changes of
 //! number). They state identifiers and links only, never what a message says of the person.
 
+use crate::json::Value;
 use hl7::message::Message;
-use serde_json::{Value, json};
 
 use crate::fhir::built::{Built, Draft, id, identifier_in};
 use crate::fhir::coded::in_system;
 use crate::fhir::datatypes::{identifier_type, organisation};
 use crate::fhir::names::{NHS_NUMBER, terminology, uk_core};
-use crate::fhir::object::object;
+use crate::json::object;
 use crate::local::LocalId;
 use crate::nhs_number::NhsNumber;
 
@@ -64,8 +64,8 @@ pub fn person(
         draft.push("identifier", found);
     }
     if let Some(old) = old {
-        let mut retired = identifier_in(NHS_NUMBER, old.as_str());
-        retired["use"] = json!("old");
+        let mut retired = identifier_in(NHS_NUMBER, old.to_string());
+        retired["use"] = Value::from("old");
         draft.push("identifier", retired);
     }
     if let Some((other, link)) = link {
@@ -73,8 +73,8 @@ pub fn person(
             draft.set("active", Value::Bool(false));
         }
         if let Some(best) = identifiers(&other).into_iter().next() {
-            let whom = object([("type", json!("Patient")), ("identifier", best)]);
-            draft.push("link", object([("other", whom), ("type", json!(link.code()))]));
+            let whom = object([("type", Value::from("Patient")), ("identifier", best)]);
+            draft.push("link", object([("other", whom), ("type", Value::from(link.code()))]));
         }
     }
     draft.finish()
@@ -85,33 +85,33 @@ pub fn visit(message: &Message, number: &str, before: Option<&str>) -> Built {
     let profile = uk_core!("UKCore-Encounter");
     let mut draft = Draft::new("Encounter", &id(message, "Encounter", 1), profile);
     let kind = || identifier_type("VN");
-    draft.push("identifier", object([("type", kind()), ("value", json!(number))]));
+    draft.push("identifier", object([("type", kind()), ("value", Value::text(number))]));
     if let Some(before) = before {
-        let old = [("use", json!("old")), ("type", kind()), ("value", json!(before))];
+        let old = [("use", Value::from("old")), ("type", kind()), ("value", Value::text(before))];
         draft.push("identifier", object(old));
     }
-    draft.set("status", json!("unknown"));
+    draft.set("status", Value::from("unknown"));
     let unknown = in_system(terminology!("v3-NullFlavor"), "UNK", None);
     draft.set("class", unknown["coding"][0].clone());
     let reference = format!("urn:uuid:{}", id(message, "Patient", 1));
-    draft.set("subject", object([("reference", json!(reference))]));
+    draft.set("subject", object([("reference", Value::from(reference))]));
     draft.finish()
 }
 
 /// The same of a visit that was not this patient's.
 pub fn misfiled(message: &Message, number: &str) -> Built {
     let mut built = visit(message, number, None);
-    built.resource["status"] = json!("entered-in-error");
+    built.resource["status"] = Value::from("entered-in-error");
     built
 }
 
 /// The number first: it names the person best.
 fn identifiers(person: &Person<'_>) -> Vec<Value> {
-    let number = person.number.map(|number| identifier_in(NHS_NUMBER, number.as_str()));
+    let number = person.number.map(|number| identifier_in(NHS_NUMBER, number.to_string()));
     let local = person.local.iter().map(|local| {
         object([
             ("type", identifier_type(&local.kind)),
-            ("value", json!(local.value)),
+            ("value", Value::text(&local.value)),
             ("assigner", organisation(&local.authority, None)),
         ])
     });

@@ -1,14 +1,14 @@
 //! PL: where a patient is, by the order of parts that the source uses.
 
+use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::Repetition;
-use serde_json::{Map, Value};
 
 use crate::fhir::built::{Built, Draft, Parts, id, reference};
 use crate::fhir::coded::in_system;
 use crate::fhir::datatypes::organisation;
 use crate::fhir::names::{terminology, uk_core};
-use crate::fhir::object::{object, only, put};
+use crate::json::{object, only};
 use crate::source::{PointOfCare, Source};
 use crate::text::{is_ods_code, stated};
 
@@ -71,7 +71,7 @@ pub fn locations(message: &Message, source: &Source) -> Vec<Built> {
                     // A bed is known by its number within its ward only.
                     let key = object([
                         ("place", place.location.clone()),
-                        ("whole", whole.as_deref().map_or(Value::Null, Value::from)),
+                        ("whole", whole.as_deref().map_or(Value::Null, Value::text)),
                     ]);
                     let known = seen.iter().position(|each| *each == key);
                     let number = known.unwrap_or(seen.len()) + 1;
@@ -101,12 +101,12 @@ fn location(own_id: &str, place: &Placed, whole: Option<&str>, source: &Source) 
 }
 
 fn within(code: &str, site: Option<&str>) -> Value {
-    let mut identifier = Map::with_capacity(2);
-    put(&mut identifier, "value", Some(code.to_owned()));
+    let mut identifier = Object::with_capacity(2);
+    identifier.put("value", Some(code.to_owned()));
     if let Some(site) = site.filter(|site| is_ods_code(site)) {
-        identifier.insert("assigner".to_owned(), organisation(site, None));
+        identifier.insert("assigner", organisation(site, None));
     }
-    object([("identifier", Value::Object(identifier)), ("display", Value::from(code))])
+    object([("identifier", Value::Object(identifier)), ("display", Value::text(code))])
 }
 
 #[cfg(test)]

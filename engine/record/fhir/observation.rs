@@ -1,16 +1,16 @@
 //! OBX as UK Core Observation.
 
+use crate::json::Value;
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
-use serde_json::Value;
 
 use crate::fhir::attachment::without_data;
 use crate::fhir::built::{Draft, Unmappable, code_as_sent, id, identifier_in};
 use crate::fhir::coded::{CODED, concept, in_system, in_words};
 use crate::fhir::datatypes::practitioner;
 use crate::fhir::names::{OBSERVATION_STATUS, RESULT_KEY, SUB_ID, fhir_r5, terminology, uk_core};
-use crate::fhir::object::{object, only};
 use crate::fhir::value::{Observed, absent_reason, observed};
+use crate::json::{object, only};
 use crate::result::code;
 use crate::source::Source;
 use crate::text::{rendered, stated, whole, whole_of};
@@ -54,10 +54,10 @@ pub(crate) fn observation(
     let own_id = id(context.message, "Observation", obx.index());
     let mut draft = Draft::new("Observation", &own_id, profile);
     let status = code(Some(obx), 11);
-    draft.push("identifier", identifier_in(RESULT_KEY, key));
+    draft.push("identifier", identifier_in(RESULT_KEY, key.to_owned()));
     set_status(&mut draft, &status);
     if let Some(sub_id) = whole_of(obx, 4, 1) {
-        let sub_id = Value::String(sub_id);
+        let sub_id = Value::from(sub_id);
         draft.extension(object([("url", Value::from(SUB_ID)), ("valueString", sub_id)]));
     }
     if context.laboratory {
@@ -96,14 +96,14 @@ fn set_status(draft: &mut Draft, status: &str) {
     };
     draft.set("status", Value::from(word));
     if !status.is_empty() {
-        draft.extension(code_as_sent(OBSERVATION_STATUS, status));
+        draft.extension(code_as_sent(OBSERVATION_STATUS, status.to_owned()));
     }
 }
 
 fn effective(draft: &mut Draft, context: &Context<'_>, obx: &Segment<'_>) {
     let own = stated(obx.text(14, 1)).map(|text| Moment::read(&text, &context.source.zone));
     match own {
-        Some(Ok(moment)) => draft.set("effectiveDateTime", Value::from(moment.fhir())),
+        Some(Ok(moment)) => draft.set("effectiveDateTime", Value::text(moment.fhir())),
         unreadable => {
             if unreadable.is_some() {
                 draft.quality.push("date.unreadable");
@@ -168,7 +168,7 @@ fn surroundings(draft: &mut Draft, message: &Message, obx: &Segment<'_>) {
         .into_iter()
         .find_map(|field| whole_of(obx, field, 1).or_else(|| whole_of(obx, field, 2)));
     if let Some(name) = performer {
-        let named = [("type", Value::from("Organization")), ("display", Value::String(name))];
+        let named = [("type", Value::from("Organization")), ("display", Value::from(name))];
         draft.push("performer", object(named));
     }
     if let Some(observer) = obx.field(16).and_then(|field| practitioner(&field.repetition(1)?)) {
@@ -185,7 +185,7 @@ fn interpretation(flag: &Repetition<'_>) -> Option<Value> {
     let code = whole(flag, 1).or_else(|| whole(flag, 2))?;
     let known = INTERPRETATIONS.split(' ').any(|each| each == code);
     let system = terminology!("v3-ObservationInterpretation");
-    Some(if known { in_system(system, &code, None) } else { in_words(&code) })
+    Some(if known { in_system(system, code, None) } else { in_words(&code) })
 }
 
 /// OBX-7, all of it: a range may have a line for each sex, and delimiters that were not escaped.

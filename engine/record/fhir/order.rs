@@ -1,19 +1,19 @@
 //! ORC and OBR as UK Core `ServiceRequest`.
 
+use crate::json::Value;
 use hl7::group::Group;
 use hl7::message::Message;
 use hl7::segment::Segment;
-use serde_json::Value;
 
 use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, reference};
 use crate::fhir::coded::{CODED, concept, in_words};
 use crate::fhir::datatypes::{entity_of_type, logical, named_organisation, practitioner};
 use crate::fhir::encounter::visit;
 use crate::fhir::names::{self, uk_core};
-use crate::fhir::object::{object, only};
 use crate::fhir::observation::comments;
 use crate::fhir::referral::priority;
 use crate::fhir::tables::{ORDER_CONTROL, ORDER_STATUS, REQUEST_PRIORITY};
+use crate::json::{object, only};
 use crate::source::Source;
 use crate::text::{stated, whole_of};
 
@@ -37,7 +37,7 @@ pub fn order(
         return Err(Unmappable::in_field("order.no-number", &first, 2));
     }
     let by_event = orc.as_ref().map(|orc| status_of(&mut draft, orc));
-    draft.set("status", Value::from(status.or(by_event).unwrap_or("active")));
+    draft.set("status", Value::text(status.or(by_event).unwrap_or("active")));
     draft.set("intent", Value::from("order"));
     draft.set("subject", reference(&id(message, "Patient", 1)));
     draft.set("encounter", visit(message, source));
@@ -82,7 +82,7 @@ fn status_of(draft: &mut Draft, orc: &Segment<'_>) -> &'static str {
     let state = draft.read(orc, 5, "status");
     for (url, code) in [(names::ORDER_CONTROL, &control), (names::ORDER_STATUS, &state)] {
         if let Some(code) = code {
-            draft.extension(code_as_sent(url, code));
+            draft.extension(code_as_sent(url, code.clone()));
         }
     }
     let stated = state.as_deref().and_then(|state| ORDER_STATUS.code(state));
@@ -126,18 +126,18 @@ fn asked(draft: &mut Draft, obr: &Segment<'_>, source: &Source) {
     if let Some(specimen) = whole_of(obr, 15, 1) {
         let mut reference = logical("Specimen", in_value(&specimen));
         if let Some(text) = whole_of(obr, 15, 2) {
-            reference["display"] = Value::String(text);
+            reference["display"] = Value::from(text);
         }
         draft.push("specimen", reference);
     }
 }
 
 fn in_display(text: &str) -> Value {
-    object([("display", Value::from(text))])
+    object([("display", Value::text(text))])
 }
 
 fn in_value(text: &str) -> Value {
-    object([("value", Value::from(text))])
+    object([("value", Value::text(text))])
 }
 
 /// The priority of TQ-6, else of an older field, and the time for which it is wanted (TQ-4).
@@ -159,7 +159,7 @@ fn urgency(draft: &mut Draft, segment: &Segment<'_>, timing: usize, older: Optio
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json::json;
 
     use super::*;
     use crate::fhir::example::{code, message, segment, source};

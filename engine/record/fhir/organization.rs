@@ -1,12 +1,12 @@
 //! The organisations that a message names as UK Core Organization.
 
+use crate::json::Value;
 use hl7::message::Message;
-use serde_json::Value;
 
 use crate::fhir::built::{Built, Draft, id, reference};
 use crate::fhir::datatypes::{named_organisation, organisation};
 use crate::fhir::names::uk_core;
-use crate::fhir::object::only;
+use crate::json::only;
 use crate::site;
 use crate::source::Source;
 

@@ -1,8 +1,8 @@
 //! PID and PD1 as UK Core Patient.
 
+use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
-use serde_json::{Map, Value};
 
 use crate::claim::claims_nhs_number;
 use crate::fhir::background::background;
@@ -15,11 +15,11 @@ use crate::fhir::death::death;
 use crate::fhir::names::{
     AS_SENT, Extension, NHS_NUMBER, RELIABILITY, extension, fhir, tieline, uk_codes, uk_core,
 };
-use crate::fhir::object::{object, only, put};
 use crate::fhir::practice::general_practitioner;
 use crate::fhir::tables::day;
 use crate::fhir::yes_or_no::yes_or_no;
 use crate::identity::Identity;
+use crate::json::{object, only};
 use crate::nhs_number::{NhsNumber, Status};
 use crate::precision::Precision;
 use crate::source::Source;
@@ -95,7 +95,7 @@ fn others(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
             let value = stated(id.text(1, 1)).unwrap_or_default();
             let number = at || claims_nhs_number(&id, rules) || is_broken_national_number(&id);
             let held = draft.body.get("identifier").and_then(Value::as_array);
-            let known = held.is_some_and(|held| held.iter().any(|each| each["value"] == value));
+            let known = held.is_some_and(|held| held.iter().any(|each| each["value"] == *value));
             // A number that is valid may be the NHS Number, of whom nobody has said.
             if number || known || NhsNumber::parse(&value).is_ok() {
                 continue;
@@ -141,7 +141,7 @@ fn reliability(draft: &mut Draft, pid: &Segment<'_>) {
     for code in codes.filter_map(|each| stated(each.text(1, 1))) {
         let status = code.starts_with("NSTS") || code.starts_with("PDS");
         if !status && !code.bytes().all(|byte| byte.is_ascii_digit()) {
-            draft.extension(code_as_sent(RELIABILITY, &code));
+            draft.extension(code_as_sent(RELIABILITY, code));
         }
     }
     let unknown = draft.read(pid, 31, UNKNOWN_IDENTITY.path);
@@ -160,14 +160,14 @@ fn is_broken_national_number(id: &Repetition<'_>) -> bool {
 }
 
 fn nhs_number(number: &str, identity: &Identity) -> Value {
-    let mut out = Map::with_capacity(3);
-    put(&mut out, "system", Some(NHS_NUMBER.to_owned()));
-    put(&mut out, "value", Some(number.to_owned()));
+    let mut out = Object::with_capacity(3);
+    out.insert("system", NHS_NUMBER);
+    out.insert("value", Value::text(number));
     if let Some(status) = identity.status {
         let system = uk_codes!("UKCore-NHSNumberVerificationStatusEngland");
         let url = uk_core!("Extension-UKCore-NHSNumberVerificationStatus");
         let concept = in_system(system, status.code(), None);
-        out.insert("extension".to_owned(), only(coded_extension(url, concept)));
+        out.insert("extension", only(coded_extension(url, concept)));
     }
     Value::Object(out)
 }
@@ -198,7 +198,7 @@ pub(crate) fn gender(draft: &mut Draft, sex: &str, source: &Source) {
         }
     };
     draft.set("gender", Value::from(word));
-    draft.set("_gender", object([("extension", only(code_as_sent(AS_SENT, sex)))]));
+    draft.set("_gender", object([("extension", only(code_as_sent(AS_SENT, sex.to_owned())))]));
 }
 
 /// PID-7. A time of birth is carried where one is stated; midnight is how systems fill a date.
@@ -206,11 +206,11 @@ fn birth_date(draft: &mut Draft, text: &str, source: &Source) {
     let Ok(moment) = Moment::read(text, &source.zone) else {
         return draft.quality.push("date.unreadable");
     };
-    draft.set("birthDate", Value::from(moment.date()));
+    draft.set("birthDate", Value::text(moment.date()));
     let midnight = moment.fhir().get(11..19) == Some("00:00:00");
     if moment.precision > Precision::Hour && !midnight {
         let url = Value::from(fhir!("patient-birthTime"));
-        let time = object([("url", url), ("valueDateTime", Value::from(moment.fhir()))]);
+        let time = object([("url", url), ("valueDateTime", Value::text(moment.fhir()))]);
         draft.set("_birthDate", object([("extension", only(time))]));
     }
 }
@@ -226,8 +226,8 @@ fn contact(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
 
 #[cfg(test)]
 mod tests {
+    use crate::json::json;
     use hl7::message::Reading;
-    use serde_json::json;
 
     use super::*;
 

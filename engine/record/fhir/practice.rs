@@ -1,7 +1,7 @@
 //! PD1-3 and PD1-4: the practice and the general practitioner a patient is registered with.
 
+use crate::json::Value;
 use hl7::segment::{Repetition, Segment};
-use serde_json::Value;
 
 use crate::fhir::built::Draft;
 use crate::fhir::datatypes::{PERSON, practice, practitioner};

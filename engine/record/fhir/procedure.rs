@@ -1,16 +1,16 @@
 //! PR1 as UK Core Procedure.
 
+use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::Segment;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value};
 
 use crate::fhir::built::{Built, Draft, Unmappable, id, reference};
 use crate::fhir::coded::{concept, concept_of, in_words};
 use crate::fhir::datatypes::{PERSON, entity, practitioner};
 use crate::fhir::encounter::visit;
 use crate::fhir::names::uk_core;
-use crate::fhir::object::{object, only};
+use crate::json::{object, only};
 use crate::source::Source;
 use crate::text::{stated, whole_of};
 use crate::time::{Moment, rfc3339};
@@ -54,13 +54,14 @@ fn named(pr1: &Segment<'_>) -> Option<Value> {
     let coded = pr1.field(3).and_then(|field| field.repetition(1));
     let mut named = coded.and_then(|coded| concept_of(&coded, stated(pr1.text(2, 1)).as_deref()));
     if let Some(text) = whole_of(pr1, 4, 1) {
-        let named = named.get_or_insert_with(|| Value::Object(Map::new()));
+        let named = named.get_or_insert_with(|| Value::Object(Object::new()));
         if named.get("text").is_none() {
-            named["text"] = Value::String(text);
+            named["text"] = Value::from(text);
         }
     }
     let modifiers = pr1.field(16).into_iter().flat_map(|field| field.repetitions());
-    let modifiers = modifiers.filter_map(|each| concept(&each)?.get("coding")?.get(0).cloned());
+    let modifiers =
+        modifiers.filter_map(|each| concept(&each)?.get("coding")?.as_array()?.first().cloned());
     if let Some(codings) = named.as_mut().and_then(|named| named["coding"].as_array_mut()) {
         codings.extend(modifiers);
     }
@@ -94,10 +95,10 @@ fn performed(draft: &mut Draft, pr1: &Segment<'_>, when: Option<Moment>, source:
     match (minutes.filter(|minutes| *minutes > 0), when.timestamp()) {
         (Some(minutes), Some(start)) => {
             let end = after(start, minutes, source);
-            let period = [("start", Value::from(when.fhir())), ("end", Value::String(end))];
+            let period = [("start", Value::text(when.fhir())), ("end", Value::from(end))];
             draft.set("performedPeriod", object(period));
         }
-        _ => draft.set("performedDateTime", Value::from(when.fhir())),
+        _ => draft.set("performedDateTime", Value::text(when.fhir())),
     }
 }
 
@@ -109,7 +110,7 @@ pub(crate) fn after(start: Timestamp, minutes: u32, source: &Source) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json::json;
 
     use super::*;
     use crate::fhir::example::{code, message, segment, source};

@@ -1,15 +1,15 @@
 //! Where the resources of an event come from, as UK Core Provenance.
 
+use crate::json::{Object, Value};
 use hl7::message::Message;
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::fhir::built::{Built, Draft, id, identifier_in, reference};
 use crate::fhir::coded::in_system;
 use crate::fhir::datatypes::{logical, organisation, practitioner};
 use crate::fhir::names::{CHANNEL, CONTROL_ID, SCRIPT, terminology, uk_core};
-use crate::fhir::object::{object, only};
+use crate::json::{object, only};
 use crate::source::Source;
 use crate::text::stated;
 use crate::time::{Moment, rfc3339};
@@ -51,15 +51,15 @@ pub fn provenance(message: &Message, source: &Source, maker: &Maker, received: T
         Moment::read(&text, &source.zone).ok()
     };
     let occurred = at("EVN", 6).or_else(|| at("PID", 33));
-    draft.set("occurredDateTime", occurred.map(|moment| Value::from(moment.fhir())));
+    draft.set("occurredDateTime", occurred.map(|moment| Value::text(moment.fhir())));
     let recorded = at("EVN", 2).filter(Moment::has_time).or_else(|| at("MSH", 7));
     let recorded = recorded.filter(Moment::has_time).map(|moment| moment.fhir().to_owned());
     let recorded = recorded.unwrap_or_else(|| rfc3339(received, &source.zone));
-    draft.set("recorded", Value::String(recorded));
+    draft.set("recorded", Value::from(recorded));
     event(&mut draft, message);
     agents(&mut draft, message, source, maker);
     if let Some(control) = text(message, "MSH", 10, 1) {
-        let what = logical("MessageHeader", identifier_in(CONTROL_ID, &control));
+        let what = logical("MessageHeader", identifier_in(CONTROL_ID, control));
         draft.set("entity", only(object([("role", Value::from("source")), ("what", what)])));
     }
     draft.finish()
@@ -72,20 +72,21 @@ fn text(message: &Message, segment: &str, field: usize, component: usize) -> Opt
 /// MSH-9.2, the trigger event (table 0003), as what was done; EVN-4 why.
 fn event(draft: &mut Draft, message: &Message) {
     if let Some(trigger) = text(message, "MSH", 9, 2) {
-        draft.set("activity", in_system(terminology!("v2-0003"), &trigger, None));
+        draft.set("activity", in_system(terminology!("v2-0003"), trigger, None));
     }
     if let Some(reason) = text(message, "EVN", 4, 1) {
-        draft.set("reason", only(in_system(terminology!("v2-0062"), &reason, None)));
+        draft.set("reason", only(in_system(terminology!("v2-0062"), reason, None)));
     }
 }
 
 fn agents(draft: &mut Draft, message: &Message, source: &Source, maker: &Maker) {
-    let kind = |code: &str| in_system(terminology!("provenance-participant-type"), code, None);
+    let kind =
+        |code: &'static str| in_system(terminology!("provenance-participant-type"), code, None);
     let sender = [3, 4].into_iter().filter_map(|field| text(message, "MSH", field, 1));
     let sender = sender.collect::<Vec<_>>().join("/");
-    let mut system = logical("Device", identifier_in(CHANNEL, &source.uri()));
+    let mut system = logical("Device", identifier_in(CHANNEL, source.uri()));
     if !sender.is_empty() {
-        system["display"] = Value::String(sender);
+        system["display"] = Value::from(sender);
     }
     let of = organisation(&source.organisation, None);
     let sending = [("type", kind("transmitter")), ("who", system), ("onBehalfOf", of)];
@@ -95,10 +96,10 @@ fn agents(draft: &mut Draft, message: &Message, source: &Source, maker: &Maker) 
     if let Some(who) = operator {
         draft.push("agent", object([("type", kind("enterer")), ("who", who)]));
     }
-    let mut script = Map::with_capacity(3);
-    script.insert("type".to_owned(), Value::from("Device"));
-    script.insert("identifier".to_owned(), identifier_in(SCRIPT, &maker.version));
-    script.insert("display".to_owned(), Value::from(maker.path.as_str()));
+    let mut script = Object::with_capacity(3);
+    script.insert("type", Value::from("Device"));
+    script.insert("identifier", identifier_in(SCRIPT, maker.version.clone()));
+    script.insert("display", Value::text(&maker.path));
     draft.push("agent", object([("type", kind("assembler")), ("who", Value::Object(script))]));
 }
 

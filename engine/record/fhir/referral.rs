@@ -1,17 +1,17 @@
 //! RF1, PRD and DG1 of a referral as UK Core `ServiceRequest`.
 
+use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::Segment;
-use serde_json::{Map, Value};
 
 use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, reference};
 use crate::fhir::coded::{CODED, concept, in_system};
 use crate::fhir::datatypes::{entity, organisation, practitioner_number};
 use crate::fhir::encounter::visit;
 use crate::fhir::names::{AS_SENT, uk_core};
-use crate::fhir::object::{object, only};
 use crate::fhir::observation::comments;
 use crate::fhir::tables::REQUEST_PRIORITY;
+use crate::json::{object, only};
 use crate::source::Source;
 use crate::text::{is_ods_code, stated, whole};
 
@@ -41,7 +41,7 @@ pub fn referral(
     let trigger = message.segment("MSH", 1).and_then(|msh| stated(msh.text(9, 2)));
     let answer = draft.read(&rf1, 1, "status");
     let by_event = || status_of(&trigger.unwrap_or_default(), answer.as_deref().unwrap_or(""));
-    draft.set("status", Value::from(status.unwrap_or_else(by_event)));
+    draft.set("status", Value::text(status.unwrap_or_else(by_event)));
     draft.set("intent", Value::from("order"));
     let referred = in_system("http://snomed.info/sct", "3457005", Some("Patient referral"));
     draft.push("category", referred);
@@ -59,7 +59,7 @@ pub fn referral(
     providers(&mut draft, message);
     let notes = message.segments_named("RF1").flat_map(|segment| segment.notes());
     if let Some(text) = comments(message, notes) {
-        draft.set("note", only(object([("text", Value::String(text))])));
+        draft.set("note", only(object([("text", Value::from(text))])));
     }
     Ok(draft.finish())
 }
@@ -79,7 +79,7 @@ pub(crate) fn priority(draft: &mut Draft, segment: &Segment<'_>, field: usize) {
         return draft.set("priority", Value::from(word));
     }
     draft.quality.push("code.unknown");
-    let as_sent = only(code_as_sent(AS_SENT, &sent));
+    let as_sent = only(code_as_sent(AS_SENT, sent));
     draft.set("_priority", object([("extension", as_sent)]));
 }
 
@@ -87,9 +87,9 @@ pub(crate) fn priority(draft: &mut Draft, segment: &Segment<'_>, field: usize) {
 fn times(draft: &mut Draft, rf1: &Segment<'_>, source: &Source) {
     let made = draft.moment(rf1, 7, "authoredOn", source);
     let until = draft.moment(rf1, 8, "occurrence", source);
-    draft.set("authoredOn", made.map(|made| Value::from(made.fhir())));
+    draft.set("authoredOn", made.map(|made| Value::text(made.fhir())));
     if let Some(until) = until {
-        draft.set("occurrencePeriod", object([("end", Value::from(until.fhir()))]));
+        draft.set("occurrencePeriod", object([("end", Value::text(until.fhir()))]));
     }
 }
 
@@ -132,24 +132,24 @@ fn provider(prd: &Segment<'_>) -> Option<Value> {
     let person = number
         .filter(|number| practitioner_number(number).is_some_and(|number| has_register(&number)));
     let is_organisation = person.is_none() && part(2).is_none();
-    let mut out = Map::with_capacity(3);
+    let mut out = Object::with_capacity(3);
     let kind = if is_organisation { "Organization" } else { "Practitioner" };
-    out.insert("type".to_owned(), Value::from(kind));
+    out.insert("type", Value::from(kind));
     match code.as_deref() {
         Some(code) if is_organisation && is_ods_code(code) => {
             let found = organisation(code, None);
-            out.insert("identifier".to_owned(), found["identifier"].clone());
+            out.insert("identifier", found["identifier"].clone());
         }
         Some(code) => {
             let number = number.as_ref().and_then(practitioner_number);
-            let plain = || object([("value", Value::from(code))]);
-            out.insert("identifier".to_owned(), number.unwrap_or_else(plain));
+            let plain = || object([("value", Value::text(code))]);
+            out.insert("identifier", number.unwrap_or_else(plain));
         }
         None => {}
     }
     let address = prd.field(4).and_then(|field| whole(&field.repetition(1)?, 1));
     if let Some(text) = shown.or(address) {
-        out.insert("display".to_owned(), Value::String(text));
+        out.insert("display", Value::from(text));
     }
     (out.len() > 1).then_some(Value::Object(out))
 }
@@ -160,7 +160,7 @@ fn has_register(number: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json::json;
 
     use super::*;
     use crate::fhir::example::{code, message, source};

@@ -1,8 +1,8 @@
 //! NK1, and the mother of PID-21, as UK Core `RelatedPerson`.
 
+use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
-use serde_json::{Map, Value};
 
 use crate::fhir::built::{Built, Draft, id, reference};
 use crate::fhir::coded::{concept, in_system};
@@ -10,9 +10,9 @@ use crate::fhir::datatypes::{
     ADDRESSED, NAMED, NUMBERED, REACHED, address, human_name, identifier, telecom,
 };
 use crate::fhir::names::{RANK, terminology, uk_core};
-use crate::fhir::object::{object, only};
 use crate::fhir::patient::gender;
 use crate::fhir::tables::RELATIONSHIP;
+use crate::json::{object, only};
 use crate::source::Source;
 use crate::text::{stated, whole_of};
 
@@ -45,7 +45,7 @@ fn related(message: &Message, nk1: &Segment<'_>, source: &Source) -> Option<Buil
         gender(&mut draft, &sex, source);
     }
     let birth = draft.moment(nk1, 16, "birthDate", source);
-    draft.set("birthDate", birth.map(|birth| Value::from(birth.date())));
+    draft.set("birthDate", birth.map(|birth| Value::text(birth.date())));
     draft.set_all(nk1, 4, ("address", "address"), ADDRESSED, |each| address(each, zone));
     period(&mut draft, nk1, source);
     if let Some(language) = draft.read_coded(nk1, 20, "communication", concept) {
@@ -62,7 +62,7 @@ fn related(message: &Message, nk1: &Segment<'_>, source: &Source) -> Option<Buil
     if !draft.body.contains_key("name")
         && let Some(name) = whole_of(nk1, 13, 1)
     {
-        draft.set("name", only(object([("text", Value::String(name))])));
+        draft.set("name", only(object([("text", Value::from(name))])));
     }
     let about = ["identifier", "name", "telecom", "address"];
     let says = about.iter().any(|key| draft.body.contains_key(*key)) || !draft.cleared.is_empty();
@@ -88,9 +88,9 @@ fn kinship(kin: &Repetition<'_>) -> Option<Value> {
     let mut found = concept(kin)?;
     let sent = found["coding"][0]["code"].as_str().and_then(|code| RELATIONSHIP.code(code));
     if let (Some(code), Some(codings)) = (sent, found["coding"].as_array_mut()) {
-        let mut known = Map::with_capacity(2);
-        known.insert("system".to_owned(), Value::from(RELATIONSHIP.system()));
-        known.insert("code".to_owned(), Value::from(code));
+        let mut known = Object::with_capacity(2);
+        known.insert("system", Value::from(RELATIONSHIP.system()));
+        known.insert("code", Value::from(code));
         codings.push(Value::Object(known));
     }
     Some(found)
@@ -103,17 +103,20 @@ fn contact_role(role: &Repetition<'_>) -> Option<Value> {
     let code = found["coding"][0]["code"].as_str().unwrap_or_default();
     let known = matches!(code, "N" | "C" | "CP" | "EP" | "E" | "F" | "I" | "S" | "U" | "PR");
     if known && found["coding"][0].get("system").is_none() {
-        found["coding"][0]["system"] = Value::from(terminology!("v2-0131"));
+        if let Some(coding) = found["coding"].as_array_mut().and_then(|codings| codings.first_mut())
+        {
+            coding["system"] = Value::from(terminology!("v2-0131"));
+        }
     }
     Some(found)
 }
 
 /// NK1-8 and NK1-9: from when to when this person is to be contacted.
 fn period(draft: &mut Draft, nk1: &Segment<'_>, source: &Source) {
-    let mut period = Map::with_capacity(2);
+    let mut period = Object::with_capacity(2);
     for (field, key, path) in [(8, "start", "period.start"), (9, "end", "period.end")] {
         if let Some(moment) = draft.moment(nk1, field, path, source) {
-            period.insert(key.to_owned(), Value::from(moment.fhir()));
+            period.insert(key.to_owned(), Value::text(moment.fhir()));
         }
     }
     draft.set("period", Value::Object(period));
@@ -142,7 +145,7 @@ fn mother(message: &Message, source: &Source) -> Option<Built> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json::json;
 
     use super::*;
     use crate::fhir::example::{code, message, segment, source};

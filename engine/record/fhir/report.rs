@@ -1,9 +1,9 @@
 //! ORC, OBR and OBX as UK Core `DiagnosticReport` with its Observations.
 
+use crate::json::{Object, Value};
 use hl7::group::Group;
 use hl7::message::Message;
 use hl7::segment::Segment;
-use serde_json::{Map, Value};
 
 use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, identifier_in, reference};
 use crate::fhir::coded::{concept, in_system, in_words};
@@ -12,9 +12,9 @@ use crate::fhir::encounter::visit;
 use crate::fhir::names::{
     OBSERVATION_STATUS, REPORT_STATUS, RESULT_KEY, fhir_r5, terminology, uk_core,
 };
-use crate::fhir::object::{object, only};
 use crate::fhir::observation::{Context, comments, observation};
 use crate::fhir::specimen::specimens;
+use crate::json::{object, only};
 use crate::result::{
     ResultKind, classify, code, is_counted, is_shared, observation_keys, result_key,
 };
@@ -96,12 +96,12 @@ pub fn report(
 
 /// The key first; then the numbers that people know the request and the report by.
 fn numbers(draft: &mut Draft, key: &str, obr: &Segment<'_>, orc: Option<&Segment<'_>>) {
-    draft.push("identifier", identifier_in(RESULT_KEY, key));
+    draft.push("identifier", identifier_in(RESULT_KEY, key.to_owned()));
     for (field, kind) in [(3, "FILL"), (2, "PLAC")] {
         let number = whole_of(obr, field, 1);
         let number = number.or_else(|| orc.and_then(|orc| whole_of(orc, field, 1)));
         if let Some(number) = number {
-            let entries = [("type", identifier_type(kind)), ("value", Value::String(number))];
+            let entries = [("type", identifier_type(kind)), ("value", Value::from(number))];
             let number = object(entries);
             if kind == "PLAC" {
                 draft.push("basedOn", logical("ServiceRequest", number.clone()));
@@ -116,13 +116,13 @@ fn interpreter(draft: &mut Draft, obr: &Segment<'_>) {
     let first = obr.field(32).and_then(|field| field.repetition(1));
     let part = |at: usize| first.and_then(|ndl| stated(ndl.text(1, at)));
     let names: Vec<String> = [part(6), part(3), part(2)].into_iter().flatten().collect();
-    let mut person = Map::with_capacity(3);
-    person.insert("type".to_owned(), Value::from("Practitioner"));
+    let mut person = Object::with_capacity(3);
+    person.insert("type", Value::from("Practitioner"));
     if let Some(number) = part(1) {
-        person.insert("identifier".to_owned(), object([("value", Value::String(number))]));
+        person.insert("identifier", object([("value", Value::from(number))]));
     }
     if !names.is_empty() {
-        person.insert("display".to_owned(), Value::String(names.join(" ")));
+        person.insert("display", Value::from(names.join(" ")));
     }
     if person.len() > 1 {
         draft.set("resultsInterpreter", only(Value::Object(person)));
@@ -137,7 +137,7 @@ fn describe(
     match category {
         Some(code) if has(SECTIONS, code) => {
             let system = terminology!("v2-0074");
-            draft.set("category", only(in_system(system, code, None)));
+            draft.set("category", only(in_system(system, code.to_owned(), None)));
         }
         Some(other) => {
             draft.quality.push("result.section-unmapped");
@@ -155,7 +155,7 @@ fn describe(
 fn report_status(draft: &mut Draft, obr: &Segment<'_>) {
     let status = code(Some(obr), 25);
     if !status.is_empty() {
-        draft.extension(code_as_sent(REPORT_STATUS, &status));
+        draft.extension(code_as_sent(REPORT_STATUS, status));
     }
 }
 
@@ -199,9 +199,9 @@ fn effective(obr: &Segment<'_>, source: &Source) -> Option<Value> {
         Some(moment.fhir().to_owned())
     };
     Some(match (at(7)?, at(8)) {
-        (start, None) => object([("effectiveDateTime", Value::String(start))]),
+        (start, None) => object([("effectiveDateTime", Value::from(start))]),
         (start, Some(end)) => {
-            let period = object([("start", Value::String(start)), ("end", Value::String(end))]);
+            let period = object([("start", Value::from(start)), ("end", Value::from(end))]);
             object([("effectivePeriod", period)])
         }
     })
@@ -211,7 +211,7 @@ fn effective(obr: &Segment<'_>, source: &Source) -> Option<Value> {
 fn issued(draft: &mut Draft, obr: &Segment<'_>, source: &Source) {
     let Some(text) = stated(obr.text(22, 1)) else { return };
     match Moment::read(&text, &source.zone) {
-        Ok(moment) if moment.has_time() => draft.set("issued", Value::from(moment.fhir())),
+        Ok(moment) if moment.has_time() => draft.set("issued", Value::text(moment.fhir())),
         Ok(_) => {}
         Err(_) => draft.quality.push("date.unreadable"),
     }
@@ -258,17 +258,17 @@ pub(crate) struct Summary {
 /// a status that is absent or unknown is none.
 pub(crate) fn summary(bundle: &Value) -> Option<Summary> {
     let entries = bundle["entry"].as_array()?;
-    let resources: Vec<&Map<String, Value>> =
+    let resources: Vec<&Object> =
         entries.iter().filter_map(|entry| entry["resource"].as_object()).collect();
     let of = |kind: &'static str| resources.iter().filter(move |r| r["resourceType"] == kind);
     let report = of("DiagnosticReport").next()?;
-    let open = |resource: &Map<String, Value>| {
+    let open = |resource: &Object| {
         let status = resource.get("status").and_then(Value::as_str).unwrap_or_default();
         matches!(status, "registered" | "preliminary" | "partial" | "unknown" | "")
     };
     let unfinished = !matches!(sent_status(report, REPORT_STATUS), "" | "F" | "C" | "X");
     // N says that nobody asked for the test: nothing is to come.
-    let awaited = |observation: &&Map<String, Value>| {
+    let awaited = |observation: &&Object| {
         open(observation) && sent_status(observation, OBSERVATION_STATUS) != "N"
     };
     let preliminary = open(report) || unfinished || of("Observation").any(awaited);
@@ -276,13 +276,13 @@ pub(crate) fn summary(bundle: &Value) -> Option<Summary> {
     Some(Summary { preliminary, key: key(report)?.to_owned(), counted })
 }
 
-fn key(resource: &Map<String, Value>) -> Option<&str> {
+fn key(resource: &Object) -> Option<&str> {
     let identifiers = resource.get("identifier")?.as_array()?;
     identifiers.iter().find(|each| each["system"] == RESULT_KEY)?["value"].as_str()
 }
 
 /// A status as it was sent; empty if none was.
-fn sent_status<'r>(resource: &'r Map<String, Value>, url: &str) -> &'r str {
+fn sent_status<'r>(resource: &'r Object, url: &str) -> &'r str {
     let extensions = resource.get("extension").and_then(Value::as_array);
     let mut extensions = extensions.into_iter().flatten();
     let sent = extensions.find(|each| each["url"] == url);

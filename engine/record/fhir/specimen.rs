@@ -1,16 +1,16 @@
 //! SPM, else OBR-15, as UK Core Specimen.
 
+use crate::json::{Object, Value};
 use hl7::group::Group;
 use hl7::message::Message;
 use hl7::segment::Segment;
-use serde_json::{Map, Value};
 
 use crate::fhir::built::{Built, Draft, id, reference};
 use crate::fhir::coded::{CODED, concept, in_words};
 use crate::fhir::datatypes::{entity_of_type, identifier_type};
 use crate::fhir::decimal::Decimal;
 use crate::fhir::names::uk_core;
-use crate::fhir::object::{object, only};
+use crate::json::{object, only};
 use crate::source::Source;
 use crate::text::{stated, whole, whole_of};
 use crate::time::Moment;
@@ -42,7 +42,7 @@ fn of_spm(message: &Message, spm: &Segment<'_>, source: &Source) -> Built {
     for (component, kind) in [(1, "PLAC"), (2, "FILL")] {
         let value = numbers.and_then(|numbers| stated(numbers.text(component, 1)));
         if let Some(value) = value {
-            let number = [("type", identifier_type(kind)), ("value", Value::String(value))];
+            let number = [("type", identifier_type(kind)), ("value", Value::from(value))];
             draft.push("identifier", object(number));
         }
     }
@@ -56,12 +56,12 @@ fn of_spm(message: &Message, spm: &Segment<'_>, source: &Source) -> Built {
     draft.coded(spm, 4, "type");
     draft.set("subject", reference(&id(message, "Patient", 1)));
     draft.date_time(spm, 18, "receivedTime", source);
-    let mut collection = Map::with_capacity(4);
+    let mut collection = Object::with_capacity(4);
     let collected = draft.read(spm, 17, "collection.collected");
     when(&mut draft, &mut collection, collected, stated(spm.text(17, 2)), source);
-    put(&mut collection, "method", draft.read_coded(spm, 7, "collection.method", concept));
-    put(&mut collection, "bodySite", draft.read_coded(spm, 8, "collection.bodySite", concept));
-    put(&mut collection, "quantity", quantity(spm, 12));
+    collection.put("method", draft.read_coded(spm, 7, "collection.method", concept));
+    collection.put("bodySite", draft.read_coded(spm, 8, "collection.bodySite", concept));
+    collection.put("quantity", quantity(spm, 12));
     draft.set("collection", Value::Object(collection));
     container(&mut draft, spm);
     draft.set_all(spm, 24, ("condition", "condition"), CODED, concept);
@@ -72,10 +72,10 @@ fn of_spm(message: &Message, spm: &Segment<'_>, source: &Source) -> Built {
 
 /// What a specimen is held in: SPM-27, and what was added (SPM-6).
 fn container(draft: &mut Draft, spm: &Segment<'_>) {
-    let mut container = Map::with_capacity(2);
-    put(&mut container, "type", draft.read_coded(spm, 27, "container.type", concept));
+    let mut container = Object::with_capacity(2);
+    container.put("type", draft.read_coded(spm, 27, "container.type", concept));
     let additive = spm.field(6).and_then(|field| concept(&field.repetition(1)?));
-    put(&mut container, "additiveCodeableConcept", additive);
+    container.put("additiveCodeableConcept", additive);
     if !container.is_empty() {
         draft.set("container", only(Value::Object(container)));
     }
@@ -103,8 +103,8 @@ fn of_obr(message: &Message, obr: &Segment<'_>, source: &Source) -> Option<Built
     let kind = match (whole(&sps, 1), whole(&sps, 2)) {
         // What is a code and what a text of it was never agreed for SPS: both are sent.
         (Some(code), Some(text)) => {
-            let coding = [("code", Value::String(code)), ("display", Value::from(text.as_str()))];
-            object([("coding", only(object(coding))), ("text", Value::String(text))])
+            let coding = [("code", Value::from(code)), ("display", Value::text(&text))];
+            object([("coding", only(object(coding))), ("text", Value::from(text))])
         }
         (one, other) => in_words(&one.or(other).or_else(|| whole(&sps, 3))?),
     };
@@ -113,28 +113,22 @@ fn of_obr(message: &Message, obr: &Segment<'_>, source: &Source) -> Option<Built
     draft.set("accessionIdentifier", filler);
     draft.set("subject", reference(&id(message, "Patient", 1)));
     draft.date_time(obr, 14, "receivedTime", source);
-    let mut collection = Map::with_capacity(4);
+    let mut collection = Object::with_capacity(4);
     let (from, until) = (stated(obr.text(7, 1)), stated(obr.text(8, 1)));
     when(&mut draft, &mut collection, from, until, source);
-    put(&mut collection, "method", whole(&sps, 6).map(|text| in_words(&text)));
-    put(&mut collection, "bodySite", whole(&sps, 4).map(|text| in_words(&text)));
-    put(&mut collection, "quantity", quantity(obr, 9));
+    collection.put("method", whole(&sps, 6).map(|text| in_words(&text)));
+    collection.put("bodySite", whole(&sps, 4).map(|text| in_words(&text)));
+    collection.put("quantity", quantity(obr, 9));
     draft.set("collection", Value::Object(collection));
     let note = whole(&sps, 3).filter(|_| whole(&sps, 1).is_some() || whole(&sps, 2).is_some());
     draft.set("note", note.map(|text| only(in_words(&text))));
     Some(draft.finish())
 }
 
-fn put(out: &mut Map<String, Value>, key: &str, value: Option<Value>) {
-    if let Some(value) = value {
-        out.insert(key.to_owned(), value);
-    }
-}
-
 /// When it was taken: a time, or a period where an end is stated.
 fn when(
     draft: &mut Draft,
-    collection: &mut Map<String, Value>,
+    collection: &mut Object,
     from: Option<String>,
     until: Option<String>,
     source: &Source,
@@ -144,14 +138,14 @@ fn when(
         if moment.is_none() {
             draft.quality.push("date.unreadable");
         }
-        moment.map(|moment| Value::from(moment.fhir()))
+        moment.map(|moment| Value::text(moment.fhir()))
     };
     match (at(from), at(until)) {
         (Some(from), Some(until)) => {
             let period = object([("start", from), ("end", until)]);
-            collection.insert("collectedPeriod".to_owned(), period);
+            collection.insert("collectedPeriod", period);
         }
-        (from, _) => put(collection, "collectedDateTime", from),
+        (from, _) => collection.put("collectedDateTime", from),
     }
 }
 
@@ -159,15 +153,15 @@ fn when(
 fn quantity(segment: &Segment<'_>, field: usize) -> Option<Value> {
     let number = Decimal::read(&stated(segment.text(field, 1))?)?;
     let unit = whole_of(segment, field, 2)?;
-    let mut quantity = Map::with_capacity(2);
+    let mut quantity = Object::with_capacity(2);
     number.put(&mut quantity);
-    quantity.insert("unit".to_owned(), Value::String(unit));
+    quantity.insert("unit", Value::from(unit));
     Some(Value::Object(quantity))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::json::json;
 
     use super::*;
     use crate::fhir::example::{code, message, segment, source};

@@ -6,12 +6,12 @@
 
 use std::sync::LazyLock;
 
+use crate::json::{Object, Text, Value};
 use hl7::message::Message;
-use serde_json::{Map, Value};
 
 use crate::fhir::coded::system;
 use crate::fhir::names::LOCAL_CODES;
-use crate::fhir::object::{only, put};
+use crate::json::only;
 use crate::text::stated;
 
 /// One table.
@@ -137,21 +137,21 @@ impl Table {
     ) -> (Value, Option<&'static str>) {
         let found = self.find(sent, day);
         let (uri, code) = match found {
-            Some(found) => (self.system().to_owned(), found.code),
-            None => (named.map_or_else(|| self.local(), system), sent),
+            Some(found) => (Text::Borrowed(self.system()), Text::Borrowed(found.code)),
+            None => (named.map_or_else(|| self.local(), system).into(), sent.to_owned().into()),
         };
-        let mut coding = Map::with_capacity(3);
-        put(&mut coding, "system", Some(uri));
-        put(&mut coding, "code", Some(code.to_owned()));
-        put(&mut coding, "display", text.map(str::to_owned));
-        let mut concept = Map::with_capacity(2);
-        concept.insert("coding".to_owned(), only(Value::Object(coding)));
+        let mut coding = Object::with_capacity(3);
+        coding.insert("system", uri);
+        coding.insert("code", code);
+        coding.put("display", text.map(str::to_owned));
+        let mut concept = Object::with_capacity(2);
+        concept.insert("coding", only(Value::Object(coding)));
         let finding = match found {
             None => Some("code.unknown"),
             Some(found) => found.outdated.then_some("code.outdated"),
         };
         if found.is_none_or(|found| found.code != sent) {
-            put(&mut concept, "text", Some(text.unwrap_or(sent).to_owned()));
+            concept.put("text", Some(text.unwrap_or(sent).to_owned()));
         }
         (Value::Object(concept), finding)
     }
@@ -177,7 +177,7 @@ pub(crate) fn day(message: &Message) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
-    use serde_json::json;
+    use crate::json::json;
 
     use super::*;
 

@@ -1,13 +1,12 @@
 //! OBX-6: the unit of a value. It travels with its value or the message is parked.
 
+use crate::json::Object;
 use hl7::escape::render;
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
-use serde_json::{Map, Value};
 
 use crate::fhir::built::Unmappable;
 use crate::fhir::coded::{is_system_name, system};
-use crate::fhir::object::put;
 use crate::text::whole;
 
 /// The unit of an observation, as sent.
@@ -78,11 +77,11 @@ impl Unit {
     }
 
     /// Sets `unit`, and `system` and `code` where the sender gave them.
-    pub(crate) fn put(&self, quantity: &mut Map<String, Value>) {
-        put(quantity, "unit", Some(self.text.clone()));
+    pub(crate) fn put(&self, quantity: &mut Object) {
+        quantity.put("unit", Some(self.text.clone()));
         if let Some((system, code)) = &self.code {
-            put(quantity, "system", Some(system.clone()));
-            put(quantity, "code", Some(code.clone()));
+            quantity.put("system", Some(system.clone()));
+            quantity.put("code", Some(code.clone()));
         }
     }
 }

@@ -1,16 +1,16 @@
 //! OBX-2 and OBX-5: the value of an observation, never apart from its comparator and unit.
 
+use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::{Field, Repetition, Segment};
-use serde_json::{Map, Value};
 
 use crate::fhir::attachment;
 use crate::fhir::built::Unmappable;
 use crate::fhir::coded::{concept, in_system};
 use crate::fhir::decimal::Decimal;
 use crate::fhir::names::terminology;
-use crate::fhir::object::object;
 use crate::fhir::unit::Unit;
+use crate::json::object;
 use crate::source::Source;
 use crate::text::{rendered, stated};
 use crate::time::Moment;
@@ -29,7 +29,7 @@ pub(crate) enum Observed {
 
 impl Observed {
     fn text(text: String, unit: Option<&Unit>, quality: Option<&'static str>) -> Observed {
-        Observed::Value("valueString", Value::String(with_unit(text, unit)), quality)
+        Observed::Value("valueString", Value::from(with_unit(text, unit)), quality)
     }
 }
 
@@ -198,7 +198,7 @@ impl<'m> Reading<'m> {
     fn moment(&self, source: &Source) -> Observed {
         let text = self.rendered();
         match Moment::read(&text, &source.zone) {
-            Ok(moment) => Observed::Value("valueDateTime", Value::from(moment.fhir()), None),
+            Ok(moment) => Observed::Value("valueDateTime", Value::text(moment.fhir()), None),
             Err(_) => Observed::text(text, None, Some("date.unreadable")),
         }
     }
@@ -210,7 +210,7 @@ impl<'m> Reading<'m> {
         let second = text.get(4..6).unwrap_or("00");
         match (digits, text.get(..2), text.get(2..4)) {
             (true, Some(hour), Some(minute)) if hour < "24" && minute < "60" && second < "60" => {
-                let time = Value::String(format!("{hour}:{minute}:{second}"));
+                let time = Value::from(format!("{hour}:{minute}:{second}"));
                 Observed::Value("valueTime", time, None)
             }
             _ => Observed::text(text, None, Some("date.unreadable")),
@@ -219,10 +219,10 @@ impl<'m> Reading<'m> {
 }
 
 fn quantity(comparator: &str, number: &Decimal, unit: Option<&Unit>) -> Value {
-    let mut quantity = Map::with_capacity(4);
+    let mut quantity = Object::with_capacity(4);
     number.put(&mut quantity);
     if !comparator.is_empty() {
-        quantity.insert("comparator".to_owned(), Value::from(comparator));
+        quantity.insert("comparator", Value::text(comparator));
     }
     if let Some(unit) = unit {
         unit.put(&mut quantity);
@@ -239,14 +239,14 @@ fn comparison(text: &str) -> Option<(&'static str, Decimal)> {
 }
 
 /// Why there is no value (FHIR `data-absent-reason`).
-pub(crate) fn absent_reason(code: &str) -> Value {
+pub(crate) fn absent_reason(code: &'static str) -> Value {
     in_system(terminology!("data-absent-reason"), code, None)
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::json::json;
     use hl7::message::Reading as How;
-    use serde_json::json;
 
     use super::*;
 

@@ -21,6 +21,7 @@ use record::fhir::related_person::related_persons;
 use record::fhir::report::report;
 use record::fhir::specimen::specimens;
 use record::identity::Identity;
+use record::json::Value as Data;
 use record::redaction::redact;
 use record::source::{LocalAuthority, Source};
 use serde_json::{Map, Value, json};
@@ -202,7 +203,7 @@ fn what_the_builders_made_tells_nothing_of_where() {
     assert_eq!(person["name"].as_array().map(Vec::len), Some(1));
     assert_eq!(
         (&person["name"][0]["family"], &person["birthDate"]),
-        (&json!("TEST"), &json!("1965-12-13"))
+        (&"TEST".into(), &"1965-12-13".into())
     );
     assert_eq!(resource("Encounter")["class"]["code"], "IMP");
     assert_eq!(resource("AllergyIntolerance")["code"]["coding"][0]["display"], "Penicillin");
@@ -226,14 +227,14 @@ fn what_the_builders_made_tells_nothing_of_where() {
 #[test]
 fn paths_follow_their_entries() {
     let (message, _) = marked();
-    let mut data = json!({ "resourceType": "Bundle", "type": "collection", "entry": [
+    let mut data = Data::from(&json!({ "resourceType": "Bundle", "type": "collection", "entry": [
         { "fullUrl": "urn:uuid:p", "resource": { "resourceType": "Patient", "id": "p" } },
         { "fullUrl": "urn:uuid:l", "resource": { "resourceType": "Location", "id": "l", "name": "W" } },
         { "fullUrl": "urn:uuid:a", "resource": { "resourceType": "Observation", "id": "a",
             "subject": { "reference": "urn:uuid:p" }, "focus": { "reference": "urn:uuid:l" } } },
         { "fullUrl": "urn:uuid:b", "resource": { "resourceType": "Observation", "id": "b",
             "hasMember": [{ "reference": "urn:uuid:a" }, { "reference": "urn:uuid:l" }] } },
-    ] });
+    ] }));
     let mut cleared = vec![
         "Bundle.entry[1].resource.name".to_owned(),
         "Bundle.entry[3].resource.value".to_owned(),
@@ -254,7 +255,7 @@ fn paths_follow_their_entries() {
 #[test]
 fn an_appointment_and_a_document_stay_valid_without_place_and_content() {
     let (message, _) = marked();
-    let mut data = json!({ "resourceType": "Bundle", "type": "collection", "entry": [
+    let mut data = Data::from(&json!({ "resourceType": "Bundle", "type": "collection", "entry": [
         { "fullUrl": "urn:uuid:p", "resource": { "resourceType": "Patient", "id": "p" } },
         { "fullUrl": "urn:uuid:a", "resource": { "resourceType": "Appointment", "id": "a",
             "status": "booked", "comment": "Come to the back door", "participant": [
@@ -267,7 +268,7 @@ fn an_appointment_and_a_document_stay_valid_without_place_and_content() {
             "status": "current", "description": "Letter to Clinic", "content": [{ "attachment": {
                 "contentType": "text/plain", "data": "Q2xpbmlj", "title": "Clinic" } }],
             "relatesTo": [{ "code": "replaces", "target": { "identifier": { "value": "D1" } } }] } },
-    ] });
+    ] }));
     redact(&mut data, &mut Vec::new(), &mut Vec::new(), &message, &source());
     let text = data.to_string();
     for gone in ["Clinic", "back door", "Q2xpbmlj"] {
@@ -396,7 +397,8 @@ proptest! {
         let (message, words) = marked();
         // Other hospitals' numbers are known by who gave them, and are no words.
         let words: Vec<String> = words.into_iter().filter(|word| word != "ZqOtherMark").collect();
-        let mut data = json!({ "resourceType": "Bundle", "type": "collection", "entry": entries });
+        let bundle = json!({ "resourceType": "Bundle", "type": "collection", "entry": entries });
+        let mut data = Data::from(&bundle);
         redact(&mut data, &mut Vec::new(), &mut Vec::new(), &message, &source());
         prop_assert_eq!(found(&data.to_string(), &words), [""; 0]);
         prop_assert_eq!(&data["resourceType"], "Bundle");

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use record::fhir::built::Built;
+use record::json::Value;
 use rhai::{Array, Dynamic, EvalAltResult, Map};
-use serde_json::Value;
 
 use crate::json;
 use crate::natives::message::{GroupView, Handle};

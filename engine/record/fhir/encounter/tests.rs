@@ -1,5 +1,5 @@
+use crate::json::json;
 use hl7::message::Reading;
-use serde_json::json;
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! The builders that scripts call: a script puts what they give into one event.
 
-use serde_json::Value;
+use record::json::Value;
 use transform::outcome::Decision;
 
 use crate::{ADMISSION, RESULTS, events, run};

@@ -19,7 +19,7 @@ fn events_leave_in_order_each_with_the_patient_first() {
     );
     let kinds = |n: usize| -> Vec<String> {
         let entries = events[n].data["entry"].as_array().expect("a bundle");
-        let kind = |entry: &serde_json::Value| entry["resource"]["resourceType"].to_string();
+        let kind = |entry: &record::json::Value| entry["resource"]["resourceType"].to_string();
         entries.iter().map(kind).collect()
     };
     assert_eq!(events[0].event_type.name, "patient.updated");
