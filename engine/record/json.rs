@@ -378,7 +378,8 @@ impl PartialEq<bool> for Value {
 
 impl PartialEq<serde_json::Value> for Value {
     fn eq(&self, other: &serde_json::Value) -> bool {
-        *self == Value::from(other)
+        let other = Value::from(other);
+        *self == other
     }
 }
 

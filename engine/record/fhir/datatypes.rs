@@ -50,7 +50,7 @@ pub(crate) fn human_name(name: &Repetition<'_>, zone: &TimeZone) -> Option<Value
     list(&mut out, "given", [part(name, 2), part(name, 3)]);
     list(&mut out, "prefix", [part(name, 5), None]);
     list(&mut out, "suffix", [part(name, 4), part(name, 6)]);
-    let named = ["family", "given", "prefix", "suffix"].iter().any(|key| out.contains_key(*key));
+    let named = ["family", "given", "prefix", "suffix"].iter().any(|key| out.contains_key(key));
     period(&mut out, name, (12, 13), zone);
     named.then_some(Value::Object(out))
 }
@@ -77,7 +77,7 @@ pub(crate) fn address(address: &Repetition<'_>, zone: &TimeZone) -> Option<Value
     out.put("postalCode", part(address, 5));
     out.put("country", part(address, 6));
     let located =
-        ["line", "city", "district", "postalCode", "country"].iter().any(|k| out.contains_key(*k));
+        ["line", "city", "district", "postalCode", "country"].iter().any(|k| out.contains_key(k));
     period(&mut out, address, (13, 14), zone);
     located.then_some(Value::Object(out))
 }

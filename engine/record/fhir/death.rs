@@ -43,7 +43,7 @@ pub(crate) fn death(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
         }
     }
     // Where one of the two fields deletes and the other states, what is stated counts.
-    if ["deceasedBoolean", "deceasedDateTime"].iter().any(|key| draft.body.contains_key(*key)) {
+    if ["deceasedBoolean", "deceasedDateTime"].iter().any(|key| draft.body.contains_key(key)) {
         draft.cleared.retain(|path| path != "Patient.deceased");
     }
     if draft.cleared.last().is_some_and(|path| path == "Patient.deceased") {

@@ -65,7 +65,7 @@ fn related(message: &Message, nk1: &Segment<'_>, source: &Source) -> Option<Buil
         draft.set("name", only(object([("text", Value::from(name))])));
     }
     let about = ["identifier", "name", "telecom", "address"];
-    let says = about.iter().any(|key| draft.body.contains_key(*key)) || !draft.cleared.is_empty();
+    let says = about.iter().any(|key| draft.body.contains_key(key)) || !draft.cleared.is_empty();
     says.then(|| draft.finish())
 }
 
@@ -102,11 +102,11 @@ fn contact_role(role: &Repetition<'_>) -> Option<Value> {
     let mut found = concept(role)?;
     let code = found["coding"][0]["code"].as_str().unwrap_or_default();
     let known = matches!(code, "N" | "C" | "CP" | "EP" | "E" | "F" | "I" | "S" | "U" | "PR");
-    if known && found["coding"][0].get("system").is_none() {
-        if let Some(coding) = found["coding"].as_array_mut().and_then(|codings| codings.first_mut())
-        {
-            coding["system"] = Value::from(terminology!("v2-0131"));
-        }
+    let codings = found["coding"].as_array_mut().filter(|_| known);
+    if let Some(coding) = codings.and_then(|codings| codings.first_mut())
+        && coding.get("system").is_none()
+    {
+        coding["system"] = Value::from(terminology!("v2-0131"));
     }
     Some(found)
 }

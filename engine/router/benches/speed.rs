@@ -39,8 +39,8 @@ fn main() -> ExitCode {
     let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let wanted = |row: &str| only.as_deref().is_none_or(|only| row.contains(only));
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let loaded = load::load(&root.join("channels.yaml"), &Overrides::default())
-        .unwrap_or_else(|failure| panic!("{failure}"));
+    let loaded = load::load(&root.join("channels.yaml"), &Overrides::default());
+    let loaded = loaded.map_err(|failure| failure.to_string()).expect("the sample configuration");
     let plan = Plan::assemble(&loaded).expect("the sample configuration");
     let folder = tempfile::tempdir().expect("a folder");
     let index = Index::open(folder.path(), Settings::default()).expect("an index").index;
