@@ -314,12 +314,26 @@ impl<'m> Part<'m> {
     }
 
     fn decoded(&self) -> Cow<'m, str> {
+        if let Some(text) = self.as_it_stands() {
+            return Cow::Borrowed(text);
+        }
         let plain = if self.verbatim {
             Cow::Borrowed(self.raw)
         } else {
             unescape(self.raw, &self.delimiters())
         };
         self.decode(plain)
+    }
+
+    /// A short text of printable ASCII without escape sequence, as nearly every one is.
+    fn as_it_stands(&self) -> Option<&'m str> {
+        const SHORT: usize = 32;
+        let escape = self.delimiters().escape;
+        let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != escape;
+        let stands = self.raw.len() <= SHORT
+            && self.raw.iter().all(plain)
+            && self.parts.charset.is_bytewise();
+        if stands { str::from_utf8(self.raw).ok() } else { None }
     }
 
     fn decode(&self, bytes: Cow<'m, [u8]>) -> Cow<'m, str> {

@@ -6,7 +6,7 @@ use hl7::segment::{Repetition, Segment};
 
 use crate::nhs_number::{NhsNumber, NhsNumberError};
 use crate::source::{NhsNumberRules, Source};
-use crate::text::stated;
+use crate::text::{meant, stated};
 
 /// One place that claimed to hold an NHS Number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub struct Stated {
 /// Whether an identifier (data type CX) claims to be an NHS Number of the source. A masked or
 /// mistyped one does too: it is no NHS Number, and nothing else either.
 pub fn claims_nhs_number(identifier: &Repetition<'_>, rules: &NhsNumberRules) -> bool {
-    let authority = stated(identifier.text(4, 1)).unwrap_or_default();
-    let kind = stated(identifier.text(5, 1)).unwrap_or_default();
+    let authority = meant(identifier.text(4, 1)).unwrap_or_default();
+    let kind = meant(identifier.text(5, 1)).unwrap_or_default();
     if holds(&rules.other_authorities, &authority) {
         return false;
     }
@@ -29,7 +29,7 @@ pub fn claims_nhs_number(identifier: &Repetition<'_>, rules: &NhsNumberRules) ->
         return true;
     }
     // `NI` is also the type of National Insurance numbers, which their letters tell apart.
-    let value = stated(identifier.text(1, 1)).unwrap_or_default();
+    let value = meant(identifier.text(1, 1)).unwrap_or_default();
     holds(&rules.types, &kind) && !is_national_insurance(&value)
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn candidates(pid: &Segment<'_>, occurrence: u32, source: &Source) ->
     let marked = field.repetitions().enumerate().filter(|(_, id)| claims_nhs_number(id, rules));
     marked
         .filter_map(|(index, id)| {
-            let value = stated(id.text(1, 1))?;
+            let value = meant(id.text(1, 1))?;
             let at = pid3(occurrence, index)?;
             Some(Stated { at, verdict: NhsNumber::parse(&value) })
         })
@@ -107,5 +107,5 @@ pub(crate) fn every(
 
 /// Whether an identifier says whose it is (CX-4) or what kind (CX-5).
 pub(crate) fn is_labelled(identifier: &Repetition<'_>) -> bool {
-    stated(identifier.text(4, 1)).or_else(|| stated(identifier.text(5, 1))).is_some()
+    meant(identifier.text(4, 1)).or_else(|| meant(identifier.text(5, 1))).is_some()
 }

@@ -243,29 +243,35 @@ struct Attributes(Object);
 
 impl Attributes {
     /// CloudEvents strings hold no control characters, and an empty one says nothing.
-    fn text(&mut self, name: &str, value: &str) {
+    fn text(&mut self, name: &'static str, value: &str) {
         let value = printable(value);
         if !value.is_empty() {
-            self.0.insert(name.to_owned(), Value::from(value));
+            self.0.insert(name, value);
         }
     }
 
-    fn option(&mut self, name: &str, value: Option<String>) {
+    fn option(&mut self, name: &'static str, value: Option<String>) {
         if let Some(value) = value {
             self.text(name, &value);
         }
     }
 
-    fn flag(&mut self, name: &str, value: bool) {
+    fn flag(&mut self, name: &'static str, value: bool) {
         if value {
-            self.0.insert(name.to_owned(), Value::Bool(true));
+            self.0.insert(name, true);
         }
     }
 
     /// A blank inside a path would look like the end of it, and means nothing in `FHIRPath`.
-    fn paths(&mut self, name: &str, paths: &[String]) {
-        let paths: Vec<String> = paths.iter().map(|path| path.replace(' ', "")).collect();
-        self.text(name, &paths.join(" "));
+    fn paths(&mut self, name: &'static str, paths: &[String]) {
+        let mut joined = String::with_capacity(paths.iter().map(|path| path.len() + 1).sum());
+        for path in paths {
+            if !joined.is_empty() {
+                joined.push(' ');
+            }
+            path.split(' ').for_each(|part| joined.push_str(part));
+        }
+        self.text(name, &joined);
     }
 }
 

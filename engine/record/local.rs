@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::claim::is_labelled;
 use crate::source::LocalAuthority;
-use crate::text::stated;
+use crate::text::{meant, stated};
 
 /// An identifier that the source issued; shown as in HL7, `n^^^RXX01^MR`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub(crate) fn local_ids(
     let Some(field) = list else { return (Vec::new(), None) };
     let own = |id: Repetition<'_>| {
         let local = local_id(&id, kinds)?;
-        Some((local, stated(id.text(4, 1)).is_some(), is_labelled(&id)))
+        Some((local, meant(id.text(4, 1)).is_some(), is_labelled(&id)))
     };
     let mut own: Vec<(LocalId, bool, bool)> = field.repetitions().filter_map(own).collect();
     // Beside an identifier that says what it is, one that says nothing may be any number.
@@ -51,8 +51,8 @@ pub(crate) fn local_ids(
 /// The identifier as one of the source's own; one without authority is of the default authority.
 fn local_id(identifier: &Repetition<'_>, kinds: &[LocalAuthority]) -> Option<LocalId> {
     let value = stated(identifier.text(1, 1))?;
-    let authority = stated(identifier.text(4, 1));
-    let kind = stated(identifier.text(5, 1));
+    let authority = meant(identifier.text(4, 1));
+    let kind = meant(identifier.text(5, 1));
     let fits = |local: &&LocalAuthority| {
         let by_authority = match &authority {
             Some(authority) => local.authority.eq_ignore_ascii_case(authority),

@@ -8,7 +8,7 @@ use crate::claim::{claims_nhs_number, fallback};
 use crate::local::{LocalId, local_ids};
 use crate::nhs_number::NhsNumber;
 use crate::source::Source;
-use crate::text::stated;
+use crate::text::meant;
 
 /// What keeps the messages of one patient in order. Opaque, and never shown.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,7 +37,7 @@ pub fn order_keys(message: &Message, source: &Source) -> Vec<OrderKey> {
         keys.extend(local.iter().map(local_key));
         let rules = &source.nhs_number;
         let claims = field.repetitions().filter(|identifier| claims_nhs_number(identifier, rules));
-        let numbers = claims.filter_map(|id| NhsNumber::parse(&stated(id.text(1, 1))?).ok());
+        let numbers = claims.filter_map(|id| NhsNumber::parse(&meant(id.text(1, 1))?).ok());
         keys.extend(numbers.map(number_key));
     }
     for at in &source.nhs_number.fallbacks {

@@ -2,15 +2,15 @@
 
 use hl7::message::Message;
 
-use crate::text::stated;
+use crate::text::meant;
 
 /// Whether a message comes out of an archive (A), restores one (R), is part of an initial load (I) or
 /// was kept back to be sent with others (T): HL7 table 0207. Subscribers that act on what happens now
 /// must be able to tell.
 pub fn is_replay(message: &Message) -> bool {
     let msh = message.segment("MSH", 1);
-    let mode = msh.and_then(|msh| stated(msh.text(11, 2))).unwrap_or_default();
-    matches!(mode.as_str(), "A" | "R" | "I" | "T" | "a" | "r" | "i" | "t")
+    let mode = msh.and_then(|msh| meant(msh.text(11, 2))).unwrap_or_default();
+    matches!(&*mode, "A" | "R" | "I" | "T" | "a" | "r" | "i" | "t")
 }
 
 #[cfg(test)]

@@ -14,6 +14,16 @@ pub fn stated(value: Value<Cow<'_, str>>) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
+/// As [`stated`], without a copy where the message has the text as it is.
+pub(crate) fn meant(value: Value<Cow<'_, str>>) -> Option<Cow<'_, str>> {
+    let text = match value.into_option()? {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) if text.trim().len() == text.len() => Cow::Owned(text),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    };
+    (!text.is_empty()).then_some(text)
+}
+
 /// The text of a whole component, its subcomponents joined by `&`: senders leave `&` unescaped in
 /// names and texts that have no subcomponents by the standard (`U&E`). Subcomponents that are empty
 /// at the end say nothing.
@@ -43,7 +53,11 @@ pub fn whole_of(segment: &Segment<'_>, field: usize, component: usize) -> Option
 /// The text without control characters, which CloudEvents attributes must not hold
 /// (CloudEvents 1.0, type system, String).
 pub fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
+    if text.chars().any(char::is_control) {
+        text.chars().filter(|c| !c.is_control()).collect()
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Whether a text has the shape of an ODS code: three to ten capital letters and digits.

@@ -9,7 +9,7 @@ use hl7::value::Value;
 use crate::claim::{claims_nhs_number, is_labelled, occurrence};
 use crate::dialect::{Dialect, Part, Placeholders, Position, Telecom};
 use crate::source::Source;
-use crate::text::stated;
+use crate::text::{meant, stated};
 
 /// A message in the terms of HL7 UK, and what was noticed on the way.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl Edits {
     }
 
     fn facility(&mut self, msh: &Segment<'_>, at: Location, dialect: &Dialect) {
-        if let Some(code) = stated(msh.text(4, 1)).and_then(|name| dialect.site(&name)) {
+        if let Some(code) = meant(msh.text(4, 1)).and_then(|name| dialect.site(&name)) {
             self.set(component(field(at, 4), 1), code);
         }
     }
@@ -118,7 +118,7 @@ impl Edits {
     fn identifiers(&mut self, segment: &Segment<'_>, at: Location, source: &Source) {
         let (dialect, rules) = (&source.dialect, &source.nhs_number);
         for (index, (id, at)) in repetitions(segment, at).enumerate() {
-            let Some(value) = stated(id.text(1, 1)) else { continue };
+            let Some(value) = meant(id.text(1, 1)) else { continue };
             let position = dialect.identifiers.get(index).filter(|_| !is_labelled(&id));
             if position == Some(&Position::NhsNumber) {
                 self.label(at, "NHS", "NH");
@@ -146,7 +146,7 @@ impl Edits {
     fn names(&mut self, segment: &Segment<'_>, at: Location, placeholders: &Placeholders) {
         for (name, at) in repetitions(segment, at) {
             for part in [1, 2] {
-                let text = stated(name.text(part as usize, 1));
+                let text = meant(name.text(part as usize, 1));
                 if text.is_some_and(|text| Placeholders::holds(&placeholders.names, &text)) {
                     self.remove(component(at, part), "placeholder.name");
                 }
@@ -157,13 +157,13 @@ impl Edits {
     fn telecom(&mut self, segment: &Segment<'_>, at: Location, dialect: &Dialect) {
         let placeholders = &dialect.placeholders;
         for (index, (telecom, at)) in repetitions(segment, at).enumerate() {
-            let Some(text) = stated(telecom.text(1, 1)) else { continue };
+            let Some(text) = meant(telecom.text(1, 1)) else { continue };
             if Placeholders::holds(&placeholders.telecom, &text) || placeholders.is_repeated(&text)
             {
                 self.remove(at, "placeholder.telecom");
                 continue;
             }
-            let silent = [2, 3].iter().all(|&part| stated(telecom.text(part, 1)).is_none());
+            let silent = [2, 3].iter().all(|&part| meant(telecom.text(part, 1)).is_none());
             let here = segment.name() == "PID" && at.field == Some(13) && silent;
             if let Some(kind) = dialect.telecom.get(index).filter(|_| here) {
                 let (usage, equipment) = kind.codes();
@@ -178,7 +178,7 @@ impl Edits {
         for (_, number, parts) in fields {
             for (coded, at) in repetitions(segment, field(at, *number)) {
                 for &part in *parts {
-                    let text = stated(coded.text(part as usize, 1));
+                    let text = meant(coded.text(part as usize, 1));
                     if text.is_some_and(|text| Placeholders::holds(&placeholders.codes, &text)) {
                         self.remove(component(at, part), "placeholder.code");
                     }
@@ -214,7 +214,7 @@ impl Edits {
     fn visits(&mut self, message: &Message, dialect: &Dialect) {
         for (places, home) in [(&dialect.visit, "PV1-19"), (&dialect.merged_visit, "MRG-5")] {
             let Ok(home) = home.parse::<Location>() else { continue };
-            let found = places.iter().find(|place| stated(message.text(place)).is_some());
+            let found = places.iter().find(|place| meant(message.text(place)).is_some());
             let Some(found) =
                 found.filter(|found| found.field != home.field || !same(found, &home))
             else {
@@ -236,7 +236,7 @@ impl Edits {
         }
         let text = |at: &str| {
             let at: Location = at.parse().ok()?;
-            Some((at, stated(message.text(&at)).unwrap_or_default().to_ascii_uppercase()))
+            Some((at, meant(message.text(&at)).unwrap_or_default().to_ascii_uppercase()))
         };
         let (Some((at, trigger)), Some((_, class))) = (text("MSH-9.2"), text("PV1-2")) else {
             return;

@@ -21,6 +21,10 @@ use router::facts::Facts;
 use router::plan::{ChannelPlan, Plan};
 use router::process::process;
 
+/// The allocator of the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Messages in one round.
 const ROUND: usize = 20;
 
