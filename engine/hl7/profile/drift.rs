@@ -54,6 +54,8 @@ pub enum Change {
     Length(u32, u32),
     /// More repetitions.
     Repetitions(u32, u32),
+    /// Values that were all digits, and now are others or another number of them; as patterns.
+    Form(String, String),
 }
 
 /// Everything in `after` that is otherwise than in `before`, in the order of types, then places.
@@ -97,6 +99,7 @@ impl Change {
             Self::NoCodes => "no codes",
             Self::Length(..) => "longer",
             Self::Repetitions(..) => "repeats more",
+            Self::Form(..) => "other form",
         }
     }
 
@@ -119,6 +122,7 @@ impl Change {
             Self::Length(before, after) | Self::Repetitions(before, after) => {
                 (before.to_string(), after.to_string())
             }
+            Self::Form(before, after) => (before.clone(), after.clone()),
         }
     }
 }
@@ -173,7 +177,7 @@ fn fields(was: &SegmentRules, is: &SegmentRules, found: &mut Vec<Drift>) {
     for (at, rule) in &is.places {
         match was.places.get(at) {
             Some(before) => {
-                place(*at, before, rule, (was.seen.min(is.seen)) >= ENOUGH, found);
+                place(*at, before, rule, was.seen.min(is.seen), found);
             }
             None if at.component.is_none() => {
                 let share = rule.filled.unwrap_or_default();
@@ -191,8 +195,10 @@ fn fields(was: &SegmentRules, is: &SegmentRules, found: &mut Vec<Drift>) {
     }
 }
 
-fn place(at: Location, was: &Rule, is: &Rule, enough: bool, found: &mut Vec<Drift>) {
+/// `seen` is how many segments both know of at least.
+fn place(at: Location, was: &Rule, is: &Rule, seen: u64, found: &mut Vec<Drift>) {
     let mut tell = |change| found.push(one(at, change));
+    let enough = seen >= ENOUGH;
     if let (Some(before), Some(after)) = (was.filled, is.filled)
         && enough
     {
@@ -219,6 +225,23 @@ fn place(at: Location, was: &Rule, is: &Rule, enough: bool, found: &mut Vec<Drif
         && after > before
     {
         tell(Change::Repetitions(before, after));
+    }
+    let values = u64::from(is.filled.unwrap_or_default()).saturating_mul(seen) / 100;
+    if let Some(change) = form(was, is)
+        && values >= ENOUGH
+    {
+        tell(change);
+    }
+}
+
+/// Only digits were learned, so that only they can be held against what was learned later.
+fn form(was: &Rule, is: &Rule) -> Option<Change> {
+    let before = was.pattern.as_ref().map(Rule::inner).filter(|form| form.starts_with("[0-9]"))?;
+    match is.pattern.as_ref().map(Rule::inner) {
+        Some(after) if before == "[0-9]+" || after == before => None,
+        Some(after) => Some(Change::Form(before.to_owned(), after.to_owned())),
+        None if is.codes.is_empty() => Some(Change::Form(before.to_owned(), "anything".to_owned())),
+        None => None,
     }
 }
 
@@ -272,6 +295,7 @@ mod tests {
             found(&before, &after),
             [
                 "PID-3 repeats more 1 -> 2",
+                "PID-3 other form [0-9]{4} -> [0-9]+",
                 "PID-5 longer 6 -> 50",
                 "PID-8 new code  -> \"X\"",
                 "PID-13 emptied 50 % -> 0 %",

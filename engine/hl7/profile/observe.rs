@@ -57,7 +57,25 @@ struct PlaceSeen {
     repetitions: u32,
     /// The codes so far; nothing for what holds none, or held something that is no code.
     codes: Option<BTreeSet<String>>,
+    digits: Digits,
 }
+
+/// Whether the values of a field are all digits, and how many.
+#[derive(Clone, Copy, Debug, Default)]
+enum Digits {
+    #[default]
+    NoValue,
+    Always {
+        values: u64,
+        /// The same in each value.
+        count: Option<usize>,
+    },
+    NotAlways,
+}
+
+/// From so many digits on, that there is always the same number of them is no accident: a date, a
+/// number of the hospital.
+const FIXED: usize = 4;
 
 impl Observed {
     /// How many messages were looked at.
@@ -136,6 +154,7 @@ impl SegmentSeen {
             seen.length = seen.length.max(longest);
             seen.repetitions = seen.repetitions.max(count);
             seen.learn_codes(&field, 1);
+            seen.learn_digits(&field);
             self.learn_components(at, &field, version);
         }
     }
@@ -183,6 +202,14 @@ impl PlaceSeen {
         }
     }
 
+    fn learn_digits(&mut self, field: &Field<'_>) {
+        for repetition in field.repetitions() {
+            if let Value::Present(value) = repetition.text(1, 1) {
+                self.digits = self.digits.and(&value);
+            }
+        }
+    }
+
     /// What a place holds, out of so many segments; nothing of a component without codes.
     fn rule(&self, at: Location, times: u64) -> Option<Rule> {
         let codes = self.codes.iter().flatten().cloned().collect::<BTreeSet<_>>();
@@ -191,13 +218,41 @@ impl PlaceSeen {
         if at.component.is_some() {
             return (!codes.is_empty()).then(|| Rule { codes, ..Rule::default() });
         }
+        let pattern = self.digits.pattern().filter(|_| codes.is_empty());
         Some(Rule {
             required: self.filled == times && times >= ENOUGH,
             filled: Some(percent(self.filled, times)),
             length: Some(rounded(self.length)),
             repetitions: Some(self.repetitions.max(1)),
             codes,
-            pattern: None,
+            pattern: pattern.and_then(|pattern| Rule::pattern(&pattern).ok()),
+        })
+    }
+}
+
+impl Digits {
+    /// With one value more.
+    fn and(self, value: &str) -> Self {
+        if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Self::NotAlways;
+        }
+        match self {
+            Self::NoValue => Self::Always { values: 1, count: Some(value.len()) },
+            Self::Always { values, count } => {
+                let count = count.filter(|count| *count == value.len());
+                Self::Always { values: values + 1, count }
+            }
+            Self::NotAlways => Self::NotAlways,
+        }
+    }
+
+    /// What every value looks like, if there were enough of them.
+    fn pattern(self) -> Option<String> {
+        let Self::Always { values, count } = self else { return None };
+        let fixed = count.filter(|count| *count >= FIXED);
+        (values >= ENOUGH).then(|| match fixed {
+            Some(count) => format!("[0-9]{{{count}}}"),
+            None => "[0-9]+".to_owned(),
         })
     }
 }
@@ -276,6 +331,10 @@ mod tests {
         assert_eq!(pid.seen, 40);
         assert!(rule("PID-3").required && rule("PID-5").length == Some(20));
         assert_eq!(rule("PID-8").codes.iter().collect::<Vec<_>>(), ["1", "2"]);
+        let pattern = |at: &str| rule(at).pattern.as_ref().map(|found| found.as_str().to_owned());
+        assert_eq!(pattern("PID-3").as_deref(), Some("^(?:[0-9]{7})$"));
+        assert_eq!(pattern("PID-1").as_deref(), Some("^(?:[0-9]+)$"));
+        assert_eq!((pattern("PID-5"), pattern("PID-8")), (None, None));
         assert_eq!(rule("PID-3.5").codes.iter().collect::<Vec<_>>(), ["MR"]);
         let pv1 = &profile.segments[&"PV1".parse().expect("a name")];
         assert_eq!(pv1.places[&"PV1-3".parse().expect("a place")].filled, Some(25));

@@ -71,6 +71,13 @@ impl Rule {
     pub fn pattern(text: &str) -> Result<Regex, regex::Error> {
         Regex::new(&format!("^(?:{text})$"))
     }
+
+    /// What [`Rule::pattern`] was given.
+    pub fn inner(pattern: &Regex) -> &str {
+        let whole = pattern.as_str();
+        let inner = whole.strip_prefix("^(?:").and_then(|rest| rest.strip_suffix(")$"));
+        inner.unwrap_or(whole)
+    }
 }
 
 impl SegmentRules {

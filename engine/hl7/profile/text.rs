@@ -90,9 +90,7 @@ fn rule_text(rule: &Rule) -> String {
         parts.push(format!("codes: [{}]", codes.join(", ")));
     }
     if let Some(pattern) = &rule.pattern {
-        let pattern = pattern.as_str();
-        let inner = pattern.strip_prefix("^(?:").and_then(|rest| rest.strip_suffix(")$"));
-        parts.push(format!("pattern: {}", quoted(inner.unwrap_or(pattern))));
+        parts.push(format!("pattern: {}", quoted(Rule::inner(pattern))));
     }
     parts.join(", ")
 }
