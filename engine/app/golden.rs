@@ -37,6 +37,8 @@ pub(crate) struct GivenFile {
     now: Option<String>,
     identity: Option<GivenIdentity>,
     previous: Option<Value>,
+    /// Cases whose messages came before, in this order: `pas-adt/admit`, or `admit` of this channel.
+    before: Vec<String>,
     /// Settings of the channel's script, in place of the configured ones.
     pub(crate) settings: BTreeMap<String, Value>,
 }
@@ -120,6 +122,21 @@ impl Case {
         }
     }
 
+    /// The cases whose messages came before this one's.
+    pub(crate) fn earlier(&self, given: &GivenFile) -> Result<Vec<Case>> {
+        let tests = self.folder.parent().unwrap_or(&self.folder);
+        let case = |title: &String| {
+            let (channel, name) = title.split_once('/').unwrap_or((&self.channel, title));
+            let (channel, name) = (channel.to_owned(), name.to_owned());
+            let case = Case { folder: tests.join(&channel), channel, name };
+            if !case.file(MESSAGE).is_file() {
+                bail!("`before` names {title}: there is no {}", case.file(MESSAGE).display());
+            }
+            Ok(case)
+        };
+        given.before.iter().map(case).collect()
+    }
+
     /// What must come of it; nothing when that was never written down.
     pub(crate) fn expected(&self) -> Result<Option<Statement>> {
         let file = self.file(EXPECT);
@@ -140,7 +157,12 @@ impl GivenFile {
         let now = self.now.as_deref().unwrap_or(NOW);
         let now: Timestamp =
             now.parse().context("\"now\" is not a time such as 2026-01-01T12:00:00Z")?;
-        Ok(Given { now, identity: self.identity.clone(), previous: self.previous.clone() })
+        Ok(Given {
+            now,
+            identity: self.identity.clone(),
+            previous: self.previous.clone(),
+            before: Vec::new(),
+        })
     }
 }
 

@@ -10,13 +10,14 @@ use bytes::Bytes;
 use hl7::acknowledgement::{AckCode, Outcome};
 use hl7::due::all_due;
 use hl7::header::Header;
-use identity::index::{Index, Settings};
+use identity::index::{Index, Origin, Settings};
 use jiff::Timestamp;
 use record::identity::Identity;
 use record::local::LocalId;
 use record::nhs_number::{NhsNumber, Status};
 use router::accept::{self, Decision};
 use router::config::load::Loaded;
+use router::entry::State;
 use router::facts::Facts;
 use router::identified::{Identified, identify};
 use router::plan::{ChannelPlan, Plan};
@@ -24,9 +25,6 @@ use router::process::{self, Processed};
 use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
-
-/// The id of the only message there is.
-const MESSAGE_ID: u64 = 1;
 
 /// The channels of a configuration, ready to be tried.
 #[derive(Debug)]
@@ -43,6 +41,15 @@ pub(crate) struct Given {
     pub(crate) identity: Option<GivenIdentity>,
     /// What the source last stated of the patient.
     pub(crate) previous: Option<Value>,
+    /// What came before it.
+    pub(crate) before: Vec<Earlier>,
+}
+
+/// A message that came before: the identity index has learned from it.
+#[derive(Clone, Debug)]
+pub(crate) struct Earlier {
+    pub(crate) channel: Arc<ChannelPlan>,
+    pub(crate) frame: Bytes,
 }
 
 /// An identity as it is written down for a golden case.
@@ -111,12 +118,17 @@ pub(crate) fn play(channel: &Arc<ChannelPlan>, frame: Bytes, given: &Given) -> R
     }
 
     let (index, _folder) = nobody_known()?;
+    let mut message_id = 1;
+    for earlier in &given.before {
+        earlier.happen(message_id, given.now, &index)?;
+        message_id += 1;
+    }
     let mut identified = identify(channel, frame, &index);
     if let Some(written) = &given.identity {
         let read = identified.identity.as_deref().cloned().unwrap_or_default();
         identified.take_for(channel, written.over(read)?);
     }
-    let facts = Facts { previous: given.previous.clone(), ..Facts::new(MESSAGE_ID, given.now) };
+    let facts = Facts { previous: given.previous.clone(), ..Facts::new(message_id, given.now) };
     let processed = process::transform(channel, &identified, &facts, &index);
     let events = processed.events.iter().map(|event| serde_json::from_slice(&event.body));
     Ok(Played {
@@ -127,6 +139,26 @@ pub(crate) fn play(channel: &Arc<ChannelPlan>, frame: Bytes, given: &Given) -> R
         events: events.collect::<Result<_, _>>().context("an event is not JSON")?,
         making: Some((identified, processed)),
     })
+}
+
+impl Earlier {
+    fn happen(&self, message_id: u64, now: Timestamp, index: &Index) -> Result<()> {
+        let facts = Facts::new(message_id, now);
+        let processed = process::process(&self.channel, self.frame.clone(), &facts, index);
+        if processed.state == State::Parked {
+            let reason = processed.reason.unwrap_or_default();
+            bail!("message {message_id} of those that came before parks ({reason})");
+        }
+        let origin = Origin {
+            at_ms: now.as_millisecond(),
+            source: &self.channel.name,
+            message_id,
+            actor: None,
+        };
+        let position = u128::from(message_id).to_be_bytes();
+        index.apply(position, &origin, &processed.learned)?;
+        Ok(())
+    }
 }
 
 /// An identity index that knows nobody yet, and the folder that goes with it.

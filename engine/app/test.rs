@@ -10,7 +10,7 @@ use crate::golden::{self, Case, GivenFile, Statement};
 use crate::junit;
 use crate::output::Output;
 use crate::paint::Paint;
-use crate::rehearsal::{self, Stage};
+use crate::rehearsal::{self, Earlier, Stage};
 use crate::verdict::{Tested, Verdict, difference};
 
 /// What is stamped on events as `configversion`: expectations outlive configurations.
@@ -66,7 +66,12 @@ fn judge(
         &with_settings
     };
     let channel = stage.channel(&case.channel)?;
-    let mut played = rehearsal::play(channel, case.message()?, &given.given()?)?;
+    let mut setting = given.given()?;
+    for earlier in case.earlier(&given)? {
+        let channel = stage.channel(&earlier.channel)?.clone();
+        setting.before.push(Earlier { channel, frame: earlier.message()? });
+    }
+    let mut played = rehearsal::play(channel, case.message()?, &setting)?;
     if let Some((_, processed)) = &mut played.making {
         printed.append(&mut processed.printed);
     }

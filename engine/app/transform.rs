@@ -38,7 +38,7 @@ pub(crate) fn run(args: &TransformArgs) -> Result<Exit> {
     let (Some(message), true) = (messages.pop(), messages.is_empty()) else {
         bail!("{} does not hold exactly one message", args.message.display());
     };
-    let given = Given { now: Timestamp::now(), identity: None, previous: None };
+    let given = Given { now: Timestamp::now(), identity: None, previous: None, before: Vec::new() };
     let played = rehearsal::play(channel, message, &given)?;
 
     let mut output = Output::standard();
