@@ -84,6 +84,28 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
         || matches!(error, rusqlite::Error::FromSqlConversionFailure(..))
 }
 
+/// Whether the system did not let SQLite do it, which says nothing of what the file holds.
+pub(crate) fn is_of_system(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed, OutOfMemory,
+        PermissionDenied, ReadOnly, SystemIoFailure,
+    };
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            CannotOpen
+                | DatabaseBusy
+                | DatabaseLocked
+                | DiskFull
+                | FileLockingProtocolFailed
+                | OutOfMemory
+                | PermissionDenied
+                | ReadOnly
+                | SystemIoFailure
+        )
+    )
+}
+
 /// The companion that says that a file is damaged.
 pub(crate) fn mark_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

@@ -76,13 +76,14 @@ impl Index {
         fs::create_dir_all(folder).map_err(IndexError::folder(folder))?;
         let path = folder.join(FILE);
         let mut findings = Vec::new();
-        let trouble = look(&path)?;
+        let has_copies = snapshot::is_there_any(folder)?;
+        let trouble = look(&path, has_copies)?;
         if let Some(trouble) = trouble {
             // A log that is left of a file that is gone must not be taken for the next one's.
             let set_aside = set_aside(&path).map_err(IndexError::folder(&path))?;
             let restored = snapshot::restore(folder, &path)?;
             // A folder in which nothing was yet is no finding.
-            if trouble != Trouble::Missing || restored.is_some() {
+            if trouble != Trouble::Missing || has_copies {
                 findings.push(Finding { path, trouble, set_aside, restored });
             }
         }
@@ -92,8 +93,8 @@ impl Index {
     }
 }
 
-/// What is wrong with the working file.
-fn look(path: &Path) -> Result<Option<Trouble>, IndexError> {
+/// What is wrong with the working file; `has_copies`, whether the index ever held anything.
+fn look(path: &Path, has_copies: bool) -> Result<Option<Trouble>, IndexError> {
     let folder = || IndexError::folder(path);
     if mark_of(path).try_exists().map_err(folder())? {
         return Ok(Some(Trouble::Damaged));
@@ -101,7 +102,7 @@ fn look(path: &Path) -> Result<Option<Trouble>, IndexError> {
     if !path.try_exists().map_err(folder())? {
         return Ok(Some(Trouble::Missing));
     }
-    match look_inside(path) {
+    match look_inside(path, has_copies) {
         Ok(trouble) => Ok(trouble),
         Err(error) if is_damage(&error) => Ok(Some(Trouble::Damaged)),
         Err(error) => Err(IndexError::storage(path)(error)),
@@ -109,13 +110,14 @@ fn look(path: &Path) -> Result<Option<Trouble>, IndexError> {
 }
 
 /// Every table's first and last row: a file that was cut off says so when its last pages are read.
-fn look_inside(path: &Path) -> rusqlite::Result<Option<Trouble>> {
+fn look_inside(path: &Path, has_copies: bool) -> rusqlite::Result<Option<Trouble>> {
     let connection = Connection::open(path)?;
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
     match (number("application_id")?, number("user_version")?) {
-        (0, 0) if tables == 0 => return Ok(None),
+        // New, unless something was in it once: what was written was lost with its log.
+        (0, 0) if tables == 0 => return Ok(has_copies.then_some(Trouble::Damaged)),
         (APPLICATION, VERSION) => {}
         (APPLICATION, _) => return Ok(Some(Trouble::OtherVersion)),
         _ => return Ok(Some(Trouble::Foreign)),

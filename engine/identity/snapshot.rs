@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
-use crate::error::{IndexError, is_damage};
+use crate::error::{IndexError, is_of_system};
 use crate::index::{FILE, Index, Settings};
-use crate::schema;
+use crate::schema::{self, APPLICATION, VERSION};
 
 /// One copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,8 +104,9 @@ pub(crate) fn restore(folder: &Path, to: &Path) -> Result<Option<PathBuf>, Index
         match sealed(&path) {
             Ok(true) => {}
             Ok(false) => continue,
-            Err(error) if is_damage(&error) => continue,
-            Err(error) => return Err(IndexError::storage(&path)(error)),
+            // What cannot be read now may be whole; all else proves nothing, whatever SQLite calls it.
+            Err(error) if is_of_system(&error) => return Err(IndexError::storage(&path)(error)),
+            Err(_) => continue,
         }
         let failed = || IndexError::folder(to);
         let unfinished = to.with_extension("restoring");
@@ -135,9 +136,18 @@ fn prove(path: &Path, seal: Seal) -> rusqlite::Result<Result<(), &'static str>> 
     Ok(Ok(()))
 }
 
-/// Whether a copy is what it was when it was sealed.
+/// Whether there are copies, whole or not.
+pub(crate) fn is_there_any(folder: &Path) -> Result<bool, IndexError> {
+    Ok(!names(&folder.join(FOLDER))?.is_empty())
+}
+
+/// Whether a copy is what it was when it was sealed, and of this version.
 fn sealed(path: &Path) -> rusqlite::Result<bool> {
     let copy = schema::open_for_reading(path)?;
+    let number = |pragma| copy.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    if (number("application_id")?, number("user_version")?) != (APPLICATION, VERSION) {
+        return Ok(false);
+    }
     let sql = "SELECT value FROM meta WHERE key = ?1";
     let text: String = copy.query_row(sql, [SEAL], |row| row.get(0))?;
     let seal = Seal::of(&copy)?;

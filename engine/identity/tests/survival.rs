@@ -175,6 +175,77 @@ fn the_older_of_two_snapshots_is_what_the_journal_may_forget() {
     assert_eq!(again.index.show(&asked_for("9990000018")).unwrap(), expected);
 }
 
+/// An index with two snapshots, closed; and what each of them held.
+fn two_snapshots() -> (TempDir, Vec<[u8; 16]>) {
+    let world = World::new();
+    let mut positions = Vec::new();
+    for (sender, body) in &messages()[..2] {
+        world.send(*sender, body);
+        positions.push(world.index.snapshot(2).expect("copied").expect("facts").position);
+    }
+    (world.folder, positions)
+}
+
+fn remove_log(folder: &TempDir) {
+    for ending in ["-wal", "-shm"] {
+        fs::remove_file(folder.path().join(format!("identity.db{ending}"))).unwrap_or_default();
+    }
+}
+
+#[test]
+fn an_empty_file_beside_snapshots_is_damage_and_no_new_index() {
+    let (folder, positions) = two_snapshots();
+    remove_log(&folder);
+    fs::write(folder.path().join("identity.db"), []).unwrap();
+    let opened = open(&folder);
+    assert_eq!(opened.position, Some(positions[1]));
+    assert_eq!(opened.findings[0].trouble, Trouble::Damaged);
+    // One that nothing was ever written to is new.
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("identity.db"), []).unwrap();
+    let opened = open(&folder);
+    assert_eq!((opened.position, opened.findings.len()), (None, 0));
+}
+
+#[test]
+fn a_snapshot_that_proves_nothing_gives_way_to_the_older_one() {
+    let newest = "snapshots/identity-00000000000000000002.db";
+    let altered = |sql: &'static str| {
+        move |path: &std::path::Path| {
+            rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+        }
+    };
+    let ruins: [&dyn Fn(&std::path::Path); 6] = [
+        &|path| fs::write(path, []).unwrap(),
+        &altered("DROP TABLE history"),
+        &altered("DELETE FROM meta WHERE key = 'seal'"),
+        &altered("UPDATE meta SET value = x'00' WHERE key = 'seal'"),
+        &altered("PRAGMA user_version = 99"),
+        &altered("PRAGMA application_id = 7"),
+    ];
+    for (at, ruin) in ruins.into_iter().enumerate() {
+        let (folder, positions) = two_snapshots();
+        remove_log(&folder);
+        ruin(&folder.path().join(newest));
+        fs::remove_file(folder.path().join("identity.db")).unwrap();
+        let opened = open(&folder);
+        assert_eq!(opened.position, Some(positions[0]), "{at}");
+    }
+}
+
+#[test]
+fn snapshots_of_which_none_proves_whole_are_a_finding() {
+    let (folder, _) = two_snapshots();
+    remove_log(&folder);
+    for number in 1..3 {
+        damage(&folder.path().join(format!("snapshots/identity-{number:020}.db")));
+    }
+    fs::remove_file(folder.path().join("identity.db")).unwrap();
+    let opened = open(&folder);
+    assert_eq!((opened.position, opened.findings.len()), (None, 1));
+    assert_eq!(opened.findings[0].restored, None);
+}
+
 #[test]
 fn a_file_of_somebody_else_is_not_touched() {
     let folder = TempDir::new().unwrap();
