@@ -151,6 +151,7 @@ impl From<TeachingError> for Refusal {
             }
             TeachingError::Reason
             | TeachingError::Patient
+            | TeachingError::NoSuchKind
             | TeachingError::DoesNotTeach(_)
             | TeachingError::Load(_) => Self::misunderstood(words),
             TeachingError::Index(_) | TeachingError::NotStored(_) | TeachingError::Scratch(_) => {

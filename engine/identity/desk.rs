@@ -11,7 +11,7 @@ use crate::draft::{Draft, From};
 use crate::error::IndexError;
 use crate::event::{EngineEvent, Other, What};
 use crate::fact::Fact;
-use crate::forbidden::{Identifier, is_forbidden};
+use crate::forbidden::{Identifier, apart, is_forbidden};
 use crate::key::Key;
 use crate::overlay::Overlay;
 use crate::patient::{Bound, Patient, PatientId};
@@ -248,6 +248,19 @@ impl<'l, 'r> Desk<'l, 'r> {
         Ok(())
     }
 
+    /// Those that may be told beside the number and each other.
+    fn told_together(&mut self, number: Option<NhsNumber>, locals: Vec<LocalId>) -> Vec<LocalId> {
+        let number = number.map(Identifier::Number);
+        let locals = locals.into_iter().map(Identifier::Local);
+        let all = number.into_iter().chain(locals);
+        let (together, _) = apart(&self.draft.layers().forbidden, all);
+        let local = |identifier| match identifier {
+            Identifier::Local(local) => Some(local),
+            Identifier::Number(_) => None,
+        };
+        together.into_iter().filter_map(local).collect()
+    }
+
     /// Fills in what is held of the two sides.
     fn complete(&mut self, event: EngineEvent) -> Result<EngineEvent, IndexError> {
         let canonical = self.canonical(event.patient)?;
@@ -257,12 +270,14 @@ impl<'l, 'r> Desk<'l, 'r> {
         if locals.is_empty() {
             locals = self.locals_of(canonical)?;
         }
+        let locals = self.told_together(patient.number(), locals);
         let other = match event.other {
             Some(other) => {
                 let canonical = self.canonical(other.patient)?;
                 let record = self.patient(canonical)?;
                 restricted |= record.protected || record.dissent;
                 let locals = self.locals_of(other.patient)?;
+                let locals = self.told_together(record.number(), locals);
                 Some(Other { number: record.number(), locals, ..other })
             }
             None => None,

@@ -55,6 +55,20 @@ pub(crate) fn is_forbidden(
             .any(|one| others.iter().any(|other| one != other && entry(list, one, other).is_some()))
 }
 
+/// Of the identifiers of one patient those that may be seen together, and those that may not be seen
+/// with them. What comes first stays.
+pub(crate) fn apart(
+    list: &BTreeSet<(Uuid, Uuid)>,
+    identifiers: impl IntoIterator<Item = Identifier>,
+) -> (Vec<Identifier>, Vec<Identifier>) {
+    let (mut together, mut hidden) = (Vec::new(), Vec::new());
+    for one in identifiers {
+        let fits = !is_forbidden(list, std::slice::from_ref(&one), &together);
+        if fits { together.push(one) } else { hidden.push(one) }
+    }
+    (together, hidden)
+}
+
 /// The same whichever of the two comes first.
 fn hash(salt: Uuid, one: &Identifier, other: &Identifier) -> Uuid {
     let text = |identifier: &Identifier| match identifier {

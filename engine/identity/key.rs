@@ -40,7 +40,12 @@ impl Names {
 
     /// The number of the space of a local identifier.
     pub(crate) fn space(&mut self, local: &LocalId) -> Option<u16> {
-        self.number(&format!("{}\t{}", local.authority, local.kind))
+        self.number(&space_of(local))
+    }
+
+    /// The same if it has one.
+    pub(crate) fn known_space(&self, local: &LocalId) -> Option<u16> {
+        self.numbers.get(&*space_of(local)).copied()
     }
 
     /// The text of a number.
@@ -62,4 +67,8 @@ impl Names {
     pub(crate) fn len(&self) -> usize {
         self.texts.len()
     }
+}
+
+fn space_of(local: &LocalId) -> String {
+    format!("{}\t{}", local.authority, local.kind)
 }

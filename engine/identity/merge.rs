@@ -168,7 +168,7 @@ fn retire_locals(
     pair: &Pair,
     merged: &[PatientId],
     survivor: PatientId,
-) -> Result<bool, IndexError> {
+) -> Result<bool, Stop> {
     let mut is_news = false;
     for local in &pair.retired.locals {
         let space = desk.space(local)?;
@@ -180,7 +180,11 @@ fn retire_locals(
             Some(_) => survivor,
             // It stays with the record that was merged, so that the merge can be undone.
             None if is_known => continue,
-            None => merged.first().copied().unwrap_or(survivor),
+            None => {
+                let own = desk.identifiers(survivor)?;
+                desk.may_join(&own, &[Identifier::Local(local.clone())])?;
+                merged.first().copied().unwrap_or(survivor)
+            }
         };
         is_news = true;
         desk.learn(Fact::Bound { patient, local: local.clone(), retired: true })?;
@@ -256,7 +260,8 @@ fn change_number(desk: &mut Desk<'_, '_>, pair: &Pair, patient: PatientId) -> Re
         }
         return Ok(());
     };
-    desk.may_join(&[Identifier::Number(old)], &[Identifier::Number(new)])?;
+    let own = desk.identifiers(patient)?;
+    desk.may_join(&own, &[Identifier::Number(new)])?;
     if desk.by_number(new)?.is_some_and(|holder| holder != patient) {
         // Two records with a number each.
         return conflict(

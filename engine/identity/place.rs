@@ -141,17 +141,26 @@ impl Placing<'_> {
         old: NhsNumber,
         new: NhsNumber,
     ) -> Result<(), Stop> {
-        desk.may_join(&[Identifier::Number(old)], &[Identifier::Number(new)])?;
         let holder = desk.by_number(new)?.filter(|holder| *holder != bearer);
         if let Some(holder) = holder {
+            let mut moved = Vec::new();
             for local in &self.side.locals {
                 if desk.by_local(local)? == Some(bearer) {
-                    let local = local.clone();
-                    desk.learn(Fact::Bound { patient: holder, local, retired: false })?;
+                    moved.push(local.clone());
                 }
+            }
+            let mut ones = vec![Identifier::Number(old)];
+            ones.extend(moved.iter().cloned().map(Identifier::Local));
+            let mut others = desk.identifiers(holder)?;
+            others.push(Identifier::Number(new));
+            desk.may_join(&ones, &others)?;
+            for local in moved {
+                desk.learn(Fact::Bound { patient: holder, local, retired: false })?;
             }
             self.bearers = bearers(desk, &self.side.locals)?;
         } else {
+            let own = desk.identifiers(bearer)?;
+            desk.may_join(&own, &[Identifier::Number(new)])?;
             desk.learn(Fact::NumberReleased { patient: bearer, number: old })?;
             let status = self.side.status;
             desk.learn(Fact::NumberHeld { patient: bearer, number: new, status })?;

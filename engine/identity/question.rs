@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::draft::Draft;
 use crate::error::IndexError;
-use crate::forbidden::{Identifier, is_forbidden};
+use crate::forbidden::{Identifier, apart};
 use crate::index::Index;
 use crate::key::Key;
 use crate::patient::PatientId;
@@ -62,7 +62,7 @@ pub struct Known {
     /// What each source last stated.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub stated: BTreeMap<String, Map<String, Value>>,
-    /// Whether something is left out, since it must not be linked with what was asked for.
+    /// Whether something is left out, since it must not be linked with what is shown.
     pub withheld: bool,
 }
 
@@ -125,15 +125,16 @@ shows_nothing!(Known, KnownNumber, KnownLocal, Happened);
 struct Found {
     patient: PatientId,
     records: Vec<PatientId>,
-    /// Identifiers that must not be linked with the one that was asked for.
+    /// Identifiers that must not be linked with the one that was asked for, or with one that is shown.
     hidden: Vec<Identifier>,
 }
 
 impl Index {
     /// What is known of a patient; nothing of one whom nobody knows.
     ///
-    /// What must not be linked with the identifier that was asked for is left out, and with it what
-    /// sources stated and which records were merged, since names would link them too.
+    /// What must not be linked with the identifier that was asked for, or with another one that is
+    /// shown, is left out, and with it what sources stated and which records were merged, since
+    /// names would link them too.
     pub fn show(&self, asked: &Asked) -> Result<Option<Known>, IndexError> {
         let mut layers = self.layers();
         let mut draft = Draft::new(&mut layers);
@@ -217,7 +218,8 @@ pub(crate) fn record(
         Asked::Patient(id) => Ok(Some(*id)),
         Asked::Number(number) => draft.holder(&Key::Number(*number)),
         Asked::Local(local) => {
-            let space = draft.layers().names.space(local).ok_or(IndexError::TooManyNames)?;
+            // A question makes nothing known, not even a kind of identifiers.
+            let Some(space) = draft.layers().names.known_space(local) else { return Ok(None) };
             draft.holder(&Key::Local(space, local.value.as_str().into()))
         }
     }
@@ -242,15 +244,9 @@ fn find(draft: &mut Draft<'_>, asked: &Asked) -> Result<Option<Found>, IndexErro
     let anchor = match asked {
         Asked::Number(number) => Some(Identifier::Number(*number)),
         Asked::Local(local) => Some(Identifier::Local(local.clone())),
-        Asked::Patient(_) => identifiers.first().cloned(),
+        Asked::Patient(_) => None,
     };
-    let list = &draft.layers().forbidden;
-    let is_hidden = |one: &Identifier| {
-        anchor.as_ref().is_some_and(|anchor| {
-            is_forbidden(list, std::slice::from_ref(anchor), std::slice::from_ref(one))
-        })
-    };
-    let hidden = identifiers.iter().filter(|one| is_hidden(one)).cloned().collect();
+    let (_, hidden) = apart(&draft.layers().forbidden, anchor.into_iter().chain(identifiers));
     Ok(Some(Found { patient, records, hidden }))
 }
 

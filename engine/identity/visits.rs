@@ -6,6 +6,7 @@ use crate::desk::{Desk, Stop, conflict};
 use crate::error::IndexError;
 use crate::event::{Role, What};
 use crate::fact::Fact;
+use crate::forbidden::Identifier;
 use crate::patient::PatientId;
 use crate::place::{Placed, bearers, place};
 use crate::rules::Resolution;
@@ -16,6 +17,9 @@ pub(crate) fn merge_visits(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Place
     let placed = place(desk, &pair.survivor, &pair.retired.locals)?;
     let Some(patient) = placed.patient else { return Ok(placed) };
     let from = other_side(desk, pair, false)?.unwrap_or(patient);
+    if from != patient {
+        desk.may_unite(patient, from)?;
+    }
     let numbers = [desk.number_of(patient)?, desk.number_of(from)?];
     if from != patient
         && matches!(numbers, [Some(one), Some(other)] if one != other)
@@ -141,6 +145,9 @@ fn other_side(
     if !must_be || pair.retired.locals.is_empty() {
         return Ok(None);
     }
+    let stated: Vec<Identifier> =
+        pair.retired.locals.iter().cloned().map(Identifier::Local).collect();
+    desk.may_join(&stated, &stated)?;
     let patient = desk.create()?;
     for local in &pair.retired.locals {
         desk.learn(Fact::Bound { patient, local: local.clone(), retired: false })?;

@@ -97,6 +97,11 @@ pub enum TeachingError {
     /// The index says no, or cannot be read.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// The identifier is of a kind that no channel issues, so that it would never be met.
+    #[error(
+        "no channel issues identifiers of that authority and type: write both as below `identity: local:` in channels.yaml"
+    )]
+    NoSuchKind,
     /// The file cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -132,12 +137,12 @@ impl Teaching {
 
     /// Everything held of a patient; nothing if nobody is known by that. Blocks.
     pub fn show(&self, whom: &str) -> Result<Option<Known>, TeachingError> {
-        Ok(self.index().show(&asked(whom)?)?)
+        Ok(self.index().show(&self.asked(whom)?)?)
     }
 
     /// How it came to be held. Blocks.
     pub fn history(&self, whom: &str) -> Result<Vec<Happened>, TeachingError> {
-        Ok(self.index().history(&asked(whom)?)?)
+        Ok(self.index().history(&self.asked(whom)?)?)
     }
 
     /// Puts two identifiers on the list of those that must never be shown together, or takes them
@@ -150,8 +155,11 @@ impl Teaching {
     ) -> Result<(), TeachingError> {
         let (one, other) = (identifier(one)?, identifier(other)?);
         let fact = if undo {
+            let (one, other) = (self.as_issued(one), self.as_issued(other));
             self.index().may_link_again(&one, &other).ok_or(TeachingError::NotListed)?
         } else {
+            // One that is met in another spelling, or never, would protect nobody.
+            let (one, other) = (self.issued(one)?, self.issued(other)?);
             // The salt need not be secret, only different for every pair.
             let salt = fastrand::u128(..).to_le_bytes();
             do_not_link(&one, &other, salt)
@@ -232,15 +240,15 @@ impl Teaching {
         if !of.identity.teaches {
             return Err(TeachingError::DoesNotTeach(channel.to_owned()));
         }
-        let identifier = match identifier(retired)? {
-            Identifier::Number(number) => format!("{number}^^^NHS^NH"),
-            Identifier::Local(local) => local.to_string(),
+        let (retired, identifier) = match self.as_issued(identifier(retired)?) {
+            Identifier::Number(number) => (number.to_string(), format!("{number}^^^NHS^NH")),
+            Identifier::Local(local) => (local.to_string(), local.to_string()),
         };
         if identifier.contains(['|', '~', '\\', '&', '\r', '\n']) {
             return Err(TeachingError::Patient);
         }
         // Refused here, where somebody is told, rather than parked.
-        match self.index().unmerge(0, 0, &asked(retired)?) {
+        match self.index().unmerge(0, 0, &asked(&retired)?) {
             Err(IndexError::NotMerged | IndexError::Nobody) => {
                 return Err(TeachingError::NotMerged);
             }
@@ -262,12 +270,42 @@ impl Teaching {
             sender: format!("TIELINE/{organisation}"),
             application_ack: None,
             edit: None,
-            unmerge: Some(retired.trim().to_owned()),
+            unmerge: Some(retired),
             sequence: None,
             refused: false,
         };
         let (id, _) = self.journal.append(entry::encode(&head, &[frame.as_bytes()])).wait()?;
         Ok(id.0)
+    }
+
+    /// A patient by whatever names one, as the index knows it.
+    fn asked(&self, text: &str) -> Result<Asked, TeachingError> {
+        Ok(match asked(text)? {
+            Asked::Local(local) => match self.as_issued(Identifier::Local(local)) {
+                Identifier::Local(local) => Asked::Local(local),
+                Identifier::Number(number) => Asked::Number(number),
+            },
+            other => other,
+        })
+    }
+
+    /// An identifier as messages bring it: authority and type in the spelling of channels.yaml.
+    fn issued(&self, identifier: Identifier) -> Result<Identifier, TeachingError> {
+        let Identifier::Local(local) = identifier else { return Ok(identifier) };
+        let plan = self.plan.get();
+        let mut kinds = plan.channels.values().flat_map(|channel| &channel.source.local);
+        let of = kinds.find(|of| {
+            of.authority.eq_ignore_ascii_case(&local.authority)
+                && of.kind.eq_ignore_ascii_case(&local.kind)
+        });
+        let of = of.ok_or(TeachingError::NoSuchKind)?;
+        let (authority, kind) = (of.authority.clone(), of.kind.clone());
+        Ok(Identifier::Local(LocalId { authority, kind, ..local }))
+    }
+
+    /// The same; as typed if no channel issues such identifiers any more.
+    fn as_issued(&self, identifier: Identifier) -> Identifier {
+        self.issued(identifier.clone()).unwrap_or(identifier)
     }
 
     fn index(&self) -> &Index {
@@ -328,7 +366,46 @@ fn identifier(text: &str) -> Result<Identifier, TeachingError> {
 
 #[cfg(test)]
 mod tests {
+    use journal::disk::RealDisk;
+    use tempfile::TempDir;
+
     use super::*;
+    use crate::config::load;
+    use crate::config::overrides::Overrides;
+    use crate::plan::Plan;
+
+    /// With the channels of the sample, in a folder.
+    fn teaching(folder: &TempDir) -> Teaching {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let sample =
+            load::load(&root.join("channels.yaml"), &Overrides::default()).expect("no trouble");
+        let plan = Arc::new(Current::new(Arc::new(Plan::assemble(&sample).expect("no trouble"))));
+        let settings = journal::settings::Settings::new(folder.path().join("journal"));
+        let (journal, _) = Journal::open(Arc::new(RealDisk), settings).expect("no trouble");
+        let patients =
+            Patients::open(journal.clone(), &folder.path().join("identity")).expect("no trouble");
+        Teaching::new(journal, plan, Arc::new(patients), folder.path())
+    }
+
+    fn alex() -> Actor {
+        Actor { name: "alex".into(), reason: "go-live".into() }
+    }
+
+    #[test]
+    fn identifiers_that_must_not_be_linked_are_those_that_messages_bring() {
+        let folder = TempDir::new().unwrap();
+        let teaching = teaching(&folder);
+        let two = ("1000001^^^rxx01^mr", "1000012^^^RXX01^Mr");
+        teaching.do_not_link(two, false, &alex()).unwrap();
+        let [one, other] =
+            ["1000001^^^RXX01^MR", "1000012^^^RXX01^MR"].map(|text| identifier(text).unwrap());
+        assert!(teaching.index().may_link_again(&one, &other).is_some());
+        let unknown = ("1000001^^^RXX01^MR", "7^^^NOBODY^MR");
+        let refused = teaching.do_not_link(unknown, false, &alex());
+        assert!(matches!(refused, Err(TeachingError::NoSuchKind)));
+        teaching.do_not_link((two.1, two.0), true, &alex()).unwrap();
+        assert!(teaching.index().may_link_again(&one, &other).is_none());
+    }
 
     #[test]
     fn a_patient_is_asked_for_in_three_ways() {

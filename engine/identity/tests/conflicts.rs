@@ -1,7 +1,10 @@
 //! What contradicts the index waits for a person, and changes nothing.
 
+use identity::error::IndexError;
 use identity::forbidden::{Identifier, do_not_link};
+use identity::question::Asked;
 use identity::rules::Resolution::{self, Index, Message};
+use record::local::LocalId;
 
 use crate::harness::*;
 
@@ -169,7 +172,108 @@ fn what_must_not_be_linked_is_not() {
     let known = world.show("9990000018").expect("known");
     assert!(known.withheld && known.number.is_none());
     let history = world.index.history(&asked_for("9990000026"));
-    assert!(matches!(history, Err(identity::error::IndexError::Withheld)));
+    assert!(matches!(history, Err(IndexError::Withheld)));
+}
+
+fn forbid(world: &World, id: u64, one: &str, other: &str) {
+    let of = |text: &str| match asked_for(text) {
+        Asked::Number(number) => Identifier::Number(number),
+        _ => Identifier::Local(local_id(text)),
+    };
+    let fact = do_not_link(&of(one), &of(other), [id.to_le_bytes()[0]; 16]);
+    world.index.apply(position(id), &origin("operator", id), &[fact]).expect("applied");
+}
+
+/// Local identifiers of what is shown, and whether something is left out.
+fn shown(world: &World, asked: &Asked) -> (Vec<String>, bool) {
+    let known = world.index.show(asked).expect("asked").expect("known");
+    (known.locals.into_iter().map(|known| known.local.value).collect(), known.withheld)
+}
+
+#[test]
+fn no_question_shows_what_must_not_be_linked_together() {
+    let world = World::new();
+    let patient = world.admit("M1 M2 LAB7 9990000018", "SMITH^ANN", "19651213").patient.unwrap();
+    forbid(&world, 1_000, "M1", "M2");
+    for asked in ["LAB7", "M1", "M2", "9990000018"] {
+        let (locals, withheld) = shown(&world, &asked_for(asked));
+        assert!(withheld && locals.len() == 2, "{asked}: {locals:?}");
+        assert!(!asked.starts_with('M') || locals.contains(&asked.to_owned()));
+        let history = world.index.history(&asked_for(asked));
+        assert!(matches!(history, Err(IndexError::Withheld)), "{asked}");
+    }
+    let (locals, withheld) = shown(&world, &Asked::Patient(patient));
+    assert!(withheld && locals == ["M1", "LAB7"], "{locals:?}");
+}
+
+#[test]
+fn no_event_tells_what_must_not_be_linked_together() {
+    let world = World::new();
+    world.admit("M1 M2 9990000018", "SMITH^ANN", "19651213");
+    forbid(&world, 1_000, "M1", "M2");
+    let vip = format!("{}PV1||N{}S\r", pid("9990000018", "", ""), "|".repeat(14));
+    let raised = world.send(PAS, &adt("A31", &vip));
+    let told = &event(&raised, "patient.sensitivity-changed").locals;
+    assert_eq!(told.len(), 1);
+}
+
+#[test]
+fn no_way_joins_what_must_not_be_linked() {
+    // By a number that goes to an identifier's patient, who is somebody with the other one.
+    let world = World::new();
+    world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    world.admit("LAB9 9990000026", "SMITH^ANN", "19651213");
+    forbid(&world, 1_000, "M1", "LAB9");
+    let correct = a31("M1 9990000026", "", "");
+    parks(&world, PAS, &correct, "identity.number-conflict");
+    let decision = world.resolve(PAS, &correct, Some(Message));
+    assert_eq!(code(&decision), Some("identity.do-not-link"));
+
+    // By a number that nobody holds, which is not to be seen with another identifier of the patient.
+    let world = World::new();
+    world.admit("M1 LAB9 9990000018", "SMITH^ANN", "19651213");
+    forbid(&world, 1_000, "LAB9", "9990000026");
+    let decision = world.resolve(PAS, &correct, Some(Message));
+    assert_eq!(code(&decision), Some("identity.do-not-link"));
+
+    // By an identifier that takes the place of another.
+    let world = World::new();
+    world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    forbid(&world, 1_000, "M1", "9990000026");
+    let change = |now: &str, old: &str| adt("A47", &format!("{}{}", pid(now, "", ""), mrg(old)));
+    parks(&world, PAS, &change("M2 9990000026", "M1"), "identity.do-not-link");
+    forbid(&world, 1_001, "M3", "9990000018");
+    parks(&world, PAS, &change("M2", "M1 M3"), "identity.do-not-link");
+    parks(
+        &world,
+        PAS,
+        &adt("A40", &format!("{}{}", pid("M1", "", ""), mrg("M1 M3"))),
+        "identity.do-not-link",
+    );
+
+    // By a visit.
+    let world = World::new();
+    world.admit("M1", "SMITH^ANN", "19651213");
+    world.admit("M2", "SMITH^ANN", "19651213");
+    forbid(&world, 1_000, "M1", "M2");
+    let visits =
+        format!("{}MRG|M2^^^RXX01^MR||||V1\rPV1||I{}V2\r", pid("M1", "", ""), "|".repeat(17));
+    parks(&world, PAS, &adt("A42", &visits), "identity.do-not-link");
+    forbid(&world, 1_001, "M8", "M9");
+    let both = visits.replace("M2^^^RXX01^MR", "M8^^^RXX01^MR~M9^^^RXX01^MR");
+    parks(&world, PAS, &adt("A44", &both), "identity.do-not-link");
+}
+
+#[test]
+fn a_question_leaves_nothing_behind() {
+    let world = World::new();
+    world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    for at in 0..40_000 {
+        let (authority, kind) = (format!("X{at}"), "MR".to_owned());
+        let asked = Asked::Local(LocalId { authority, kind, value: "1".to_owned() });
+        assert_eq!(world.index.show(&asked).unwrap(), None);
+    }
+    assert!(world.show("M1").is_some());
 }
 
 trait ParseNumber {
