@@ -286,8 +286,13 @@ impl Columns {
         let mut finding = None;
         let number = text(self.nhs_number);
         if !number.is_empty() {
-            side.status = Status::normalise(&text(self.status));
+            let status = text(self.status);
+            side.status = Status::normalise(&status);
             match NhsNumber::parse(&number) {
+                // As in a message: what nobody can read is not the same as nothing.
+                Ok(_) if side.status.is_none() && !status.is_empty() => {
+                    finding = Some("nhs-number.status-unclear");
+                }
                 Ok(number) => {
                     side.found = Some(number);
                     let trusted = source.nhs_number.trusts(number, side.status);

@@ -2,6 +2,7 @@
 
 use identity::index::{Index, Settings};
 use identity::load::{Load, LoadError, Problem};
+use record::source::IfStatusAbsent;
 
 use crate::harness::*;
 
@@ -129,4 +130,22 @@ fn a_file_of_messages_fills_it_too() {
         Load::csv(std::io::Cursor::new("a,b\n1,2\n"), source("pas")),
         Err(LoadError::Header)
     ));
+}
+
+#[test]
+fn a_status_that_nobody_knows_is_not_an_absent_one() {
+    let mut profile = source("pas");
+    profile.nhs_number.if_status_absent = IfStatusAbsent::Key;
+    let rows = format!(
+        "{HEADER},,M1,9990000018,,,,,\n,,M2,9990000026,NSTS99,,,,\n,,M3,9990000034,nn,,,,\n"
+    );
+    let mut load = Load::csv(std::io::Cursor::new(rows), profile).expect("a header");
+    let world = World::new();
+    run(&world.index, &mut load);
+    let unclear = "nhs-number.status-unclear";
+    let codes: Vec<_> = load.report().problems.iter().map(|of| (of.at, of.code)).collect();
+    assert_eq!(codes, [(3, unclear), (4, unclear)]);
+    assert!(world.show("M1").expect("known").number.is_some());
+    assert!(world.show("9990000026").is_none() && world.show("9990000034").is_none());
+    assert!(world.show("M2").is_some_and(|known| known.number.is_none()));
 }
