@@ -154,9 +154,11 @@ impl From<TeachingError> for Refusal {
             | TeachingError::NoSuchKind
             | TeachingError::DoesNotTeach(_)
             | TeachingError::Load(_) => Self::misunderstood(words),
-            TeachingError::Index(_) | TeachingError::NotStored(_) | TeachingError::Scratch(_) => {
-                Self::unavailable(words)
-            }
+            TeachingError::Loading
+            | TeachingError::NotTaken
+            | TeachingError::Index(_)
+            | TeachingError::NotStored(_)
+            | TeachingError::Scratch(_) => Self::unavailable(words),
         }
     }
 }

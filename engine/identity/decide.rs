@@ -12,8 +12,7 @@ use crate::desk::{Desk, Stop, conflict};
 use crate::draft::Draft;
 use crate::error::IndexError;
 use crate::event::What;
-use crate::fact::{Fact, Names};
-use crate::forbidden::Identifier;
+use crate::fact::{Fact, LoadedStatement, Names};
 use crate::key::Key;
 use crate::layers::Layers;
 use crate::merge::{change, merge};
@@ -81,32 +80,39 @@ fn named(draft: &mut Draft<'_>, stated: &Stated) -> Result<Vec<PatientId>, Index
 }
 
 /// What a row of a load comes to, in the light of earlier rows of its `batch`, to which it is added;
-/// or why it does not go in. No number or identifier changes hands.
+/// nothing when all of it is known, or why it does not go in. Nothing changes hands.
 pub(crate) fn load(
     layers: &mut Layers,
     batch: &mut Overlay,
     stated: &Stated,
     source: &str,
-) -> Result<Result<Vec<Fact>, Parked>, IndexError> {
-    let last_loaded = layers.last_loaded.max(batch.last_loaded);
+) -> Result<Result<Option<Fact>, Parked>, IndexError> {
     layers.trial = Some(std::mem::take(batch));
-    let found = load_over(layers, last_loaded, stated, source);
+    let found = load_over(layers, stated, source);
     *batch = layers.trial.take().unwrap_or_default();
-    let (facts, changes) = match found {
-        Ok(found) => found,
-        Err(Stop::Parked(parked)) => return Ok(Err(parked)),
-        Err(Stop::Failed(error)) => return Err(error),
-    };
-    batch.add(changes);
-    Ok(Ok(facts))
+    match found {
+        Ok(None) => Ok(Ok(None)),
+        Ok(Some((fact, changes))) => {
+            batch.add(changes);
+            Ok(Ok(Some(fact)))
+        }
+        Err(Stop::Parked(parked)) => Ok(Err(parked)),
+        Err(Stop::Failed(error)) => Err(error),
+    }
 }
 
 fn load_over(
     layers: &mut Layers,
-    last_loaded: u64,
     stated: &Stated,
     source: &str,
-) -> Result<(Vec<Fact>, Overlay), Stop> {
+) -> Result<Option<(Fact, Overlay)>, Stop> {
+    match &stated.movement {
+        Some(Ok(Movement { kind, .. })) => {
+            return conflict(kind.approval(), "a load neither merges nor moves");
+        }
+        Some(Err(unreadable)) => return conflict(unreadable.code, unreadable.detail),
+        None => {}
+    }
     let rules = Rules {
         source,
         teaches: true,
@@ -114,27 +120,70 @@ fn load_over(
         may_lower_sensitivity: false,
         resolution: None,
     };
-    let mut draft = Draft::new(layers);
-    let is_new = stated.movement.is_none() && named(&mut draft, stated)?.is_empty();
-    let mut desk = Desk::new(draft, &rules, 0, 0)?;
-    if is_new {
-        let side = &stated.side;
-        let identifiers: Vec<Identifier> =
-            side.number.into_iter().map(Identifier::Number).collect();
-        let locals: Vec<Identifier> = side.locals.iter().cloned().map(Identifier::Local).collect();
-        desk.may_join(&identifiers, &locals)?;
-        desk.learn(Fact::Loaded {
-            patient: PatientId::of_load(last_loaded + 1),
-            number: side.number,
-            status: side.status.filter(|_| side.number.is_some()),
-            locals: side.locals.clone(),
-            names: Names::from(&side.demographics),
-        })?;
+    let mut desk = Desk::of_load(Draft::new(layers), &rules)?;
+    let decision = deliberate(&mut desk, stated)?;
+    let Some(patient) = decision.patient else { return Ok(None) };
+    let (facts, _) = desk.into_facts();
+    let brings = facts.iter().find_map(|fact| match fact {
+        Fact::NumberHeld { number, .. } => Some(*number),
+        _ => None,
+    });
+    let loaded = gathered(patient, stated, &decision, facts)?;
+    // Tried out as it will be applied.
+    let mut desk = Desk::of_load(Draft::new(layers), &rules)?;
+    let before = (desk.patient(patient)?, desk.statement(patient)?);
+    desk.learn(loaded.clone())?;
+    let after = (desk.patient(patient)?, desk.statement(patient)?);
+    if brings.is_some() && after.0.number() != brings {
+        return conflict("identity.number-conflict", "the nhs number was taken from its patient");
     }
-    deliberate(&mut desk, stated)?;
-    Ok(desk.into_facts())
+    let (_, changes) = desk.into_facts();
+    Ok((before != after).then_some((loaded, changes)))
 }
 
+/// What a row teaches, as one fact that takes nothing; where it would, that is a conflict.
+fn gathered(
+    patient: PatientId,
+    stated: &Stated,
+    decision: &Decision,
+    facts: Vec<Fact>,
+) -> Result<Fact, Stop> {
+    let (mut raised, mut statement) = ((false, false), None);
+    for fact in facts {
+        match fact {
+            // All of that stands in the row.
+            Fact::Created { .. }
+            | Fact::Bound { .. }
+            | Fact::NumberHeld { .. }
+            | Fact::Learned { .. } => {}
+            Fact::Sensitivity { protected, dissent, .. } => raised = (protected, dissent),
+            Fact::Stated { statement: now, .. } => {
+                let before = decision.previous.as_ref().and_then(Value::as_object);
+                statement = Some(LoadedStatement::new(before, now));
+            }
+            Fact::United { .. } => {
+                return conflict("identity.two-patients", "it would make one of two patients");
+            }
+            _ => {
+                return conflict(
+                    "identity.number-conflict",
+                    "it would take the nhs number from its patient",
+                );
+            }
+        }
+    }
+    let side = &stated.side;
+    Ok(Fact::Loaded {
+        patient,
+        number: side.number,
+        status: side.status.filter(|_| side.number.is_some()),
+        locals: side.locals.clone(),
+        names: Names::from(&side.demographics),
+        protected: raised.0,
+        dissent: raised.1,
+        stated: statement,
+    })
+}
 fn deliberate(desk: &mut Desk<'_, '_>, stated: &Stated) -> Result<Decision, Stop> {
     let mut decision = Decision { stated: json!({}), ..Decision::default() };
     let index_is_right = desk.resolved(Resolution::Index);

@@ -45,6 +45,8 @@ pub(crate) struct Desk<'l, 'r> {
     /// Whether a person decided that the names of the message do not count.
     pub(crate) ignores_names: bool,
     message_id: u64,
+    /// Whether it is a row of a load, of which a message's number says nothing.
+    loads: bool,
     from: From,
     /// Patients made so far.
     made: u64,
@@ -69,6 +71,7 @@ impl<'l, 'r> Desk<'l, 'r> {
             teaches: rules.teaches,
             ignores_names: false,
             message_id,
+            loads: false,
             from: From { source, at_ms },
             made: 0,
             facts: Vec::new(),
@@ -76,6 +79,11 @@ impl<'l, 'r> Desk<'l, 'r> {
             concerned: Vec::new(),
             quality: Vec::new(),
         })
+    }
+
+    /// Where a row of a load is looked at: patients whom it makes known have ids of loads.
+    pub(crate) fn of_load(draft: Draft<'l>, rules: &'r Rules<'r>) -> Result<Self, IndexError> {
+        Ok(Self { loads: true, ..Self::new(draft, rules, 0, 0)? })
     }
 
     /// Whether a person decided so.
@@ -92,7 +100,12 @@ impl<'l, 'r> Desk<'l, 'r> {
 
     /// A patient who was not known; parks when the ids of the message do not suffice.
     pub(crate) fn create(&mut self) -> Result<PatientId, Stop> {
-        let Some(patient) = PatientId::of_message(self.message_id, self.made) else {
+        let id = if self.loads {
+            Some(self.draft.layers().reserve())
+        } else {
+            PatientId::of_message(self.message_id, self.made)
+        };
+        let Some(patient) = id else {
             return conflict("merge.unreadable", "it names more than eight patients nobody knows");
         };
         self.made += 1;

@@ -191,25 +191,67 @@ impl<'l> Draft<'l> {
         }
     }
 
-    /// A load takes nothing from anybody: what became known since it looked stays as it is.
+    /// A load takes nothing from anybody, and what became known since it looked stays as it is: in
+    /// whatever order it and a message are applied, the index comes to the same.
     fn load(&mut self, fact: &Fact, from: From) -> Result<(), IndexError> {
-        let Fact::Loaded { patient, number, status, locals, names } = fact else { return Ok(()) };
+        let Fact::Loaded { patient, number, status, locals, names, protected, dissent, stated } =
+            fact
+        else {
+            return Ok(());
+        };
         self.over.last_loaded = patient.loaded().unwrap_or(0).max(self.over.last_loaded);
-        self.change(*patient, |of| of.learn(&Demographics::from(names)))?;
+        let id = self.canonical(*patient)?;
+        let mut keys = Vec::new();
         for local in locals {
             let space = self.layers.names.space(local).ok_or(IndexError::TooManyNames)?;
-            let key = Key::Local(space, local.value.as_str().into());
-            if self.holder(&key)?.is_none() {
-                self.bind(*patient, local, false)?;
+            keys.push(Key::Local(space, local.value.as_str().into()));
+        }
+        if !self.is_meant(id, keys.iter().cloned().chain(number.map(Key::Number)))? {
+            return Ok(());
+        }
+        self.change(id, |of| {
+            of.learn_below(&Demographics::from(names));
+            of.protected |= protected;
+            of.dissent |= dissent;
+        })?;
+        for (local, key) in locals.iter().zip(&keys) {
+            if self.holder(key)?.is_none() {
+                self.bind(id, local, false)?;
             }
         }
-        match *number {
-            Some(number) if self.holder(&Key::Number(number))?.is_none() => {
-                let fact = Fact::NumberHeld { patient: *patient, number, status: *status };
-                self.number(&fact, from)
+        if let Some(number) = *number {
+            let held = self.patient(id)?.and_then(|of| of.held);
+            let adds = match held {
+                Some(held) => held.number == number && held.status.is_none() && status.is_some(),
+                None => self.holder(&Key::Number(number))?.is_none(),
+            };
+            if adds {
+                self.number(&Fact::NumberHeld { patient: id, number, status: *status }, from)?;
             }
-            _ => Ok(()),
         }
+        if let Some(stated) = stated
+            && stated.is_over(self.statement(id, from.source)?.as_ref())
+        {
+            self.over.statements.insert((id, from.source), stated.statement.clone());
+        }
+        Ok(())
+    }
+
+    /// Whether a record is nobody's yet, or has one of these identifiers.
+    fn is_meant(
+        &mut self,
+        id: PatientId,
+        keys: impl Iterator<Item = Key>,
+    ) -> Result<bool, IndexError> {
+        if self.patient(id)?.is_none_or(|of| of.is_nobody()) {
+            return Ok(true);
+        }
+        for key in keys {
+            if self.find(&key)? == Some(id) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn bind(

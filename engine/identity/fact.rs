@@ -20,7 +20,8 @@ use crate::patient::PatientId;
 pub enum Fact {
     /// There is such a patient.
     Created { patient: PatientId },
-    /// A patient came from a load, with all of this.
+    /// A load says all of this of a patient, new or known. It takes nothing from anybody: what was
+    /// known stays as it is. It counts only of a record that has one of these identifiers, or none.
     Loaded {
         patient: PatientId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,6 +32,12 @@ pub enum Fact {
         locals: Vec<LocalId>,
         #[serde(default, skip_serializing_if = "Names::is_empty")]
         names: Names,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        protected: bool,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        dissent: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stated: Option<LoadedStatement>,
     },
     /// A local identifier is the patient's; `retired` once another one replaced it.
     Bound {
@@ -91,6 +98,38 @@ pub enum Fact {
     DoNotLink { salt: Uuid, hash: Uuid },
     /// They may again.
     MayLink { salt: Uuid, hash: Uuid },
+}
+
+/// What a file says that its source states of a patient.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadedStatement {
+    /// The hash of what the source stated before, if it stated anything: where it stated something
+    /// else meanwhile, that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) over: Option<Uuid>,
+    pub(crate) statement: Map<String, Value>,
+}
+
+impl std::fmt::Debug for LoadedStatement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LoadedStatement(***)")
+    }
+}
+
+impl LoadedStatement {
+    pub(crate) fn new(before: Option<&Map<String, Value>>, statement: Map<String, Value>) -> Self {
+        Self { over: before.map(hash), statement }
+    }
+
+    /// Whether the source still states what the load found.
+    pub(crate) fn is_over(&self, held: Option<&Map<String, Value>>) -> bool {
+        self.over == held.map(hash)
+    }
+}
+
+fn hash(statement: &Map<String, Value>) -> Uuid {
+    let text = serde_json::to_vec(statement).unwrap_or_default();
+    Uuid::new_v5(&Uuid::nil(), &text)
 }
 
 /// Folded names and a birth date, as they stand in a fact.
@@ -164,13 +203,18 @@ impl Fact {
             Fact::Learned { patient, .. } => {
                 Fact::Learned { patient: *patient, names: Names::default() }
             }
-            Fact::Loaded { patient, number, status, locals, .. } => Fact::Loaded {
-                patient: *patient,
-                number: *number,
-                status: *status,
-                locals: locals.clone(),
-                names: Names::default(),
-            },
+            Fact::Loaded { patient, number, status, locals, protected, dissent, .. } => {
+                Fact::Loaded {
+                    patient: *patient,
+                    number: *number,
+                    status: *status,
+                    locals: locals.clone(),
+                    names: Names::default(),
+                    protected: *protected,
+                    dissent: *dissent,
+                    stated: None,
+                }
+            }
             Fact::Stated { patient, .. } => {
                 Fact::Stated { patient: *patient, statement: Map::new() }
             }

@@ -30,6 +30,8 @@ pub(crate) struct Layers {
     pub(crate) position: Option<[u8; 16]>,
     /// The number of the last patient that was loaded.
     pub(crate) last_loaded: u64,
+    /// The number of the last patient that a load was given, whatever became of it.
+    reserved: u64,
 }
 
 impl Layers {
@@ -43,8 +45,15 @@ impl Layers {
             forbidden: disk.forbidden()?.into_iter().collect(),
             position: disk.position()?,
             last_loaded: disk.last_loaded()?,
+            reserved: 0,
             disk,
         })
+    }
+
+    /// An id for a patient of a load; nobody else is given it.
+    pub(crate) fn reserve(&mut self) -> PatientId {
+        self.reserved = self.reserved.max(self.last_loaded) + 1;
+        PatientId::of_load(self.reserved)
     }
 
     fn overlays(&self) -> impl Iterator<Item = &Overlay> {

@@ -53,6 +53,7 @@ pub mod load;
 pub mod snapshot;
 pub mod error;
 mod decide;
+mod file;
 mod merge;
 mod visits;
 mod place;

@@ -5,12 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 
-use bytes::Bytes;
 use csv::{ByteRecord, Reader};
 use hl7::message::Message;
-use hl7::several::several_in_file;
 use record::demographics::Demographics;
 use record::identity::{Identity, IdentityConflict};
 use record::local::LocalId;
@@ -21,6 +19,7 @@ use record::source::{LocalAuthority, Source};
 use crate::decide::load;
 use crate::error::IndexError;
 use crate::fact::Fact;
+use crate::file::{Cut, Messages};
 use crate::index::Index;
 use crate::overlay::Overlay;
 use crate::stated::Stated;
@@ -82,6 +81,9 @@ pub enum LoadError {
     /// The file holds no message.
     #[error("the file holds no HL7 message: none of its lines begins with MSH")]
     NoMessage,
+    /// The system does not give it.
+    #[error("the file cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
     /// The index cannot be read.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -89,7 +91,7 @@ pub enum LoadError {
 
 enum Rows {
     Csv(Box<Csv>),
-    Messages(std::vec::IntoIter<Bytes>),
+    Messages(Box<Messages>),
 }
 
 struct Csv {
@@ -132,14 +134,11 @@ impl Load {
         Ok(Self { rows, source, read: 0, report: Report::default() })
     }
 
-    /// From a file of messages, with or without batch segments round them.
-    pub fn messages(file: Bytes, source: Source) -> Result<Self, LoadError> {
-        let messages = match several_in_file(&file) {
-            Some(several) => several.messages,
-            None if file.windows(3).any(|bytes| bytes == b"MSH") => vec![file],
-            None => return Err(LoadError::NoMessage),
-        };
-        let rows = Rows::Messages(messages.into_iter());
+    /// From a file of messages, with or without batch segments or MLLP frames round them. One of
+    /// them at a time is in memory.
+    pub fn messages(reader: impl Read + Send + 'static, source: Source) -> Result<Self, LoadError> {
+        let messages = Messages::begin(Box::new(reader))?.ok_or(LoadError::NoMessage)?;
+        let rows = Rows::Messages(Box::new(messages));
         Ok(Self { rows, source, read: 0, report: Report::default() })
     }
 
@@ -149,7 +148,7 @@ impl Load {
         while self.read < token {
             let more = match &mut self.rows {
                 Rows::Csv(csv) => csv.reader.read_byte_record(&mut record)?,
-                Rows::Messages(messages) => messages.next().is_some(),
+                Rows::Messages(messages) => messages.next()?.is_some(),
             };
             if !more {
                 break;
@@ -183,10 +182,10 @@ impl Load {
             };
             let found = load(&mut index.layers(), &mut batch, &stated, &self.source.name)?;
             match found {
-                Ok(found) if found.is_empty() => self.report.unchanged += 1,
-                Ok(found) => {
+                Ok(None) => self.report.unchanged += 1,
+                Ok(Some(fact)) => {
                     self.report.taken += 1;
-                    facts.extend(found);
+                    facts.push(fact);
                 }
                 Err(parked) => self.note(at, parked.code),
             }
@@ -220,15 +219,17 @@ impl Load {
             }
             Rows::Messages(messages) => {
                 let at = self.read + 1;
-                let row = messages.next().map(|bytes| (at, message(bytes, &self.source)));
+                let row = messages.next()?.map(|cut| (at, message(cut, &self.source)));
                 Ok(row)
             }
         }
     }
 }
 
-fn message(bytes: Bytes, source: &Source) -> Result<Stated, &'static str> {
-    let message = Message::parse(bytes, &source.reading()).map_err(|_| "load.structure")?;
+fn message(cut: Cut, source: &Source) -> Result<Stated, &'static str> {
+    let message = Some(cut.bytes).filter(|_| cut.whole);
+    let message = message.and_then(|bytes| Message::parse(bytes, &source.reading()).ok());
+    let message = message.ok_or("load.structure")?;
     let identity = Identity::read(&message, source).map_err(IdentityConflict::code)?;
     if identity.is_nobody() {
         return Err("identity.none");

@@ -148,6 +148,21 @@ impl Patient {
         known.birth_date = stated.birth_date.or(known.birth_date);
     }
 
+    /// The same of what is older than all that is known: it adds, and takes the place of nothing.
+    pub(crate) fn learn_below(&mut self, older: &Demographics) {
+        let known = std::mem::take(&mut self.demographics);
+        self.learn(older);
+        self.learn(&known);
+    }
+
+    /// Whether anything finds the patient.
+    pub(crate) fn is_nobody(&self) -> bool {
+        self.held.is_none()
+            && self.former.is_empty()
+            && self.locals.is_empty()
+            && self.absorbed.is_empty()
+    }
+
     /// Whether all of that is known already.
     pub(crate) fn knows(&self, stated: &Demographics) -> bool {
         let all =

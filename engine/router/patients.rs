@@ -125,6 +125,12 @@ impl Patients {
         }
     }
 
+    /// Whether something that was taught could not be applied: nothing more is to be built on it
+    /// before the next start, which tries again.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.taught().stuck
+    }
+
     /// Each outcome is met twice: by the task that recorded it and by the thread that follows the
     /// journal. Whoever comes first applies it; for the other it is too late, since later ones of
     /// the patient may have been applied by then.

@@ -2,13 +2,13 @@
 //! has an effect, and says who gave it and why.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek};
+use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, TryLockError};
 
-use bytes::Bytes;
 use identity::error::IndexError;
+use identity::fact::Fact;
 use identity::forbidden::{Identifier, do_not_link};
 use identity::index::{Index, Origin, Settings};
 use identity::load::{Load, LoadError, Report};
@@ -38,7 +38,13 @@ pub struct Teaching {
     /// Where files to be loaded are kept meanwhile.
     folder: PathBuf,
     loads: AtomicU64,
+    /// Held by the load that is under way.
+    loading: Mutex<()>,
 }
+
+/// Patients whose changes are not on disk yet, after whom a load waits until they are: what it
+/// fills in would grow in memory as long as a copy of the index is being made.
+const UNWRITTEN: usize = 50_000;
 
 /// A folder that is removed when nobody needs it any more.
 #[derive(Debug)]
@@ -102,6 +108,14 @@ pub enum TeachingError {
         "no channel issues identifiers of that authority and type: write both as below `identity: local:` in channels.yaml"
     )]
     NoSuchKind,
+    /// One load at a time.
+    #[error("another file is being loaded: wait until it is in, then give this one again")]
+    Loading,
+    /// What was taught is durable, and not in the index.
+    #[error(
+        "the index did not take what was loaded, and the load stopped; see the log for the cause, restart the engine, then give the file again"
+    )]
+    NotTaken,
     /// The file cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -124,7 +138,7 @@ impl Teaching {
         let folder = data.join("identity-loads");
         // A load that a crash broke off.
         fs::remove_dir_all(&folder).ok();
-        Self { journal, plan, patients, folder, loads: AtomicU64::new(0) }
+        Self { journal, plan, patients, folder, loads: AtomicU64::new(0), loading: Mutex::new(()) }
     }
 
     /// A place for a file to be loaded. Blocks.
@@ -174,7 +188,8 @@ impl Teaching {
     }
 
     /// Fills the index from a file, as the knowledge of a channel that teaches. A dry run changes
-    /// nothing. What is held already is passed over, so a load that broke off is begun again. Blocks.
+    /// nothing. What is held already is passed over, so a load that broke off is begun again. One
+    /// at a time: each row is looked at in the light of all before it. Blocks.
     pub fn load(
         &self,
         channel: &str,
@@ -189,41 +204,53 @@ impl Teaching {
             return Err(TeachingError::DoesNotTeach(channel.to_owned()));
         }
         reason(actor).map_err(|_| TeachingError::Reason)?;
+        let _alone = match self.loading.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(TeachingError::Loading),
+            // A load that panicked left what is durable and applied, and nothing else.
+            Err(TryLockError::Poisoned(of)) => of.into_inner(),
+            Ok(alone) => alone,
+        };
         file.rewind().map_err(TeachingError::Scratch)?;
         let source = Source::clone(&of.source);
         let mut load = match form {
             Form::Csv => Load::csv(file, source)?,
-            Form::Messages => {
-                let mut bytes = Vec::new();
-                file.read_to_end(&mut bytes).map_err(TeachingError::Scratch)?;
-                Load::messages(Bytes::from(bytes), source)?
-            }
+            Form::Messages => Load::messages(file, source)?,
         };
         if let Some(scratch) = dry_run {
             let scratch = self.index().scratch(&scratch.index(), Settings::default())?;
             while let Some(batch) = load.next_batch(&scratch)? {
                 let origin = Origin { at_ms: 0, source: channel, message_id: 0, actor: None };
                 scratch.apply(Position::START.to_bytes(), &origin, &batch.facts)?;
+                wait_for_disk(&scratch)?;
             }
             return Ok(load.report().clone());
         }
         self.decide(channel, actor, Action::LoadIdentity, None)?;
-        while let Some(batch) = load.next_batch(self.index())? {
-            if batch.facts.is_empty() {
-                continue;
+        // Rows that follow one that was not taken would be looked at without it.
+        while !self.patients.is_stuck() {
+            let Some(batch) = load.next_batch(self.index())? else {
+                return Ok(load.report().clone());
+            };
+            if !batch.facts.is_empty() {
+                self.take_in(channel, actor, &batch.facts)?;
+                wait_for_disk(self.index())?;
             }
-            let at_ms = Timestamp::now().as_millisecond();
-            let Ok(learned) = to_raw_value(&batch.facts) else { continue };
-            let (actor, channel) = (actor.name.clone(), channel.to_owned());
-            let lesson = Lesson { at: at_ms, actor, channel, learned };
-            let body = entry::encode(&lesson, &[]);
-            let (_, at) =
-                self.journal.record(Kind::Identity, MessageId::NONE, body, false).wait()?;
-            let Lesson { actor, channel, .. } = &lesson;
-            let origin = Origin { at_ms, source: channel, message_id: 0, actor: Some(actor) };
-            self.patients.learn(at, &origin, &batch.facts);
         }
-        Ok(load.report().clone())
+        Err(TeachingError::NotTaken)
+    }
+
+    /// Makes facts of a load durable, then known.
+    fn take_in(&self, channel: &str, actor: &Actor, facts: &[Fact]) -> Result<(), TeachingError> {
+        let at_ms = Timestamp::now().as_millisecond();
+        let learned = to_raw_value(facts).map_err(|_| TeachingError::NotTaken)?;
+        let (actor, channel) = (actor.name.clone(), channel.to_owned());
+        let lesson = Lesson { at: at_ms, actor, channel, learned };
+        let body = entry::encode(&lesson, &[]);
+        let (_, at) = self.journal.record(Kind::Identity, MessageId::NONE, body, false).wait()?;
+        let Lesson { actor, channel, .. } = &lesson;
+        let origin = Origin { at_ms, source: channel, message_id: 0, actor: Some(actor) };
+        self.patients.learn(at, &origin, facts);
+        Ok(())
     }
 
     /// Takes a merge back: makes a message that says so and goes the way of all messages, in order
@@ -317,7 +344,7 @@ impl Teaching {
         channel: &str,
         actor: &Actor,
         action: Action,
-        facts: Option<&[identity::fact::Fact]>,
+        facts: Option<&[Fact]>,
     ) -> Result<Position, TeachingError> {
         reason(actor).map_err(|_| TeachingError::Reason)?;
         let decision = Decision {
@@ -335,6 +362,14 @@ impl Teaching {
         Event::Decided { action, message: 0, channel, actor }.emit();
         Ok(at)
     }
+}
+
+/// Writes what a load filled in once there is much of it; waits for a copy that is being made.
+fn wait_for_disk(index: &Index) -> Result<(), IndexError> {
+    if index.unflushed() > UNWRITTEN {
+        index.flush()?;
+    }
+    Ok(())
 }
 
 /// A patient by whatever names one.
@@ -366,6 +401,8 @@ fn identifier(text: &str) -> Result<Identifier, TeachingError> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use journal::disk::RealDisk;
     use tempfile::TempDir;
 
@@ -389,6 +426,38 @@ mod tests {
 
     fn alex() -> Actor {
         Actor { name: "alex".into(), reason: "go-live".into() }
+    }
+
+    fn load_one(teaching: &Teaching) -> Result<Report, TeachingError> {
+        let mut file = tempfile::tempfile().expect("no trouble");
+        file.write_all(b"authority,type,local_id\nRXX01,MR,1000001\n").expect("no trouble");
+        teaching.load("pas-adt", (file, Form::Csv), None, &alex())
+    }
+
+    #[test]
+    fn one_file_is_loaded_at_a_time_and_again_if_need_be() {
+        let folder = TempDir::new().unwrap();
+        let teaching = teaching(&folder);
+        let other = teaching.loading.lock().unwrap();
+        assert!(matches!(load_one(&teaching), Err(TeachingError::Loading)));
+        drop(other);
+        assert_eq!(load_one(&teaching).unwrap().taken, 1);
+        assert_eq!(load_one(&teaching).unwrap().unchanged, 1);
+    }
+
+    #[test]
+    fn nothing_is_loaded_over_what_the_index_did_not_take() {
+        let folder = TempDir::new().unwrap();
+        let teaching = teaching(&folder);
+        let fact = Fact::Created { patient: "p0000000000000008".parse().unwrap() };
+        // More sources than the index can tell apart.
+        for at in 0..33_000_u128 {
+            let source = at.to_string();
+            let origin = Origin { at_ms: 0, source: &source, message_id: 1, actor: None };
+            let at = Position::from_bytes(at.to_le_bytes());
+            teaching.patients.learn(at, &origin, std::slice::from_ref(&fact));
+        }
+        assert!(matches!(load_one(&teaching), Err(TeachingError::NotTaken)));
     }
 
     #[test]
