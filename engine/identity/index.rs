@@ -126,8 +126,8 @@ impl Index {
         decide::decide(&mut self.layers(), message_id, received_ms, stated, rules)
     }
 
-    /// Applies the facts of one entry, visible at once. `position` is what [`Index::flush`] will
-    /// write down as "all facts up to here are in".
+    /// Applies the facts of the entry at `position`, visible at once. They stand in the history
+    /// under it, so two entries never share one. [`Index::reached`] says how far everything is in.
     ///
     /// Facts of one patient are to come in the order of the journal; the same row of them once more,
     /// to its end, changes nothing. After an error nothing of the entry was applied.
@@ -161,8 +161,12 @@ impl Index {
             }
         }
         draft.keep();
-        layers.position = Some(position);
         Ok(())
+    }
+
+    /// All facts before this position are in: what [`Index::flush`] will write down.
+    pub fn reached(&self, position: [u8; 16]) {
+        self.layers().position = Some(position);
     }
 
     /// Writes what was applied, with its position, in one transaction. Deciding and applying go on

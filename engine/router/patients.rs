@@ -139,9 +139,12 @@ impl Patients {
             return;
         }
         taught.early.insert(at);
-        if let Err(error) = self.index.apply(taught.position.to_bytes(), origin, facts) {
-            taught.stuck = true;
-            Event::IdentityUnwritable { error: &error }.emit();
+        match self.index.apply(at.to_bytes(), origin, facts) {
+            Ok(()) => self.index.reached(taught.position.to_bytes()),
+            Err(error) => {
+                taught.stuck = true;
+                Event::IdentityUnwritable { error: &error }.emit();
+            }
         }
     }
 
@@ -218,10 +221,9 @@ impl Patients {
     fn flush(&self) {
         // Told too what was read and taught nothing: it need not be read again.
         let taught = self.taught();
-        let origin = Origin { at_ms: 0, source: "", message_id: 0, actor: None };
-        let told = self.index.apply(taught.position.to_bytes(), &origin, &[]);
+        self.index.reached(taught.position.to_bytes());
         drop(taught);
-        if let Err(error) = told.and_then(|()| self.index.flush().map(drop)) {
+        if let Err(error) = self.index.flush() {
             // It stays in memory and in the journal; the next round tries again.
             Event::IdentityUnwritable { error: &error }.emit();
         }
@@ -279,5 +281,91 @@ impl Patients {
 
     fn taught(&self) -> MutexGuard<'_, Taught> {
         self.taught.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use identity::question::Asked;
+    use journal::disk::RealDisk;
+    use journal::settings::Settings as JournalSettings;
+    use serde_json::{Value, json};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    struct Line {
+        folder: TempDir,
+        patients: Patients,
+    }
+
+    const AT_MS: i64 = 1_780_000_000_000;
+
+    impl Line {
+        fn new() -> Line {
+            let folder = TempDir::new().expect("a folder");
+            let patients = open(&folder);
+            Line { folder, patients }
+        }
+
+        /// An outcome as the line records it, learned at once.
+        fn outcome(&self, learned: &Value) {
+            let accepted = self.patients.journal.append(entry::encode(&json!({}), &[]));
+            let (id, _) = accepted.wait().expect("durable");
+            let head = json!({ "channel": "pas", "received": AT_MS, "learned": learned });
+            let body = entry::encode(&head, &[]);
+            let recorded = self.patients.journal.record(Kind::Outcome, id, body, false);
+            let (_, at) = recorded.wait().expect("durable");
+            let facts: Vec<Fact> = serde_json::from_value(learned.clone()).expect("facts");
+            let origin = Origin { at_ms: AT_MS, source: "pas", message_id: id.0, actor: None };
+            self.patients.learn(at, &origin, &facts);
+        }
+    }
+
+    fn open(folder: &TempDir) -> Patients {
+        let settings = JournalSettings::new(folder.path().join("journal"));
+        let (journal, _) = Journal::open(Arc::new(RealDisk), settings).expect("opens");
+        Patients::open(journal, &folder.path().join("identity")).expect("opens")
+    }
+
+    fn asked(id: &str) -> Asked {
+        Asked::Patient(id.parse().expect("an id"))
+    }
+
+    fn kinds(patients: &Patients, id: &str) -> Vec<String> {
+        let history = patients.index().history(&asked(id)).expect("known");
+        let kind = |what: &Value| what.as_object().and_then(|of| of.keys().next().cloned());
+        history.iter().filter_map(|row| kind(&row.what)).collect()
+    }
+
+    #[test]
+    fn outcomes_that_nobody_read_back_yet_do_not_share_their_place_in_the_history() {
+        let line = Line::new();
+        let (old, new) = ("p0000000000000008", "p0000000000000010");
+        line.outcome(&json!([{ "created": { "patient": old } },
+                { "number_held": { "patient": old, "number": "9990000018" } }]));
+        line.outcome(&json!([{ "created": { "patient": new } }]));
+        line.outcome(
+            &json!([{ "merged": { "retired": old, "survivor": new, "number": "9990000018" } },
+                { "number_held": { "patient": new, "number": "9990000018" } }]),
+        );
+        line.outcome(
+            &json!([{ "learned": { "patient": new, "names": { "families": ["SMITH"] } } },
+                { "stated": { "patient": new, "statement": { "family": "SMITH" } } }]),
+        );
+        let expected =
+            ["created", "number_held", "created", "merged", "number_held", "learned", "stated"];
+        assert_eq!(kinds(&line.patients, new), expected);
+        line.patients.flush();
+        assert_eq!(kinds(&line.patients, new), expected);
+        let undone = line.patients.index().unmerge(9, AT_MS, &asked(old)).expect("merged");
+        let undone = serde_json::to_value(&undone.facts[0]).expect("JSON");
+        assert_eq!(undone["unmerged"]["number"], json!("9990000018"));
+        // What was written down is not written down a second time when the journal is read again.
+        let Line { folder, patients } = line;
+        drop(patients);
+        assert_eq!(kinds(&open(&folder), new), expected);
     }
 }

@@ -152,6 +152,7 @@ fn load(folder: &std::path::Path, patients: u32) -> Duration {
         let origin = Origin { at_ms: 0, source: "pas", message_id: batch.token, actor: None };
         let position = u128::from(batch.token).to_le_bytes();
         index.apply(position, &origin, &batch.facts).expect("applied");
+        index.reached(position);
         if index.unflushed() >= 50_000 {
             index.flush().expect("flushed");
         }

@@ -112,6 +112,7 @@ fn replay(index: &Index, entries: &[(u64, &'static str, String)]) {
     for (id, source, facts) in entries {
         let facts: Vec<Fact> = serde_json::from_str(facts).expect("facts");
         index.apply(position(*id), &origin(source, *id), &facts).expect("applied");
+        index.reached(position(*id));
     }
 }
 

@@ -30,6 +30,7 @@ impl Journal {
             if behind.is_none_or(|behind| u128::from_le_bytes(behind) < u128::from(*id)) {
                 let facts: Vec<Fact> = serde_json::from_str(facts).expect("no trouble");
                 index.apply(position(*id), &origin(source, *id), &facts).expect("no trouble");
+                index.reached(position(*id));
             }
         }
     }

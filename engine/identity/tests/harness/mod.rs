@@ -114,6 +114,7 @@ impl World {
         let decision = self.look(sender, body, resolution, id);
         let origin = origin(sender.name, id);
         self.index.apply(position(id), &origin, &decision.facts).expect("applied");
+        self.index.reached(position(id));
         self.check(&decision);
         decision
     }
