@@ -243,6 +243,11 @@ fn unsigned(id: i64) -> PatientId {
     PatientId(id.cast_unsigned())
 }
 
+/// Two rows of which one cannot be true: the file is damaged.
+pub(crate) fn contradiction() -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, Type::Integer, "another patient".into())
+}
+
 /// The patient that bytes of a row hold.
 pub(crate) fn decoded(bytes: &[u8]) -> rusqlite::Result<Patient> {
     let broken = || rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, "no patient".into());

@@ -308,6 +308,10 @@ impl<'l> Draft<'l> {
 
     fn hold(&mut self, id: PatientId, held: Held) -> Result<(), IndexError> {
         self.change(id, |of| {
+            // One in its place does not make a number nobody's: facts that come again pass through
+            // such a state, and the identifiers of a record and its row agree in every one.
+            let before = of.held.map(|before| before.number);
+            of.former.extend(before.filter(|before| !of.former.contains(before)));
             of.former.retain(|former| *former != held.number);
             of.held = Some(held);
         })?;

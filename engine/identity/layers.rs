@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::cache::Cache;
-use crate::disk::{Disk, decoded};
+use crate::disk::{Disk, contradiction, decoded};
 use crate::error::IndexError;
 use crate::key::{Key, Names};
 use crate::overlay::{Happening, Overlay};
@@ -88,11 +88,13 @@ impl Layers {
         {
             return Ok(Some(id));
         }
-        let holder = self.disk.holder(key).map_err(self.failed())?;
-        if let Some(id) = holder {
-            self.cache.keep_key(key, id);
+        let Some(id) = self.disk.holder(key).map_err(self.failed())? else { return Ok(None) };
+        if !self.bears(id, key)? {
+            // To take it for nobody's would make a second patient of whoever has it.
+            return Err(self.failed()(contradiction()));
         }
-        Ok(holder)
+        self.cache.keep_key(key, id);
+        Ok(Some(id))
     }
 
     /// Whether the patient's own record says so.

@@ -15,7 +15,7 @@
 //!   are, so that a row of them once more changes nothing. They are never derived a second time.
 //! - A contradiction parks, and changes nothing at all.
 //! - A number has one holder; an identifier finds at most one patient. An index entry is believed
-//!   only if the patient's own record says the same.
+//!   only if the patient's own record says the same; if the two differ, the file is damaged.
 //! - The number of a decision is held for its patient once its facts are applied.
 //! - Protection and dissent are the patient's; a merge keeps them.
 //! - Old and new identifiers on the do-not-link list are never joined, nor shown together; of the

@@ -12,7 +12,7 @@ pub(crate) const VERSION: i64 = 1;
 
 /// `patients.body` is `Patient::encode`; `names` are `key::Names`; `statements.body` and
 /// `history.fact` are JSON. A patient's identifiers stand in its body too, so that a wrong row of
-/// `numbers` or `locals` is never believed.
+/// `numbers` or `locals` is never believed: it shows that the file is damaged.
 pub(crate) const TABLES: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
     CREATE TABLE names (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use identity::error::IndexError;
 use identity::fact::Fact;
 use identity::index::{Index, Settings};
 use identity::opening::Trouble;
@@ -150,6 +151,33 @@ fn damage(path: &std::path::Path) {
     let from = usize::try_from(length.min(2048)).expect("no trouble");
     bytes[from..].fill(0xA5);
     fs::write(path, bytes).expect("no trouble");
+}
+
+#[test]
+fn a_row_that_names_another_patient_is_not_believed() {
+    for (asked, flip) in [
+        ("9990000018", "UPDATE numbers SET patient = (SELECT max(patient) FROM numbers)"),
+        ("M1", "UPDATE locals SET patient = (SELECT max(patient) FROM locals)"),
+    ] {
+        let world = World::new();
+        let one = world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+        world.admit("M2 9990000026", "JONES^BETH", "19700101");
+        world.index.snapshot(2).expect("copied");
+        let folder = world.folder;
+        drop(world.index);
+        let file = rusqlite::Connection::open(folder.path().join("identity.db")).unwrap();
+        assert_eq!(file.execute(flip, []).unwrap(), 2);
+        drop(file);
+        let opened = open(&folder);
+        let shown = opened.index.show(&asked_for(asked));
+        assert!(matches!(shown, Err(IndexError::Damaged { .. })), "{asked}");
+        drop(opened);
+        // The next start takes what was copied before.
+        let again = open(&folder);
+        assert_eq!(again.findings[0].trouble, Trouble::Damaged);
+        let known = again.index.show(&asked_for(asked)).unwrap();
+        assert_eq!(known.map(|known| known.patient), one.patient);
+    }
 }
 
 #[test]
