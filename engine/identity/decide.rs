@@ -192,12 +192,18 @@ fn deliberate(desk: &mut Desk<'_, '_>, stated: &Stated) -> Result<Decision, Stop
             return conflict(unreadable.code, unreadable.detail);
         }
         Some(Ok(movement)) if !index_is_right => moved(desk, movement)?,
-        _ => place(desk, &stated.side, &[])?,
+        _ => {
+            let placed = place(desk, &stated.side, &[])?;
+            // What is said of the protection of the others holds, whoever is right about the merge.
+            for side in stated.sides().filter(|side| side.sensitivity.raises()) {
+                place(desk, side, &[])?;
+            }
+            placed
+        }
     };
     let Some(patient) = placed.patient else { return Ok(decision) };
     let patient = desk.canonical(patient)?;
     withdraw(desk, stated, patient, &mut placed)?;
-    protect(desk, stated, patient)?;
     let previous = desk.statement(patient)?;
     let mut now = previous.clone().unwrap_or_default();
     if !desk.ignores_names {
@@ -264,32 +270,6 @@ fn withdraw(
         desk.learn(Fact::NumberRetired { patient, number: old })?;
         desk.tell(What::NumberInvalidated { old }, patient, None);
         placed.number = None;
-    }
-    Ok(())
-}
-
-/// Any source raises protection and dissent; only one that may lowers them, and only outright.
-fn protect(desk: &mut Desk<'_, '_>, stated: &Stated, patient: PatientId) -> Result<(), Stop> {
-    let record = desk.patient(patient)?;
-    let may_lower = desk.rules.may_lower_sensitivity;
-    let mut refused = false;
-    let mut now = |held: bool, stated: Option<bool>| match stated {
-        Some(true) => true,
-        Some(false) if held && !may_lower => {
-            refused = true;
-            true
-        }
-        Some(false) => false,
-        None => held,
-    };
-    let protected = now(record.protected, stated.sensitivity.protected);
-    let dissent = now(record.dissent, stated.sensitivity.dissent);
-    if refused {
-        desk.quality.push("sensitivity.not-lowered");
-    }
-    if (protected, dissent) != (record.protected, record.dissent) {
-        desk.learn(Fact::Sensitivity { patient, protected, dissent })?;
-        desk.tell(What::SensitivityChanged { protected, dissent }, patient, None);
     }
     Ok(())
 }

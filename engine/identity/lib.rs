@@ -57,6 +57,7 @@ mod file;
 mod merge;
 mod visits;
 mod place;
+mod protection;
 mod desk;
 mod draft;
 mod statement;

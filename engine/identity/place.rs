@@ -13,6 +13,7 @@ use crate::event::{Reason, Role, What};
 use crate::fact::{Fact, Names};
 use crate::forbidden::Identifier;
 use crate::patient::{Held, PatientId};
+use crate::protection::{pass_on, protect};
 use crate::rules::Resolution;
 
 /// Whom it is about, and what keys the events of that patient.
@@ -64,6 +65,7 @@ pub(crate) fn place(
     placing.compare_demographics(desk)?;
     let patient = if desk.teaches { placing.teach(desk)? } else { placing.attend(desk)? };
     let Some(patient) = patient else { return Ok(Placed::default()) };
+    protect(desk, side.sensitivity, patient)?;
     desk.concern([patient]);
     desk.concern(placing.bearers.iter().copied().chain(placing.holder));
     let own = placing.number.map(|number| (number, side.status));
@@ -157,6 +159,7 @@ impl Placing<'_> {
             for local in moved {
                 desk.learn(Fact::Bound { patient: holder, local, retired: false })?;
             }
+            pass_on(desk, bearer, holder)?;
             self.bearers = bearers(desk, &self.side.locals)?;
         } else {
             let own = desk.identifiers(bearer)?;
@@ -394,11 +397,7 @@ pub(crate) fn unite(desk: &mut Desk<'_, '_>, fact: Fact) -> Result<(), IndexErro
         let (number, status) = (held.number, held.status);
         desk.learn(Fact::NumberHeld { patient: survivor, number, status })?;
     }
-    let (protected, dissent) = (from.protected || to.protected, from.dissent || to.dissent);
-    if (protected, dissent) != (to.protected, to.dissent) {
-        desk.learn(Fact::Sensitivity { patient: survivor, protected, dissent })?;
-        desk.tell(What::SensitivityChanged { protected, dissent }, survivor, None);
-    }
+    pass_on(desk, retired, survivor)?;
     desk.concern([survivor, retired]);
     Ok(())
 }

@@ -21,6 +21,7 @@ pub struct Stated {
     pub(crate) deleted: bool,
     /// It says that the number is not verified any more: PID-32 is null.
     pub(crate) unverified: bool,
+    /// What it says of anybody's protection and dissent.
     pub(crate) sensitivity: sensitivity::Stated,
     pub(crate) movement: Option<Result<Movement, Unreadable>>,
     pub(crate) said: Said,
@@ -36,19 +37,25 @@ impl Stated {
             numbers.any(|id| id.text(1, 1).is_null() && claims_nhs_number(&id, &source.nhs_number));
         let reliability = pid.as_ref().and_then(|pid| pid.field(32));
         let mut codes = reliability.into_iter().flat_map(|field| field.repetitions());
+        let movement = movement::read(message, source);
+        let sensitivity = sensitivity::Stated::of(message);
+        let of_first = match &movement {
+            Some(Ok(_)) => sensitivity::Stated::of_person(message, 1),
+            _ => sensitivity,
+        };
         Self {
-            side: Side::of(identity, pid.as_ref()),
+            side: Side { sensitivity: of_first, ..Side::of(identity, pid.as_ref()) },
             deleted,
             unverified: codes.any(|code| code.text(1, 1).is_null()),
-            sensitivity: sensitivity::Stated::of(message),
-            movement: movement::read(message, source),
+            sensitivity,
+            movement,
             said: Said::read(message, source),
         }
     }
 
     /// Whether it says outright that its patient is protected or dissents.
     pub fn raises(&self) -> bool {
-        self.sensitivity.protected == Some(true) || self.sensitivity.dissent == Some(true)
+        self.sensitivity.raises()
     }
 
     /// Whether it merges, moves, links or renumbers.

@@ -9,6 +9,7 @@ use crate::fact::Fact;
 use crate::forbidden::Identifier;
 use crate::patient::PatientId;
 use crate::place::{Placed, bearers, place};
+use crate::protection::pass_on;
 use crate::rules::Resolution;
 use crate::statement::{give_visit, take_visit};
 
@@ -89,6 +90,7 @@ pub(crate) fn move_identifier(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Pl
     for local in &pair.retired.locals {
         desk.learn(Fact::Bound { patient: to, local: local.clone(), retired: true })?;
     }
+    pass_on(desk, from, to)?;
     tell_moved(desk, None, to, from);
     Ok(placed)
 }

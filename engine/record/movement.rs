@@ -9,6 +9,7 @@ use crate::demographics::Demographics;
 use crate::identity::Identity;
 use crate::local::{LocalId, local_ids};
 use crate::nhs_number::{NhsNumber, Status};
+use crate::sensitivity::Stated;
 use crate::source::Source;
 use crate::text::stated;
 use crate::trigger::Kind;
@@ -56,10 +57,13 @@ pub struct Side {
     pub locals: Vec<LocalId>,
     /// Who the patient is said to be; only PID says it.
     pub demographics: Demographics,
+    /// What is said of protection and dissent, up to the next PID.
+    pub sensitivity: Stated,
 }
 
 impl Side {
-    /// What one PID segment says, of which the identifiers were read.
+    /// What one PID segment says, of which the identifiers were read; nothing of what stands behind
+    /// it.
     pub fn of(identity: &Identity, pid: Option<&Segment<'_>>) -> Self {
         let mut locals = identity.local.clone();
         locals.sort_by_key(|local| Some(local) != identity.best_local.as_ref());
@@ -70,6 +74,7 @@ impl Side {
             status: identity.status,
             locals,
             demographics: pid.map(Demographics::of_person).unwrap_or_default(),
+            sensitivity: Stated::default(),
         }
     }
 
@@ -169,7 +174,8 @@ fn pair(
 fn person(message: &Message, occurrence: usize, source: &Source) -> Result<Side, &'static str> {
     let identity = Identity::read_person(message, occurrence, source)
         .map_err(|_| "a PID states two different nhs numbers")?;
-    Ok(Side::of(&identity, message.segment("PID", occurrence).as_ref()))
+    let side = Side::of(&identity, message.segment("PID", occurrence).as_ref());
+    Ok(Side { sensitivity: Stated::of_person(message, occurrence), ..side })
 }
 
 /// MRG-1, or MRG-4 where MRG-1 names nobody but whom PID names: of older versions, and of A46.

@@ -44,8 +44,28 @@ pub struct Stated {
 impl Stated {
     /// Reads all segments of those names. Where a message says both, it protects.
     pub fn of(message: &Message) -> Stated {
+        Self::read(message.segments())
+    }
+
+    /// What a message of several patients says of one of them: what stands between that PID, counted
+    /// from 1, and the next one. What stands before any is the first one's.
+    pub fn of_person(message: &Message, occurrence: usize) -> Stated {
+        let mut seen = 0;
+        let is_of_person = |segment: &Segment<'_>| {
+            seen += usize::from(segment.name() == "PID");
+            seen.max(1) == occurrence
+        };
+        Self::read(message.segments().filter(is_of_person))
+    }
+
+    /// Whether it says outright that the patient is protected or dissents.
+    pub fn raises(&self) -> bool {
+        self.protected == Some(true) || self.dissent == Some(true)
+    }
+
+    fn read<'m>(segments: impl Iterator<Item = Segment<'m>>) -> Stated {
         let mut found = Stated::default();
-        for segment in message.segments() {
+        for segment in segments {
             match segment.name() {
                 "PV1" => raise(&mut found.protected, &segment, 16, &["S", "Y", "R"], &["N", "I"]),
                 "ZU8" => {

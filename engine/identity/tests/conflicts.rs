@@ -130,6 +130,18 @@ fn a_person_decides_whose_names_they_are() {
 }
 
 #[test]
+fn an_identifier_that_is_corrected_takes_protection_along() {
+    let world = World::new();
+    let vip = format!("{}PV1|1|I{}S\r", pid("M1 9990000018", "", ""), "|".repeat(14));
+    world.send(PAS, &adt("A31", &vip));
+    world.admit("M2 9990000026", "", "");
+    let body = a31("M1 9990000026", "", "");
+    let decision = world.resolve(PAS, &body, Some(Message));
+    assert_eq!(events(&decision), ["patient.sensitivity-changed", "patient.nhsnumber-changed"]);
+    assert!(world.result("M1", "", "").protected);
+}
+
+#[test]
 fn local_identifiers_of_two_patients() {
     let world = World::new();
     world.admit("M1 9990000018", "", "");

@@ -302,6 +302,48 @@ fn protection_survives_a_merge() {
 }
 
 #[test]
+fn protection_goes_with_an_identifier() {
+    let world = World::new();
+    let vip = format!("{}PV1|1|I{}S\r", pid("M1 LAB1 9990000018", "", ""), "|".repeat(14));
+    world.send(PAS, &adt("A31", &vip));
+    world.admit("M2 9990000026", "", "");
+    let moved = world.send(PAS, &pair("A43", "M2", "LAB1"));
+    assert_eq!(
+        events(&moved),
+        ["patient.sensitivity-changed", "encounter.moved", "encounter.moved"]
+    );
+    assert!(world.result("LAB1", "", "").protected);
+}
+
+#[test]
+fn each_patient_of_a_message_is_as_protected_as_its_own_part_says() {
+    let visit = |code: &str| format!("PV1|1|I{}{code}\r", "|".repeat(14));
+    let side = |identifier: &str, code: &str| format!("{}{}", pid(identifier, "", ""), visit(code));
+    let group = |new: &str, old: &str, code: &str| {
+        format!("{}{}{}", pid(new, "", ""), mrg(old), visit(code))
+    };
+    for body in [
+        adt("A40", &format!("{}{}", group("M1", "M8", "N"), group("M2", "M9", "S"))),
+        adt("A24", &format!("{}{}", side("M1", ""), side("M2", "S"))),
+        adt("A37", &format!("{}{}", side("M1", "N"), side("M2", "S"))),
+    ] {
+        for resolution in [None, Some(Message), Some(Index)] {
+            let world = World::new();
+            for known in ["M1", "M2", "M8", "M9"] {
+                world.admit(known, "", "");
+            }
+            let decision = world.resolve(PAS, &body, resolution);
+            assert_eq!(code(&decision), None);
+            assert!(decision.protected, "{body}");
+            let told = event(&decision, "patient.sensitivity-changed");
+            assert_eq!(Some(told.patient), world.show("M2").map(|known| known.patient));
+            assert!(world.result("M2", "", "").protected, "{body}");
+            assert!(!world.result("M1", "", "").protected, "{body}");
+        }
+    }
+}
+
+#[test]
 fn a_merge_can_be_undone() {
     let world = World::new();
     let old = world.admit("M1 9990000018", "SMITH^ANN", "19651213");

@@ -150,6 +150,25 @@ fn a_link_names_two_patients() {
 }
 
 #[test]
+fn what_stands_behind_a_pid_is_said_of_its_patient() {
+    let vip = |code: &str| format!("PV1|1|I{}{code}\r", "|".repeat(14));
+    let other = "PID|2||4^^^RXX01^MR\r";
+    let linked = format!("{PID}{}{other}{}ZU8||2\r", vip("N"), vip("S"));
+    let said = |side: &Side| (side.sensitivity.protected, side.sensitivity.dissent);
+    let link = moved("A24", &linked).expect("a link");
+    assert_eq!(said(&link.pairs[0].survivor), (Some(false), None));
+    assert_eq!(said(&link.pairs[0].retired), (Some(true), Some(true)));
+    let merged = format!("{PID}MRG|7\r{other}MRG|8\r{}", vip("S"));
+    let merge = moved("A40", &merged).expect("a merge");
+    assert_eq!(said(&merge.pairs[0].survivor), (None, None));
+    assert_eq!(said(&merge.pairs[1].survivor), (Some(true), None));
+    assert_eq!(said(&merge.pairs[1].retired), (None, None));
+    // What nobody can tell apart is what the whole message says.
+    let whole = Stated::of(&message("A24", &linked));
+    assert_eq!((whole.protected, whole.dissent), (Some(true), Some(true)));
+}
+
+#[test]
 fn sensitivity_has_three_states() {
     let of = |body: &str| {
         let stated = Stated::of(&message("A08", body));
