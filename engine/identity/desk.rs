@@ -160,10 +160,11 @@ impl<'l, 'r> Desk<'l, 'r> {
 
     /// All identifiers of a patient, past ones and those of absorbed records included.
     pub(crate) fn identifiers(&mut self, id: PatientId) -> Result<Vec<Identifier>, IndexError> {
-        let patient = self.patient(id)?;
-        let numbers = patient.number().into_iter().chain(patient.former.iter().copied());
-        let mut all: Vec<Identifier> = numbers.map(Identifier::Number).collect();
-        for record in [id].into_iter().chain(patient.absorbed.iter().copied()) {
+        let mut all = Vec::new();
+        for record in self.draft.records(id)? {
+            let patient = self.patient(record)?;
+            let numbers = patient.number().into_iter().chain(patient.former.iter().copied());
+            all.extend(numbers.map(Identifier::Number));
             all.extend(self.locals_of(record)?.into_iter().map(Identifier::Local));
         }
         Ok(all)

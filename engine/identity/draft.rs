@@ -108,6 +108,33 @@ impl<'l> Draft<'l> {
         Ok(id)
     }
 
+    /// A record, the one it was merged into, and so on to the one that is in use.
+    pub(crate) fn chain(&mut self, id: PatientId) -> Result<Vec<PatientId>, IndexError> {
+        let mut chain = vec![id];
+        while let Some(next) = self.patient(chain[chain.len() - 1])?.and_then(|of| of.alias_of)
+            && chain.len() < LONGEST_CHAIN
+        {
+            chain.push(next);
+        }
+        Ok(chain)
+    }
+
+    /// A record with all that were merged into it, and into those.
+    pub(crate) fn records(&mut self, id: PatientId) -> Result<Vec<PatientId>, IndexError> {
+        let mut records = vec![id];
+        let mut at = 0;
+        while let Some(record) = records.get(at).copied() {
+            let of = self.patient(record)?.unwrap_or_default();
+            for id in &of.absorbed {
+                if !records.contains(id) {
+                    records.push(*id);
+                }
+            }
+            at += 1;
+        }
+        Ok(records)
+    }
+
     /// Whose identifier it is, through merges.
     pub(crate) fn find(&mut self, key: &Key) -> Result<Option<PatientId>, IndexError> {
         match self.holder(key)? {
@@ -147,19 +174,12 @@ impl<'l> Draft<'l> {
             Fact::NumberHeld { .. } | Fact::NumberRetired { .. } | Fact::NumberReleased { .. } => {
                 self.number(fact, from)
             }
-            Fact::Merged { retired, survivor } | Fact::United { retired, survivor } => {
-                self.merge(*retired, *survivor)
+            Fact::Merged { retired, survivor, .. } => self.merge(*retired, *survivor),
+            Fact::United { retired, survivor, locals, .. } => {
+                self.merge(*retired, *survivor)?;
+                locals.iter().try_for_each(|local| self.bind(*survivor, local, false))
             }
-            Fact::Unmerged { retired, survivor, number } => {
-                self.change(*retired, |of| of.alias_of = None)?;
-                self.change(*survivor, |of| of.absorbed.retain(|id| id != retired))?;
-                let held = self.patient(*survivor)?.and_then(|of| of.held);
-                match number.zip(held) {
-                    Some((number, held)) if held.number == number => self
-                        .hold(*retired, Held { since_ms: from.at_ms, source: from.source, ..held }),
-                    _ => Ok(()),
-                }
-            }
+            Fact::Unmerged { .. } => self.unmerge(fact, from),
             Fact::Linked { patient, other } => {
                 self.link(*patient, *other, true);
                 Ok(())
@@ -331,7 +351,7 @@ impl<'l> Draft<'l> {
     fn merge(&mut self, retired: PatientId, survivor: PatientId) -> Result<(), IndexError> {
         self.change(retired, |of| of.alias_of = Some(survivor))?;
         let gone = self.patient(retired)?.unwrap_or_default();
-        let (known, former) = (&gone.demographics, &gone.former);
+        let known = &gone.demographics;
         self.change(survivor, |of| {
             let born = of.demographics.birth_date;
             let names = of.demographics.clone();
@@ -340,10 +360,6 @@ impl<'l> Draft<'l> {
             of.demographics.birth_date = born.or(known.birth_date);
             of.absorbed.retain(|id| *id != retired);
             of.absorbed.push(retired);
-            // What finds the merged record never keys the one in use.
-            of.former.retain(|number| !former.contains(number));
-            let held = of.number();
-            of.former.extend(former.iter().filter(|number| Some(**number) != held));
             of.alias_of = of.alias_of.filter(|id| *id != retired);
         })?;
         let mut statements = self.layers.statements(retired)?;
@@ -355,6 +371,24 @@ impl<'l> Draft<'l> {
             self.over.statements.insert((survivor, source), both);
         }
         Ok(())
+    }
+
+    fn unmerge(&mut self, fact: &Fact, from: From) -> Result<(), IndexError> {
+        let Fact::Unmerged { retired, survivor, number, status, former } = fact else {
+            return Ok(());
+        };
+        let patient = *retired;
+        self.change(patient, |of| of.alias_of = None)?;
+        self.change(*survivor, |of| of.absorbed.retain(|id| id != retired))?;
+        for number in former {
+            self.number(&Fact::NumberRetired { patient, number: *number }, from)?;
+        }
+        match *number {
+            Some(number) => {
+                self.number(&Fact::NumberHeld { patient, number, status: *status }, from)
+            }
+            None => Ok(()),
+        }
     }
 
     fn link(&mut self, one: PatientId, other: PatientId, linked: bool) {

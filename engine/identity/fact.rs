@@ -57,16 +57,39 @@ pub enum Fact {
     NumberRetired { patient: PatientId, number: NhsNumber },
     /// The number was never this patient's.
     NumberReleased { patient: PatientId, number: NhsNumber },
-    /// A source said that two records are of one patient.
-    Merged { retired: PatientId, survivor: PatientId },
-    /// Two records proved to be of one patient.
-    United { retired: PatientId, survivor: PatientId },
-    /// A person decided that they are not. The number goes back, if one is given.
+    /// A source said that two records are of one patient. The number is what was held for the
+    /// retired one until then: it says what to give back.
+    Merged {
+        retired: PatientId,
+        survivor: PatientId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<NhsNumber>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<Status>,
+    },
+    /// Two records proved to be of one patient: as [`Fact::Merged`], and the local identifiers stay
+    /// in use, as the survivor's.
+    United {
+        retired: PatientId,
+        survivor: PatientId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<NhsNumber>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<Status>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        locals: Vec<LocalId>,
+    },
+    /// A person decided that they are not. Of the numbers that the survivor got, the one is held
+    /// for the retired record again, and the former ones find it.
     Unmerged {
         retired: PatientId,
         survivor: PatientId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         number: Option<NhsNumber>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<Status>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        former: Vec<NhsNumber>,
     },
     /// Two records belong together and stay two.
     Linked { patient: PatientId, other: PatientId },
@@ -235,8 +258,8 @@ impl Fact {
             | Fact::Learned { patient, .. }
             | Fact::Sensitivity { patient, .. }
             | Fact::Stated { patient, .. } => (Some(patient), None),
-            Fact::Merged { retired, survivor }
-            | Fact::United { retired, survivor }
+            Fact::Merged { retired, survivor, .. }
+            | Fact::United { retired, survivor, .. }
             | Fact::Unmerged { retired, survivor, .. } => (Some(retired), Some(survivor)),
             Fact::Linked { patient, other } | Fact::Unlinked { patient, other } => {
                 (Some(patient), Some(other))

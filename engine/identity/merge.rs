@@ -26,17 +26,14 @@ pub(crate) fn merge(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop
             continue;
         }
         may_merge(desk, pair, old, survivor)?;
-        let kept = desk.number_of(survivor)?;
-        if let Some(number) = desk.number_of(old)?.filter(|number| Some(*number) != kept)
-            && different
-        {
+        let held = desk.patient(old)?.held;
+        let (number, status) = (held.map(|held| held.number), held.and_then(|held| held.status));
+        if let Some(number) = number.filter(|_| different) {
+            // It finds the survivor through the record that it stays with.
             desk.learn(Fact::NumberRetired { patient: old, number })?;
-            unite(desk, Fact::Merged { retired: old, survivor })?;
-            desk.learn(Fact::NumberRetired { patient: survivor, number })?;
             replaced.push((old, number));
-        } else {
-            unite(desk, Fact::Merged { retired: old, survivor })?;
         }
+        unite(desk, Fact::Merged { retired: old, survivor, number, status })?;
         merged.push(old);
     }
     if different {
@@ -46,7 +43,7 @@ pub(crate) fn merge(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop
     revive_locals(desk, pair, survivor)?;
     let placed = place(desk, &pair.survivor, &pair.retired.locals)?;
     for (patient, old) in replaced {
-        if let Some(new) = desk.number_of(survivor)? {
+        if let Some(new) = desk.number_of(survivor)?.filter(|new| *new != old) {
             let what = What::NumberChanged { old, new, reason: Reason::Replaced };
             desk.tell(what, patient, Some(survivor));
         }

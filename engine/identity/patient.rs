@@ -90,7 +90,8 @@ pub(crate) struct Patient {
     pub(crate) absorbed: Vec<PatientId>,
     pub(crate) protected: bool,
     pub(crate) dissent: bool,
-    /// Numbers that were replaced or invalidated: they find the patient and never key.
+    /// Numbers that were replaced or invalidated: they find the patient and never key. Those of
+    /// absorbed records stay theirs.
     pub(crate) former: Vec<NhsNumber>,
     pub(crate) locals: Vec<Bound>,
     pub(crate) demographics: Demographics,

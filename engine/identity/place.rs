@@ -63,6 +63,7 @@ pub(crate) fn place(
     placing.find_holder(desk)?;
     placing.look_for_rivals(desk)?;
     placing.compare_demographics(desk)?;
+    placing.compare_records(desk)?;
     let patient = if desk.teaches { placing.teach(desk)? } else { placing.attend(desk)? };
     let Some(patient) = patient else { return Ok(Placed::default()) };
     protect(desk, side.sensitivity, patient)?;
@@ -96,7 +97,7 @@ impl Placing<'_> {
             if held == stated {
                 continue;
             }
-            if record.former.contains(&stated) && !desk.teaches {
+            if !desk.teaches && desk.by_number(stated)? == Some(bearer) {
                 desk.quality.push("identity.superseded-number");
                 self.forget_number();
                 continue;
@@ -278,11 +279,54 @@ impl Placing<'_> {
         Ok(())
     }
 
-    /// Of a source that teaches: what it states belongs to one patient from now on.
-    fn teach(&mut self, desk: &mut Desk<'_, '_>) -> Result<Option<PatientId>, Stop> {
-        let mut known: Vec<PatientId> = self.bearers.clone();
+    /// Everybody whom the identifiers name, the oldest first.
+    fn known(&self) -> Vec<PatientId> {
+        let mut known = self.bearers.clone();
         known.extend(self.holder.filter(|holder| !self.bearers.contains(holder)));
         known.sort_by_key(|id| id.age());
+        known
+    }
+
+    /// Before two records become one, or one gets a number: whatever names and birth dates are
+    /// known of either, and stated, can be one person's.
+    fn compare_records(&mut self, desk: &mut Desk<'_, '_>) -> Result<(), Stop> {
+        if !desk.teaches {
+            return Ok(());
+        }
+        let known = self.known();
+        let mut joins = known.len() > 1;
+        let mut people = vec![self.side.demographics.clone()];
+        for id in known {
+            let record = desk.patient(id)?;
+            joins |= self.number.is_some_and(|number| record.number() != Some(number));
+            people.push(record.demographics.clone());
+        }
+        let differs = people.iter().enumerate().any(|(at, one)| {
+            people[..at].iter().any(|other| agreement(one, other) == Agreement::Differs)
+        });
+        if !joins || !differs {
+            return Ok(());
+        }
+        match desk.rules.resolution {
+            None => conflict(
+                "identity.demographics",
+                "its identifiers are of records with other names and birth dates",
+            ),
+            Some(Resolution::Message) => Ok(()),
+            Some(Resolution::Index) => {
+                self.forget_number();
+                self.holder = None;
+                self.bearers.truncate(1);
+                self.learns = false;
+                desk.ignores_names = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Of a source that teaches: what it states belongs to one patient from now on.
+    fn teach(&mut self, desk: &mut Desk<'_, '_>) -> Result<Option<PatientId>, Stop> {
+        let known = self.known();
         let was_known = !known.is_empty();
         let patient = match known[..] {
             [] if self.number.is_none() && self.side.locals.is_empty() => return Ok(None),
@@ -364,12 +408,10 @@ fn prove_one(desk: &mut Desk<'_, '_>, retired: PatientId, survivor: PatientId) -
     let numbers = [desk.number_of(retired)?, desk.number_of(survivor)?];
     let locals = desk.locals_in_use(retired)?;
     let survivor_has_locals = !desk.locals_of(survivor)?.is_empty();
-    unite(desk, Fact::United { retired, survivor })?;
     let has_locals = !locals.is_empty();
-    // Unlike those of a merge they stay in use.
-    for local in locals {
-        desk.learn(Fact::Bound { patient: survivor, local, retired: false })?;
-    }
+    let held = desk.patient(retired)?.held;
+    let (number, status) = (held.map(|held| held.number), held.and_then(|held| held.status));
+    unite(desk, Fact::United { retired, survivor, number, status, locals })?;
     match numbers {
         // Whoever had local identifiers only is identified by the number of the other.
         [Some(_), None] if survivor_has_locals => {
@@ -388,7 +430,8 @@ fn prove_one(desk: &mut Desk<'_, '_>, retired: PatientId, survivor: PatientId) -
 /// Learns that two records are one, and what passes from one to the other: the number, protection
 /// and dissent.
 pub(crate) fn unite(desk: &mut Desk<'_, '_>, fact: Fact) -> Result<(), IndexError> {
-    let (Fact::Merged { retired, survivor } | Fact::United { retired, survivor }) = fact else {
+    let (Fact::Merged { retired, survivor, .. } | Fact::United { retired, survivor, .. }) = fact
+    else {
         return Ok(());
     };
     let (from, to) = (desk.patient(retired)?, desk.patient(survivor)?);

@@ -141,9 +141,10 @@ impl Index {
         let Some(found) = find(&mut draft, asked)? else { return Ok(None) };
         let patient = draft.patient(found.patient)?.unwrap_or_default();
         let shown = |identifier: &Identifier| !found.hidden.contains(identifier);
-        let mut locals = Vec::new();
+        let (mut locals, mut former) = (Vec::new(), Vec::new());
         for record in &found.records {
             let of = draft.patient(*record)?.unwrap_or_default();
+            former.extend(of.former.iter().copied());
             let names = &draft.layers().names;
             locals.extend(of.locals.iter().map(|bound| KnownLocal {
                 local: names.local(bound.space, &bound.value),
@@ -162,7 +163,7 @@ impl Index {
                 since_ms: held.since_ms,
                 source: layers.names.text(held.source).to_owned(),
             }),
-            former: patient.former.clone(),
+            former,
             locals,
             merged: found.records[1..].to_vec(),
             linked: layers.linked(found.patient)?,
@@ -231,15 +232,7 @@ fn find(draft: &mut Draft<'_>, asked: &Asked) -> Result<Option<Found>, IndexErro
         return Ok(None);
     }
     let patient = draft.canonical(record)?;
-    let mut records = vec![patient];
-    let mut at = 0;
-    while let Some(record) = records.get(at).copied() {
-        let of = draft.patient(record)?.unwrap_or_default();
-        records.extend(
-            of.absorbed.iter().copied().filter(|id| !records.contains(id)).collect::<Vec<_>>(),
-        );
-        at += 1;
-    }
+    let records = draft.records(patient)?;
     let identifiers = identifiers(draft, &records)?;
     let anchor = match asked {
         Asked::Number(number) => Some(Identifier::Number(*number)),

@@ -130,6 +130,37 @@ fn a_person_decides_whose_names_they_are() {
 }
 
 #[test]
+fn records_of_different_people_do_not_become_one() {
+    // What stands under the hospital number is Mary's, what stands under the number is John's.
+    for is_known in [true, false] {
+        let world = World::new();
+        world.admit("M1", "JONES^MARY", "19800101");
+        if is_known {
+            world.result("9990000018", "SMITH^JOHN", "19500505");
+        }
+        let body = a31("M1 9990000018", "SMITH^JOHN", "19500505");
+        parks(&world, PAS, &body, "identity.demographics");
+        assert_eq!(decided(&world, PAS, &body, Index), None);
+        let mary = world.show("M1").expect("known");
+        assert_eq!((mary.number, mary.stated["pas"]["family"].as_str()), (None, Some("JONES")));
+        parks(&world, PAS, &body, "identity.demographics");
+        assert_eq!(decided(&world, PAS, &body, Message).as_deref(), Some("9990000018"));
+    }
+    // Nor do two records, whatever the message says.
+    for name in ["SMITH^JOHN", "JONES^MARY", ""] {
+        let world = World::new();
+        world.admit("M1", "JONES^MARY", "19800101");
+        let john = world.admit("LAB7 9990000018", "SMITH^JOHN", "19500505");
+        let born = if name.starts_with('J') { "19800101" } else { "" };
+        let body = a31("M1 9990000018", name, born);
+        parks(&world, PAS, &body, "identity.demographics");
+        assert_eq!(decided(&world, PAS, &body, Index), None);
+        assert_eq!(world.result("LAB7", "", "").patient, john.patient);
+        assert_ne!(world.result("M1", "", "").patient, john.patient);
+    }
+}
+
+#[test]
 fn an_identifier_that_is_corrected_takes_protection_along() {
     let world = World::new();
     let vip = format!("{}PV1|1|I{}S\r", pid("M1 9990000018", "", ""), "|".repeat(14));

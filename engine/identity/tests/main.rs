@@ -8,3 +8,4 @@ mod loads;
 mod merges;
 mod model;
 mod survival;
+mod undoing;

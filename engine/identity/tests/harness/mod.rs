@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use hl7::message::{Message, Reading};
 use identity::decision::Decision;
+use identity::error::IndexError;
 use identity::event::EngineEvent;
 use identity::index::{Index, Origin, Settings};
 use identity::question::{Asked, Known};
@@ -169,6 +170,17 @@ impl World {
 
     pub(crate) fn merge(&self, survivor: &str, retired: &str) -> Decision {
         self.send(PAS, &adt("A40", &format!("{}{}", pid(survivor, "", ""), mrg(retired))))
+    }
+
+    /// Undoes the merge of a record and, as the engine does, applies that.
+    pub(crate) fn unmerge(&self, retired: &str) -> Result<Decision, IndexError> {
+        let id = self.next.get();
+        let decision = self.index.unmerge(id, ms(id), &asked_for(retired))?;
+        self.next.set(id + 1);
+        self.index.apply(position(id), &origin("pas", id), &decision.facts).expect("applied");
+        self.index.reached(position(id));
+        self.check(&decision);
+        Ok(decision)
     }
 
     pub(crate) fn show(&self, asked: &str) -> Option<Known> {
