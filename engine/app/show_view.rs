@@ -123,6 +123,9 @@ fn timeline(message: &Value) -> Table {
     for moment in list(message, "timeline") {
         let what = match (cell(moment, "what").as_str(), cell(moment, "state").as_str()) {
             ("outcome", "parked") => "could not be processed: parked".to_owned(),
+            ("outcome", "pending") => {
+                "could not be processed: to be parked when its events have left".to_owned()
+            }
             ("outcome", state) => format!("processed: to be {state}"),
             ("state", "published") => match number(moment, "routes") {
                 0 => "published, wanted by nobody".to_owned(),

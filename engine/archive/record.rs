@@ -66,7 +66,8 @@ pub struct Accepted {
 pub struct Outcome {
     /// As in [`Accepted`]; finds the day.
     pub received_ms: i64,
-    /// Parked, or the state that follows when every event has its receipt.
+    /// Parked, or the state that follows when every event has its receipt; pending where that is
+    /// parked.
     pub state: State,
     /// Reason code of a parked or filtered message.
     pub reason: Option<String>,

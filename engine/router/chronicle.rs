@@ -291,9 +291,13 @@ fn records_of(entry: &Entry) -> Result<Vec<Record>, EntryError> {
         }
         Kind::Outcome => {
             let (head, _): (Outcome, _) = entry::decode(&entry.body)?;
+            let state = match head.state {
+                State::Parked => head.state_now(),
+                follows => follows,
+            };
             What::Outcome(written::Outcome {
                 received_ms: head.received,
-                state: state_of(head.state),
+                state: state_of(state),
                 reason: head.reason,
                 detail: head.detail,
                 nhs_number: head.nhs_number,

@@ -184,6 +184,15 @@ pub struct Outcome {
 }
 
 /// An outcome names a patient: what is shown of it says only what became of the message.
+impl Outcome {
+    /// Where its message stands as soon as it is durable. What has events waits for their receipts,
+    /// also when it is parked then: a `state` entry says when they have left.
+    pub fn state_now(&self) -> State {
+        let parks = self.state == State::Parked && self.events.is_empty();
+        if parks { State::Parked } else { State::Pending }
+    }
+}
+
 impl std::fmt::Debug for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Outcome")

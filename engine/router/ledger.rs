@@ -168,7 +168,7 @@ impl Ledger {
             book.receive(head.received);
         }
         book.events(head.events.len() as u64);
-        let now = if head.state == State::Parked { State::Parked } else { State::Pending };
+        let now = head.state_now();
         book.change(head.received, State::Pending, now);
         let open = Open {
             channel: head.channel,
@@ -189,7 +189,7 @@ impl Ledger {
 
     fn change(&mut self, id: MessageId, change: StateChange) {
         if change.state == State::Parked {
-            // Its events can never leave as they are; the outcome stays to be looked at.
+            // Its events have left, or never can as they are; the outcome stays to be looked at.
             if let Some(open) = self.open.get_mut(&id.0) {
                 let was = std::mem::replace(&mut open.state, State::Parked);
                 (open.reason, open.holds) = (change.reason, change.holds);
@@ -438,6 +438,30 @@ mod tests {
         let expected =
             Counts { received: 3, published: 1, discarded: 1, duplicate: 1, ..Counts::default() };
         assert_eq!(sums, expected);
+    }
+
+    #[test]
+    fn what_parks_with_events_is_pending_until_they_have_left() {
+        let event = entry::StoredEvent {
+            id: "1".into(),
+            event_type: "t".into(),
+            routing_key: "k".into(),
+            length: 0,
+        };
+        let (mut head, _): (Outcome, _) =
+            entry::decode(&outcome(1, State::Parked).body).expect("as written");
+        (head.reason, head.events) = (Some("script.error".into()), vec![event]);
+        let mut left = StateChange::new("c".into(), 5, State::Parked);
+        left.reason.clone_from(&head.reason);
+        let entries = [
+            accepted(1),
+            entry(Kind::Outcome, 1, &head),
+            // Nobody can have decided this.
+            decided(1, Action::Release { revision: 1, out_of_order: false, resolution: None }),
+            entry(Kind::State, 1, &left),
+        ];
+        assert_eq!(fold(&entries[..3]).pending, 1);
+        assert_eq!(fold(&entries).parked, 1);
     }
 
     #[test]

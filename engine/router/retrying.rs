@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::config::channel::Order;
 use crate::delivery::Delivery;
+use crate::entry::Outcome;
 use crate::event::Event;
 use crate::found;
 use crate::hold::HoldKey;
@@ -102,7 +103,10 @@ impl<P: Publisher> Delivery<P> {
             self.schedule(retry);
             return;
         }
-        self.retries().tried.remove(&retry.leaving.id.0);
+        self.retries().tried.remove(&id.0);
+        // In memory once more: a decision about what is parked now waits until it is done here.
+        let Outcome { channel, received, .. } = &recorded.outcome;
+        self.flight().enter(id.0, channel, *received);
         match published {
             Ok(routes) => self.conclude(retry.leaving, recorded.outcome, routes).await,
             Err(PublishError::Permanent(reason)) => {

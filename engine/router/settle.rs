@@ -14,7 +14,6 @@ use crate::delivery::Delivery;
 use crate::entry::{self, Outcome, State, StateChange, StoredEvent};
 use crate::event::Event;
 use crate::facts::Facts;
-use crate::hold::HoldKey;
 use crate::identified::Identified;
 use crate::process::{self, Processed};
 use crate::publish::{Outgoing, PublishError, Publisher, Trouble};
@@ -165,9 +164,7 @@ impl<P: Publisher> Delivery<P> {
     pub(crate) async fn conclude(&self, leaving: Leaving, outcome: Outcome, routes: u64) {
         let id = leaving.id;
         if outcome.state == State::Parked {
-            self.keep_parked(&leaving, &outcome.holds).await;
-            self.tell_fate(id, leaving.channel.as_deref());
-            return;
+            return self.keep_parked(leaving, outcome, routes).await;
         }
         self.leave(id);
         self.free(id).await;
@@ -207,14 +204,29 @@ impl<P: Publisher> Delivery<P> {
         }
     }
 
-    /// A parked message leaves memory and holds back what must not pass it.
-    async fn keep_parked(&self, leaving: &Leaving, holds: &[HoldKey]) {
-        if holds.is_empty() {
-            self.free(leaving.id).await;
+    /// A parked message leaves memory and holds back what must not pass it. What the engine had to
+    /// say of its patient has left, and nobody may decide about it before that is durable: what is
+    /// released or discarded is never published any more.
+    async fn keep_parked(&self, leaving: Leaving, outcome: Outcome, routes: u64) {
+        let Leaving { id, place, channel, .. } = leaving;
+        if outcome.holds.is_empty() {
+            self.free(id).await;
         } else {
-            self.block(leaving.id, leaving.place, holds).await;
+            self.block(id, place, &outcome.holds).await;
         }
-        self.leave(leaving.id);
+        if !outcome.events.is_empty() {
+            let mut change = StateChange::new(outcome.channel, outcome.received, State::Parked);
+            (change.reason, change.holds) = (outcome.reason, outcome.holds);
+            change.routes = routes;
+            if self.settle(id, &change).await.is_err() {
+                // A restart publishes its bytes again, with equal ids.
+                return;
+            }
+            let reason = change.reason.as_deref().unwrap_or("unknown");
+            Event::Parked { channel: &change.channel, message: id.0, reason }.emit();
+        }
+        self.leave(id);
+        self.tell_fate(id, channel.as_deref());
     }
 
     fn outcome_of(&self, work: &Work, processed: &Processed) -> Outcome {
@@ -276,7 +288,8 @@ fn tell(name: &str, id: MessageId, processed: &Processed) {
     for (table, count) in &processed.table_misses {
         Event::TableMiss { channel: name, table, count: *count }.emit();
     }
-    if processed.state == State::Parked {
+    // What still has events to leave is told of when they have.
+    if processed.state == State::Parked && processed.events.is_empty() {
         let reason = processed.reason.as_deref().unwrap_or("unknown");
         Event::Parked { channel: name, message: id.0, reason }.emit();
     }

@@ -8,6 +8,7 @@ mod line {
     pub(crate) mod broker;
     pub(crate) mod fates;
     pub(crate) mod held;
+    pub(crate) mod parting;
     pub(crate) mod rebuilt;
     pub(crate) mod restart;
     pub(crate) mod side_by_side;
