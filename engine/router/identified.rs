@@ -17,6 +17,7 @@ use crate::accept::{self, Decision as Rules};
 use crate::order::OrderKey;
 use crate::plan::ChannelPlan;
 
+use crate::scope::{Scope, scope};
 /// A message whose patient is known as far as it can be.
 pub struct Identified {
     /// Bytes as received.
@@ -28,7 +29,7 @@ pub struct Identified {
     pub as_sent: Option<Message>,
     /// Whom it is about.
     pub identity: Option<Arc<Identity>>,
-    /// What it says of them that the identity index has to know.
+    /// What it says of them that the identity index has to know; there whenever it can be read.
     pub stated: Option<Stated>,
     /// The names of the patients it is about; empty when it waits for nobody.
     pub keys: Vec<OrderKey>,
@@ -40,6 +41,20 @@ pub struct Identified {
 
 impl Identified {
     /// The same message, taken to be about somebody else than it says: for rehearsals.
+    /// Whether it says outright that its patient is protected or dissents: while nobody has learned
+    /// that, nothing of the patient may go before it, on any channel.
+    pub(crate) fn raises(&self) -> bool {
+        self.stated.as_ref().is_some_and(Stated::raises)
+    }
+
+    /// Without its names, if nobody waits for what is parked for such a reason.
+    fn unless_waited_for_by_nobody(mut self) -> Self {
+        if !self.raises() && self.parked.is_some_and(|reason| scope(reason) == Scope::Nobody) {
+            self.keys.clear();
+        }
+        self
+    }
+
     pub fn take_for(&mut self, channel: &ChannelPlan, identity: Identity) {
         let message = self.message.as_ref();
         self.stated = message.map(|(message, _)| Stated::read(message, &channel.source, &identity));
@@ -66,61 +81,50 @@ impl Identified {
 /// Reads a message and finds its patient; never fails, for whatever is wrong becomes a reason.
 pub fn identify(channel: &ChannelPlan, frame: Bytes, index: &Index) -> Identified {
     let source = &channel.source;
-    let parked = |frame, message, reason| Identified {
-        frame,
-        message,
-        as_sent: None,
-        identity: None,
-        stated: None,
-        keys: Vec::new(),
-        several: false,
-        parked: Some(reason),
-    };
     let Ok(message) = Message::parse(frame.clone(), &source.reading()) else {
-        return parked(frame, None, "structure");
+        return Identified::parked(frame, "structure");
     };
     let Ok(header) = Header::read(&message) else {
-        return parked(frame, None, "structure");
+        return Identified::parked(frame, "structure");
     };
-    if !channel.accept.type_expected(&header.message_code, &header.trigger) {
-        return parked(frame, Some((message, header)), "trigger.unknown");
-    }
-    if message.is_header_only() {
-        return parked(frame, Some((message, header)), "structure");
-    }
+    let unread = if !channel.accept.type_expected(&header.message_code, &header.trigger) {
+        Some("trigger.unknown")
+    } else if message.is_header_only() {
+        Some("structure")
+    } else {
+        None
+    };
     let (message, as_sent, noticed) = match translation::translated(&message, source) {
         Some(translated) => (translated.message, Some(message), translated.quality),
         None => (message, None, Vec::new()),
     };
     let names = order::order_keys(&message, source);
     let mut keys: Vec<OrderKey> = names.iter().map(|key| OrderKey::from(key.as_str())).collect();
-    let mut identity = match Identity::read(&message, source) {
-        Ok(identity) => identity,
-        Err(conflict) => {
-            let parked = parked(frame, Some((message, header)), conflict.code());
-            return Identified { as_sent, keys, several: true, ..parked };
-        }
+    let (identity, conflict) = match Identity::read(&message, source) {
+        Ok(identity) => (Some(identity), None),
+        Err(conflict) => (None, Some(conflict.code())),
     };
-    identity.quality.extend(noticed);
+    // What contradicts itself names nobody, and may say all the same that they are protected.
+    let stated = Stated::read(&message, source, identity.as_ref().unwrap_or(&Identity::default()));
+    let known = index.resolve(&stated).unwrap_or_default();
+    let several = stated.moves() || conflict.is_some() || known.len() > 1;
+    // What cannot be read now is met again when the message is decided about.
+    keys.extend(known.iter().map(|patient| OrderKey::from(patient.to_string())));
     // A message without PID is left to the script, which may have no use for its kind.
-    let nobody = identity.is_nobody() && message.segment("PID", 1).is_some();
-    let stated = Stated::read(&message, source, &identity);
-    let reason = intolerable(as_sent.as_ref().unwrap_or(&message), source)
+    let nobody =
+        identity.as_ref().is_some_and(Identity::is_nobody) && message.segment("PID", 1).is_some();
+    let parked = unread
+        .or(conflict)
+        .or_else(|| intolerable(as_sent.as_ref().unwrap_or(&message), source))
         .or_else(|| site::unknown(&message, source))
         .or(nobody.then_some("identity.none"));
-    let mut several = stated.moves();
-    // Whom nobody could place waits for nobody.
-    if reason == Some("identity.none") {
-        keys.clear();
-    } else {
-        // What cannot be read now is met again when the message is decided about.
-        let known = index.resolve(&stated).unwrap_or_default();
-        several |= known.len() > 1;
-        keys.extend(known.iter().map(|patient| OrderKey::from(patient.to_string())));
-    }
-    let (message, identity) = (Some((message, header)), Some(Arc::new(identity)));
-    let stated = Some(stated);
-    Identified { frame, message, as_sent, identity, stated, keys, several, parked: reason }
+    let identity = identity.map(|mut identity| {
+        identity.quality.extend(noticed);
+        Arc::new(identity)
+    });
+    let (message, stated) = (Some((message, header)), Some(stated));
+    let found = Identified { frame, message, as_sent, identity, stated, keys, several, parked };
+    found.unless_waited_for_by_nobody()
 }
 
 /// The same of a message that was refused before it was kept: no script sees it unless its channel
@@ -130,7 +134,7 @@ pub(crate) fn unless_refused(channel: &Arc<ChannelPlan>, identified: Identified)
     match header.map(|header| accept::decide(header, slice::from_ref(channel))) {
         Some(Rules::Refuse(refusal, _)) => {
             let parked = refusal.parked().or(identified.parked);
-            Identified { parked, keys: Vec::new(), ..identified }
+            Identified { parked, ..identified }.unless_waited_for_by_nobody()
         }
         _ => identified,
     }

@@ -11,7 +11,6 @@ use hl7::tolerance::Deviation;
 use identity::decision::Decision as Whom;
 use identity::fact::Fact;
 use identity::index::Index;
-use identity::stated::Stated;
 use record::envelope::Event;
 use record::identity::Identity;
 use record::timing::Timing;
@@ -79,7 +78,7 @@ pub fn transform(
 ) -> Processed {
     let mut processed = Processed::parked("structure");
     processed.identity.clone_from(&identified.identity);
-    processed.withholds = identified.stated.as_ref().is_some_and(Stated::raises);
+    processed.withholds = identified.raises();
     if let Some(reason) = identified.parked {
         processed.reason = Some(reason.to_owned());
         return processed;

@@ -18,6 +18,7 @@ use crate::entry::{self, Accepted, EditOf, Outcome, State, StateChange};
 use crate::event::Event;
 use crate::identified::{self, Identified};
 use crate::ledger::{Ledger, Open};
+use crate::plan::ChannelPlan;
 use crate::publish::Publisher;
 use crate::runnable::Lane;
 use crate::scope;
@@ -198,13 +199,12 @@ impl<P: Publisher> Delivery<P> {
         const REASON: &str = "journal.damaged";
         Event::OutcomeUnreadable { message: entry.id.0 }.emit();
         let channel = self.plan.get().channels.get(&head.channel).cloned();
-        let identify = |channel| {
-            let index = self.patients.index();
-            catch_unwind(AssertUnwindSafe(|| identified::identify(channel, frame, index)))
-                .map_or_else(|_| Vec::new(), |identified| identified.keys)
+        let found = match channel.as_deref() {
+            Some(channel) => self.identify(channel, frame),
+            None => Identified::parked(frame, "channel.unknown"),
         };
-        let patients = channel.as_deref().map_or_else(Vec::new, identify);
-        let holds = scope::holds(channel.as_deref(), &head.channel, REASON, &patients);
+        let (name, raises) = (&head.channel, found.raises());
+        let holds = scope::holds(channel.as_deref(), name, REASON, &found.keys, raises);
         let mut change = StateChange::new(head.channel, head.received, State::Parked);
         change.reason = Some(REASON.to_owned());
         change.holds.clone_from(&holds);
@@ -292,6 +292,13 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// Identifies a message and queues it behind what its patients have under way; false when
+    /// Reads a message and finds its patient; a defect costs it a person's look.
+    fn identify(&self, channel: &ChannelPlan, frame: Bytes) -> Identified {
+        let index = self.patients.index();
+        let identify = AssertUnwindSafe(|| identified::identify(channel, frame.clone(), index));
+        catch_unwind(identify).unwrap_or_else(|_| Identified::parked(frame, "internal"))
+    }
+
     /// stopped before there was room for it.
     pub(crate) fn begin(
         self: &Arc<Self>,

@@ -40,19 +40,23 @@ pub fn is_conflict(reason: &str) -> bool {
 }
 
 /// What a message of `channel` holds back while it is parked for `reason`. `channel` is absent when
-/// channels.yaml no longer names it: then the patients wait as they would by default.
+/// channels.yaml no longer names it: then the patients wait as they would by default. One that
+/// `withholds` says what nobody has learned, and everything of its patients waits in any case.
 pub(crate) fn holds(
     channel: Option<&ChannelPlan>,
     name: &str,
     reason: &str,
     patients: &[OrderKey],
+    withholds: bool,
 ) -> Vec<HoldKey> {
     let on_error = channel.map_or(OnError::HoldPatient, |channel| channel.on_error);
     let ordered = channel.is_none_or(|channel| channel.order != Order::None);
     let name: Arc<str> = name.into();
     let mut holds: Vec<HoldKey> = match (scope(reason), on_error) {
+        (Scope::Nobody, _) if withholds => return everywhere(patients),
         (Scope::Nobody, _) => return Vec::new(),
         (Scope::Everywhere, _) => everywhere(patients),
+        _ if withholds => everywhere(patients),
         (Scope::Channel, OnError::HoldPatient) if ordered => {
             let own = |patient: &OrderKey| HoldKey::ChannelPatient(name.clone(), patient.clone());
             patients.iter().map(own).collect()
@@ -141,7 +145,16 @@ mod tests {
     #[test]
     fn whom_a_removed_channel_parked_still_waits() {
         let patient = OrderKey::from("local:1");
-        let holds = holds(None, "pas", "channel.unknown", std::slice::from_ref(&patient));
+        let holds = holds(None, "pas", "channel.unknown", std::slice::from_ref(&patient), false);
         assert_eq!(holds, [HoldKey::ChannelPatient("pas".into(), patient)]);
+    }
+
+    #[test]
+    fn whatever_says_what_nobody_has_learned_holds_its_patient_everywhere() {
+        let patient = OrderKey::from("local:1");
+        for reason in ["trigger.unknown", "identity.none", "internal", "identity.two-numbers"] {
+            let holds = holds(None, "pas", reason, std::slice::from_ref(&patient), true);
+            assert_eq!(holds, [HoldKey::Patient(patient.clone())], "{reason}");
+        }
     }
 }

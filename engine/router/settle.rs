@@ -67,7 +67,11 @@ impl<P: Publisher> Delivery<P> {
             Some(channel) => process::transform(channel, identified, &facts, index),
             None => Processed::parked("channel.unknown"),
         }));
-        let mut processed = processed.unwrap_or_else(|_| Processed::parked("internal"));
+        let mut processed = processed.unwrap_or_else(|_| {
+            let mut internal = Processed::parked("internal");
+            internal.withholds = identified.raises();
+            internal
+        });
         for code in &work.found {
             *processed.quality.entry((*code).to_owned()).or_default() += 1;
         }
@@ -191,7 +195,8 @@ impl<P: Publisher> Delivery<P> {
     /// Its events can never leave as they are: a person has to look.
     pub(crate) async fn park(&self, leaving: Leaving, outcome: Outcome, reason: &'static str) {
         let (channel, name) = (leaving.channel.as_deref(), &outcome.channel);
-        let holds = scope::holds(channel, name, reason, &leaving.patients);
+        // What it says of its patients is known since its outcome.
+        let holds = scope::holds(channel, name, reason, &leaving.patients, false);
         let mut change = StateChange::new(outcome.channel, outcome.received, State::Parked);
         change.reason = Some(reason.to_owned());
         change.holds.clone_from(&holds);
@@ -234,12 +239,8 @@ impl<P: Publisher> Delivery<P> {
         let holds = match (&processed.state, &processed.reason) {
             (State::Parked, Some(reason)) => {
                 let channel = work.channel.as_deref();
-                let mut holds = scope::holds(channel, &work.head.channel, reason, &work.patients);
-                if processed.withholds {
-                    holds.extend(scope::everywhere(&work.patients));
-                    holds.dedup();
-                }
-                holds
+                let (name, patients) = (&work.head.channel, &work.patients);
+                scope::holds(channel, name, reason, patients, processed.withholds)
             }
             _ => Vec::new(),
         };

@@ -12,4 +12,5 @@ mod line {
     pub(crate) mod rebuilt;
     pub(crate) mod restart;
     pub(crate) mod side_by_side;
+    pub(crate) mod withholding;
 }
