@@ -49,6 +49,7 @@ impl From<OperatorError> for Refusal {
             OperatorError::Unknown(_) | OperatorError::NoChannel(_) => StatusCode::NOT_FOUND,
             OperatorError::NotParked { .. }
             | OperatorError::Busy(_)
+            | OperatorError::NotByText(_)
             | OperatorError::NoConflict { .. }
             | OperatorError::SamePerson { .. }
             | OperatorError::NothingProposed(_)

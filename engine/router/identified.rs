@@ -8,6 +8,7 @@ use hl7::header::Header;
 use hl7::message::Message;
 use hl7::tolerance::Deviation;
 use identity::index::Index;
+use identity::question::Asked;
 use identity::stated::Stated;
 use record::identity::Identity;
 use record::source::{Source, WrongCharset};
@@ -16,8 +17,8 @@ use record::{order, site, translation};
 use crate::accept::{self, Decision as Rules};
 use crate::order::OrderKey;
 use crate::plan::ChannelPlan;
-
 use crate::scope::{Scope, scope};
+
 /// A message whose patient is known as far as it can be.
 pub struct Identified {
     /// Bytes as received.
@@ -40,7 +41,6 @@ pub struct Identified {
 }
 
 impl Identified {
-    /// The same message, taken to be about somebody else than it says: for rehearsals.
     /// Whether it says outright that its patient is protected or dissents: while nobody has learned
     /// that, nothing of the patient may go before it, on any channel.
     pub(crate) fn raises(&self) -> bool {
@@ -55,6 +55,7 @@ impl Identified {
         self
     }
 
+    /// The same message, taken to be about somebody else than it says: for rehearsals.
     pub fn take_for(&mut self, channel: &ChannelPlan, identity: Identity) {
         let message = self.message.as_ref();
         self.stated = message.map(|(message, _)| Stated::read(message, &channel.source, &identity));
@@ -138,6 +139,19 @@ pub(crate) fn unless_refused(channel: &Arc<ChannelPlan>, identified: Identified)
         }
         _ => identified,
     }
+}
+
+/// The same of a message that we made ourselves, since a person takes a merge back by it: what its
+/// channel expects of its senders is nothing to it, and it waits for both whom it is about.
+pub(crate) fn taking_back(identified: Identified, retired: &Asked, index: &Index) -> Identified {
+    let mut keys = identified.keys;
+    // Where nothing is to be taken back any more, the decision about it says so.
+    if let Ok(decision) = index.unmerge(0, 0, retired) {
+        let both = decision.patient.into_iter().chain(decision.others);
+        keys.extend(both.map(|patient| OrderKey::from(patient.to_string())));
+    }
+    let parked = identified.parked.filter(|_| identified.identity.is_none());
+    Identified { keys, several: true, parked, ..identified }
 }
 
 /// Why a message must not be read as it came, if its source is not known for sending such.

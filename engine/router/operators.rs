@@ -93,6 +93,11 @@ pub enum OperatorError {
         /// The edit that waits.
         mark: String,
     },
+    /// It takes a merge back, which its text does not say.
+    #[error(
+        "message {0} takes a merge back by a person's decision, whatever its text says: release it or discard it"
+    )]
+    NotByText(u64),
     /// Nothing about its patient is to be decided.
     #[error(
         "message {id} is parked for {reason}, which is no conflict about its patient: release it, edit it or discard it"
@@ -225,6 +230,9 @@ impl Operators {
         let _deciding = self.deciding(id)?;
         let open = self.parked(id)?;
         let (head, frame) = self.accepted(id)?;
+        if head.unmerge.is_some() {
+            return Err(OperatorError::NotByText(id));
+        }
         let frames = (read(&frame), read(&edited).ok_or(OperatorError::Unreadable)?);
         if frame == edited {
             return Err(OperatorError::Unchanged(id));

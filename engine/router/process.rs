@@ -125,10 +125,13 @@ pub fn transform(
     processed.identity = Some(identity.clone());
     processed.withholds = false;
     let about = About::new(channel, (message, header), &identified.frame, facts, &whom);
-    // Rules were inferred from what the source sends, not from what it means.
-    match held_against(channel, as_sent, facts, &mut processed) {
+    // Rules were inferred from what the source sends, not from what it means. What takes a merge
+    // back is ours.
+    let ours = facts.unmerge.is_some();
+    let breach = if ours { None } else { held_against(channel, as_sent, facts, &mut processed) };
+    match breach {
         Some(parks) => (processed.reason, processed.detail) = parks,
-        None if facts.unmerge.is_some() => processed.settle_without_events(),
+        None if ours => processed.settle_without_events(),
         None => {
             processed.run(&about, &identity, &whom);
             // What it says of identity is a result, though its script has none.

@@ -22,6 +22,7 @@ use crate::plan::ChannelPlan;
 use crate::publish::Publisher;
 use crate::runnable::Lane;
 use crate::scope;
+use crate::teaching::asked;
 use crate::work::{Recorded, Released, Task, Work};
 
 impl<P: Publisher> Delivery<P> {
@@ -291,7 +292,6 @@ impl<P: Publisher> Delivery<P> {
         Some(self.held().unblock(entry.id.0))
     }
 
-    /// Identifies a message and queues it behind what its patients have under way; false when
     /// Reads a message and finds its patient; a defect costs it a person's look.
     fn identify(&self, channel: &ChannelPlan, frame: Bytes) -> Identified {
         let index = self.patients.index();
@@ -299,6 +299,7 @@ impl<P: Publisher> Delivery<P> {
         catch_unwind(identify).unwrap_or_else(|_| Identified::parked(frame, "internal"))
     }
 
+    /// Identifies a message and queues it behind what its patients have under way; false when
     /// stopped before there was room for it.
     pub(crate) fn begin(
         self: &Arc<Self>,
@@ -312,15 +313,14 @@ impl<P: Publisher> Delivery<P> {
         let channel = self.plan.get().channels.get(&head.channel).cloned();
         let identified = match &channel {
             Some(channel) => {
-                let index = self.patients.index();
-                let identify =
-                    AssertUnwindSafe(|| identified::identify(channel, frame.clone(), index));
-                let identified = catch_unwind(identify)
-                    .unwrap_or_else(|_| Identified::parked(frame, "internal"));
-                if head.refused {
-                    identified::unless_refused(channel, identified)
-                } else {
-                    identified
+                let identified = self.identify(channel, frame);
+                let unmerges = head.unmerge.as_deref().and_then(|retired| asked(retired).ok());
+                match unmerges {
+                    Some(retired) => {
+                        identified::taking_back(identified, &retired, self.patients.index())
+                    }
+                    None if head.refused => identified::unless_refused(channel, identified),
+                    None => identified,
                 }
             }
             None => Identified::parked(frame, "channel.unknown"),

@@ -12,5 +12,6 @@ mod line {
     pub(crate) mod rebuilt;
     pub(crate) mod restart;
     pub(crate) mod side_by_side;
+    pub(crate) mod unmerging;
     pub(crate) mod withholding;
 }
