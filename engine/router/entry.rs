@@ -159,7 +159,8 @@ pub struct Outcome {
     /// Free text of a fault; may quote the message, so it is shown to operators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// The NHS Number that keys the events, when one may.
+    /// The NHS Number that the message carried: it is found by it. What keys its events is the index's
+    /// to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nhs_number: Option<String>,
     /// Local identifiers as they stand in PID-3: `1234567^^^RXX01^MR`.
@@ -183,7 +184,6 @@ pub struct Outcome {
     pub events: Vec<StoredEvent>,
 }
 
-/// An outcome names a patient: what is shown of it says only what became of the message.
 impl Outcome {
     /// Where its message stands as soon as it is durable. What has events waits for their receipts,
     /// also when it is parked then: a `state` entry says when they have left.
@@ -193,6 +193,7 @@ impl Outcome {
     }
 }
 
+/// An outcome names a patient: what is shown of it says only what became of the message.
 impl std::fmt::Debug for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Outcome")

@@ -252,7 +252,8 @@ impl<P: Publisher> Delivery<P> {
             state: processed.state,
             reason: processed.reason.clone(),
             detail: processed.detail.clone(),
-            nhs_number: identity.and_then(|i| i.nhs_number.as_ref()).map(ToString::to_string),
+            // Not what the index knows besides: it must not be found by what it did not carry.
+            nhs_number: identity.and_then(|i| i.valid.as_ref()).map(ToString::to_string),
             local_ids: identity
                 .map(|i| i.local.iter().map(ToString::to_string).collect())
                 .unwrap_or_default(),

@@ -6,6 +6,7 @@
 mod line {
     pub(crate) mod bench;
     pub(crate) mod broker;
+    pub(crate) mod carrying;
     pub(crate) mod fates;
     pub(crate) mod held;
     pub(crate) mod parting;
