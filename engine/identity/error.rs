@@ -57,6 +57,12 @@ pub enum IndexError {
 }
 
 impl IndexError {
+    /// Whether the same may go well later, as what has to do with files may. What the index refuses it
+    /// refuses at every time.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::Withheld | Self::Nobody | Self::NotMerged)
+    }
+
     pub(crate) fn folder(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Folder { path, source }

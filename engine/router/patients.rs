@@ -53,16 +53,20 @@ struct Taught {
     position: Position,
     /// Outcomes applied by one of the two who do, and not yet met by the other.
     early: BTreeSet<Position>,
-    /// Something could not be applied: the position stays before it, so that the next start tries
-    /// again.
-    stuck: bool,
+}
+
+/// Reads the journal entry after entry, each until it was applied.
+struct Following {
+    reader: Reader,
+    /// Read, and not applied: the index could not be read or written then.
+    unapplied: Option<Entry>,
 }
 
 /// Why the index cannot be taken up.
 #[derive(Debug, Error)]
 pub enum PatientsError {
     /// Its files cannot be read or written.
-    #[error("the identity index cannot be opened")]
+    #[error("the identity index cannot take up what the journal teaches it")]
     Index(#[from] IndexError),
     /// The journal cannot be read.
     #[error("the journal cannot be read")]
@@ -98,10 +102,11 @@ impl Patients {
             Event::IdentitySetAside { finding: &finding.to_string() }.emit();
         }
         let position = position.map_or(Position::START, Position::from_bytes);
-        let taught = Mutex::new(Taught { position, early: BTreeSet::new(), stuck: false });
+        let taught = Mutex::new(Taught { position, early: BTreeSet::new() });
         let patients = Self { index, journal, taught };
-        let mut reader = patients.journal.reader(position);
-        while patients.step(&mut reader).map_err(PatientsError::Journal)? {
+        let mut following = patients.following();
+        // Without all of it, whom a message is about would be decided by less than is known.
+        while patients.step(&mut following)? {
             if patients.index.unflushed() > FLUSH_PATIENTS {
                 patients.index.flush()?;
             }
@@ -116,87 +121,116 @@ impl Patients {
         &self.index
     }
 
-    /// What the outcome at `at` teaches is known from now on; call when it is durable, and before
-    /// the patient's next message runs.
-    pub(crate) fn learn(&self, at: Position, origin: &Origin<'_>, facts: &[Fact]) {
-        if !facts.is_empty() {
-            let mut taught = self.taught();
-            self.apply(&mut taught, at, origin, facts);
-        }
+    fn following(&self) -> Following {
+        Following { reader: self.journal.reader(self.taught().position), unapplied: None }
     }
 
-    /// Whether something that was taught could not be applied: nothing more is to be built on it
-    /// before the next start, which tries again.
-    pub(crate) fn is_stuck(&self) -> bool {
-        self.taught().stuck
+    /// What the outcome at `at` teaches is known from now on; call when it is durable, and before
+    /// the patient's next message runs. On an error none of it is known, and nothing that depends on
+    /// it may go on until a later call, with the same, went well.
+    pub(crate) fn learn(
+        &self,
+        at: Position,
+        origin: &Origin<'_>,
+        facts: &[Fact],
+    ) -> Result<(), IndexError> {
+        if facts.is_empty() {
+            return Ok(());
+        }
+        let mut taught = self.taught();
+        self.apply(&mut taught, at, origin, facts)
     }
 
     /// Each outcome is met twice: by the task that recorded it and by the thread that follows the
     /// journal. Whoever comes first applies it; for the other it is too late, since later ones of
     /// the patient may have been applied by then.
-    fn apply(&self, taught: &mut Taught, at: Position, origin: &Origin<'_>, facts: &[Fact]) {
+    fn apply(
+        &self,
+        taught: &mut Taught,
+        at: Position,
+        origin: &Origin<'_>,
+        facts: &[Fact],
+    ) -> Result<(), IndexError> {
         if taught.early.remove(&at) {
-            return;
+            return Ok(());
         }
-        taught.early.insert(at);
-        match self.index.apply(at.to_bytes(), origin, facts) {
+        let applied = self.index.apply(at.to_bytes(), origin, facts);
+        match &applied {
             Ok(()) => self.index.reached(taught.position.to_bytes()),
             Err(error) => {
-                taught.stuck = true;
-                Event::IdentityUnwritable { error: &error }.emit();
+                Event::IdentityUnwritable { error }.emit();
+                if error.may_pass() {
+                    return applied;
+                }
             }
+        }
+        taught.early.insert(at);
+        applied
+    }
+
+    /// Reads one entry and applies what it teaches; false at the end of what is durable. After an
+    /// error the next call tries the same entry again.
+    fn step(&self, following: &mut Following) -> Result<bool, PatientsError> {
+        let entry = match following.unapplied.take() {
+            Some(entry) => entry,
+            None => match following.reader.next() {
+                Ok(Some(entry)) => entry,
+                Ok(None) => return Ok(false),
+                Err(ReadError::Corrupt(damage)) => {
+                    Event::damage(&damage).emit();
+                    return Ok(true);
+                }
+                Err(ReadError::Dropped { .. } | ReadError::NoEntry(_)) => return Ok(true),
+                Err(ReadError::Disk(error)) => {
+                    Event::DiskUnreadable { error: &error }.emit();
+                    return Err(PatientsError::Journal(error));
+                }
+            },
+        };
+        match self.read(&entry, following.reader.position()) {
+            Err(error) if error.may_pass() => {
+                following.unapplied = Some(entry);
+                Err(error.into())
+            }
+            // What the index refuses it would refuse at every start.
+            Ok(()) | Err(_) => Ok(true),
         }
     }
 
-    /// Reads one entry; false at the end of what is durable.
-    fn step(&self, reader: &mut Reader) -> io::Result<bool> {
-        match reader.next() {
-            Ok(Some(entry)) => {
-                self.read(&entry, reader.position());
-                Ok(true)
-            }
-            Ok(None) => Ok(false),
-            Err(ReadError::Corrupt(damage)) => {
-                Event::damage(&damage).emit();
-                Ok(true)
-            }
-            Err(ReadError::Dropped { .. } | ReadError::NoEntry(_)) => Ok(true),
-            Err(ReadError::Disk(error)) => Err(error),
-        }
-    }
-
-    fn read(&self, entry: &Entry, behind: Position) {
+    fn read(&self, entry: &Entry, behind: Position) -> Result<(), IndexError> {
         let teaches =
             matches!(entry.kind, Kind::Outcome | Kind::Identity | Kind::Operator) && !entry.carried;
         let teaching = teaches.then(|| entry::decode::<Teaching>(&entry.body));
         let mut taught = self.taught();
-        match teaching {
+        let applied = match teaching {
             Some(Ok((teaching, _))) if !teaching.learned.is_empty() => {
                 let Teaching { channel, actor, received, at, learned } = teaching;
                 let at_ms = if at == 0 { received } else { at };
                 let (source, actor) = (channel.as_str(), actor.as_deref());
                 let origin = Origin { at_ms, source, message_id: entry.id.0, actor };
-                self.apply(&mut taught, entry.position, &origin, &learned);
+                self.apply(&mut taught, entry.position, &origin, &learned)
             }
-            Some(Err(_)) => Event::OutcomeUnreadable { message: entry.id.0 }.emit(),
-            _ => {}
-        }
-        if !taught.stuck {
+            Some(Err(_)) => {
+                Event::OutcomeUnreadable { message: entry.id.0 }.emit();
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        if !applied.as_ref().is_err_and(IndexError::may_pass) {
             taught.position = behind;
         }
+        applied
     }
 
     /// Follows the journal until stopped and writes what it teaches. Blocks; give it a thread.
     pub(crate) fn follow(&self, runtime: &Handle, stop: &CancellationToken) {
         let mut durable = self.journal.durable();
-        let mut reader = self.journal.reader(self.taught().position);
+        let mut following = self.following();
         let mut flushed = Instant::now();
         loop {
             durable.borrow_and_update();
-            let more = self.step(&mut reader).unwrap_or_else(|error| {
-                Event::DiskUnreadable { error: &error }.emit();
-                false
-            });
+            let step = self.step(&mut following);
+            let (more, failed) = (matches!(step, Ok(true)), step.is_err());
             let due = flushed.elapsed() >= FLUSH || self.index.unflushed() > FLUSH_PATIENTS;
             if due || (!more && stop.is_cancelled()) {
                 self.flush();
@@ -211,7 +245,7 @@ impl Patients {
             runtime.block_on(async {
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    _ = durable.changed() => {}
+                    _ = durable.changed(), if !failed => {}
                     () = tokio::time::sleep(FLUSH) => {}
                 }
             });
@@ -286,11 +320,14 @@ impl Patients {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::sync::Arc;
 
     use identity::question::Asked;
     use journal::disk::RealDisk;
+    use journal::entry::MessageId;
     use journal::settings::Settings as JournalSettings;
+    use record::local::LocalId;
     use serde_json::{Value, json};
     use tempfile::TempDir;
 
@@ -320,7 +357,7 @@ mod tests {
             let (_, at) = recorded.wait().expect("durable");
             let facts: Vec<Fact> = serde_json::from_value(learned.clone()).expect("facts");
             let origin = Origin { at_ms: AT_MS, source: "pas", message_id: id.0, actor: None };
-            self.patients.learn(at, &origin, &facts);
+            self.patients.learn(at, &origin, &facts).expect("applied");
         }
     }
 
@@ -367,5 +404,89 @@ mod tests {
         let Line { folder, patients } = line;
         drop(patients);
         assert_eq!(kinds(&open(&folder), new), expected);
+    }
+
+    fn local() -> LocalId {
+        let [authority, kind, value] = ["RXX01", "MR", "1000001"].map(str::to_owned);
+        LocalId { authority, kind, value }
+    }
+
+    fn known(patients: &Patients) -> bool {
+        let shown = patients.index().show(&Asked::Local(local()));
+        shown.expect("can be asked").is_some_and(|known| known.protected)
+    }
+
+    /// As a load is written down.
+    fn teach(journal: &Journal, facts: &[Fact]) -> Position {
+        let head = json!({ "at": 5, "actor": "alex", "channel": "pas", "learned": facts });
+        let body = entry::encode(&head, &[]);
+        journal.record(Kind::Identity, MessageId::NONE, body, false).wait().expect("kept").1
+    }
+
+    #[test]
+    fn what_cannot_be_applied_is_told_and_tried_again_and_never_passed_over() {
+        let folder = tempfile::tempdir().expect("folder");
+        let settings = JournalSettings::new(folder.path().join("journal"));
+        let (journal, _) = Journal::open(Arc::new(RealDisk), settings).expect("opens");
+        let patient = "p0000000000000008".parse().expect("an id");
+        let bound = Fact::Bound { patient, local: local(), retired: false };
+        teach(&journal, &[Fact::Created { patient }, bound]);
+        let index = folder.path().join("identity");
+        let patients = Patients::open(journal.clone(), &index).expect("opens");
+        patients.flush();
+        drop(patients);
+
+        let patients = Patients::open(journal.clone(), &index).expect("opens");
+        let mut following = patients.following();
+        let before = patients.taught().position;
+        let raised = [Fact::Sensitivity { patient, protected: true, dissent: false }];
+        let at = teach(&journal, &raised);
+        let origin = Origin { at_ms: 5, source: "pas", message_id: 0, actor: None };
+        let file = index.join("identity.db");
+        let whole = fs::read(&file).expect("reads");
+        // In place, as a bad disk would.
+        fs::write(&file, vec![0_u8; whole.len()]).expect("writes");
+        for _ in 0..2 {
+            patients.learn(at, &origin, &raised).expect_err("the one who recorded it hears");
+            patients.step(&mut following).map(drop).expect_err("so does the one who follows");
+        }
+        assert_eq!(patients.taught().position, before);
+        drop(patients);
+
+        // The disk is mended.
+        for of in fs::read_dir(&index).expect("folder") {
+            let of = of.expect("file").path();
+            if of.is_file() {
+                fs::remove_file(of).expect("removes");
+            }
+        }
+        fs::write(&file, whole).expect("writes");
+        let patients = Patients::open(journal, &index).expect("opens");
+        assert!(known(&patients));
+    }
+
+    #[test]
+    fn what_one_of_the_two_applied_is_not_applied_again_by_the_other() {
+        let folder = tempfile::tempdir().expect("folder");
+        let settings = JournalSettings::new(folder.path().join("journal"));
+        let (journal, _) = Journal::open(Arc::new(RealDisk), settings).expect("opens");
+        let patients =
+            Patients::open(journal.clone(), &folder.path().join("identity")).expect("opens");
+        let mut following = patients.following();
+        let patient = "p0000000000000008".parse().expect("an id");
+        let sensitivity = |protected| Fact::Sensitivity { patient, protected, dissent: false };
+        let origin = Origin { at_ms: 5, source: "pas", message_id: 0, actor: None };
+        let bound = Fact::Bound { patient, local: local(), retired: false };
+        let entries =
+            [vec![Fact::Created { patient }, bound, sensitivity(false)], vec![sensitivity(true)]];
+        for facts in entries {
+            let at = teach(&journal, &facts);
+            patients.learn(at, &origin, &facts).expect("learns");
+        }
+        // The first would lower it again.
+        assert!(patients.step(&mut following).expect("steps"));
+        assert!(known(&patients));
+        while patients.step(&mut following).expect("steps") {}
+        assert!(known(&patients) && patients.taught().early.is_empty());
     }
 }

@@ -4,12 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use identity::fact::Fact;
 use identity::index::Origin;
 use jiff::Timestamp;
-use journal::entry::{Kind, MessageId};
+use journal::entry::{Kind, MessageId, Position};
 use journal::queue::AppendError;
 use serde_json::value::to_raw_value;
 
+use crate::backoff::Backoff;
 use crate::delivery::Delivery;
 use crate::entry::{self, Outcome, State, StateChange, StoredEvent};
 use crate::event::Event;
@@ -90,7 +92,9 @@ impl<P: Publisher> Delivery<P> {
                 let Work { id, head, .. } = &work;
                 let (source, actor) = (head.channel.as_str(), None);
                 let origin = Origin { at_ms: head.received, source, message_id: id.0, actor };
-                self.patients.learn(at, &origin, &processed.learned);
+                if !self.learn(at, &origin, &processed.learned).await {
+                    return;
+                }
                 tell(&work.head.channel, work.id, &processed);
                 let conformance =
                     work.channel.as_ref().and_then(|channel| channel.profile.as_ref());
@@ -113,6 +117,19 @@ impl<P: Publisher> Delivery<P> {
         };
         self.released().remove(&work.id.0);
         self.publish(work, Recorded { outcome, payload, at, receipts: 0 }).await;
+    }
+
+    /// What an outcome teaches is known before an event of it leaves, and before the next message of
+    /// its patients is decided about: while the index cannot be read they wait. False when stopped.
+    async fn learn(&self, at: Position, origin: &Origin<'_>, facts: &[Fact]) -> bool {
+        let mut backoff = Backoff::default();
+        while self.patients.learn(at, origin, facts).is_err_and(|error| error.may_pass()) {
+            tokio::select! {
+                () = self.stop.cancelled() => return false,
+                () = tokio::time::sleep(backoff.wait()) => {}
+            }
+        }
+        true
     }
 
     /// The outcome is durable: event after event, each with its receipt, then the state.

@@ -113,7 +113,7 @@ pub enum TeachingError {
     Loading,
     /// What was taught is durable, and not in the index.
     #[error(
-        "the index did not take what was loaded, and the load stopped; see the log for the cause, restart the engine, then give the file again"
+        "the index did not take what was loaded, and the load stopped; see the log for the cause, mend it, then give the file again"
     )]
     NotTaken,
     /// The file cannot be loaded.
@@ -183,7 +183,8 @@ impl Teaching {
         let at = self.decide("", actor, action, Some(&facts))?;
         let now = Timestamp::now().as_millisecond();
         let actor = Some(actor.name.as_str());
-        self.patients.learn(at, &Origin { at_ms: now, source: "", message_id: 0, actor }, &facts);
+        let origin = Origin { at_ms: now, source: "", message_id: 0, actor };
+        self.patients.learn(at, &origin, &facts)?;
         Ok(())
     }
 
@@ -226,17 +227,14 @@ impl Teaching {
             return Ok(load.report().clone());
         }
         self.decide(channel, actor, Action::LoadIdentity, None)?;
-        // Rows that follow one that was not taken would be looked at without it.
-        while !self.patients.is_stuck() {
-            let Some(batch) = load.next_batch(self.index())? else {
-                return Ok(load.report().clone());
-            };
+        while let Some(batch) = load.next_batch(self.index())? {
             if !batch.facts.is_empty() {
+                // Rows that follow one that was not taken would be looked at without it.
                 self.take_in(channel, actor, &batch.facts)?;
                 wait_for_disk(self.index())?;
             }
         }
-        Err(TeachingError::NotTaken)
+        Ok(load.report().clone())
     }
 
     /// Makes facts of a load durable, then known.
@@ -249,8 +247,7 @@ impl Teaching {
         let (_, at) = self.journal.record(Kind::Identity, MessageId::NONE, body, false).wait()?;
         let Lesson { actor, channel, .. } = &lesson;
         let origin = Origin { at_ms, source: channel, message_id: 0, actor: Some(actor) };
-        self.patients.learn(at, &origin, facts);
-        Ok(())
+        self.patients.learn(at, &origin, facts).map_err(|_| TeachingError::NotTaken)
     }
 
     /// Takes a merge back: makes a message that says so and goes the way of all messages, in order
@@ -455,7 +452,7 @@ mod tests {
             let source = at.to_string();
             let origin = Origin { at_ms: 0, source: &source, message_id: 1, actor: None };
             let at = Position::from_bytes(at.to_le_bytes());
-            teaching.patients.learn(at, &origin, std::slice::from_ref(&fact));
+            teaching.patients.learn(at, &origin, std::slice::from_ref(&fact)).ok();
         }
         assert!(matches!(load_one(&teaching), Err(TeachingError::NotTaken)));
     }
