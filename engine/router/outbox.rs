@@ -5,6 +5,7 @@
 //! has not taken stays in the journal, and retention does not pass it.
 
 use std::io;
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use journal::entry::Position;
 use journal::journal::Journal;
 use tokio::sync::Notify;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +22,7 @@ use crate::delivery_plan::DeliveryPlan;
 use crate::event::Event;
 use crate::feed::{self, Cursor, Found};
 use crate::http_post::{Poster, Refusal};
+use crate::lifeline::revive;
 use crate::outbox_place::Place;
 use crate::plan::Current;
 use crate::routes::RoutingKey;
@@ -96,8 +99,18 @@ impl Outbox {
         self.facts().kept.position()
     }
 
-    /// Delivers until stopped.
+    /// Delivers until stopped. A defect costs a wait and an alarm, not the subscriber its events: it
+    /// goes on from the place that was kept.
     pub(crate) async fn run(self: Arc<Self>) {
+        let told = || {
+            let why = "internal error: report it, with the log".to_owned();
+            self.failed(Refusal { why, for_good: false });
+        };
+        revive(&self.stop, || self.clone().follow(), told).await;
+    }
+
+    /// From the place that was kept, until stopped.
+    async fn follow(self: Arc<Self>) {
         let mut durable = self.journal.durable();
         let mut cursor = self.facts().kept;
         let mut sender = None;
@@ -106,8 +119,11 @@ impl Outbox {
             durable.borrow_and_update();
             let journal = self.journal.clone();
             let reading = tokio::task::spawn_blocking(move || feed::found(&journal, cursor, STEP));
-            let Ok((found, behind)) = reading.await else { return };
+            let (found, behind) = unless_panicked(reading.await);
             let nothing = found.is_empty() && behind == cursor;
+            if found.is_empty() {
+                self.settled();
+            }
             for each in found {
                 let at = each.cursor;
                 if matches!(self.deliver(&each, &mut sender).await, Done::Stopped) {
@@ -161,8 +177,7 @@ impl Outbox {
                 () = self.stop.cancelled() => return Done::Stopped,
                 posted = posting => posted,
             };
-            let Ok(posted) = posted else { return Done::Stopped };
-            let wait = match posted {
+            let wait = match unless_panicked(posted) {
                 Ok(()) => {
                     self.facts().delivered += 1;
                     Event::Delivered { subscriber: &self.name }.emit();
@@ -222,6 +237,13 @@ impl Outbox {
             Err(error) => Event::PlaceUnwritable { subscriber: &self.name, error: &error }.emit(),
         }
     }
+}
+
+/// What a blocking part came to; its panic goes on here.
+fn unless_panicked<T>(ended: Result<T, JoinError>) -> T {
+    // Only a runtime that ends drops what it was given.
+    let panic = |error: JoinError| error.try_into_panic().unwrap_or_else(|ends| Box::new(ends));
+    ended.unwrap_or_else(|error| resume_unwind(panic(error)))
 }
 
 /// How to reach the subscriber; made anew when that changes.

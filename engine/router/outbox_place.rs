@@ -41,6 +41,9 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let cursor = Cursor::behind(end);
                 self.keep(cursor, 0)?;
+                // Without its name in the folder it would be new once more, and begin too late.
+                // Later ones need no such care: an older place has events delivered twice.
+                self.sync_folders()?;
                 Ok((cursor, 0))
             }
             Err(error) => Err(error),
@@ -54,6 +57,14 @@ impl Place {
         file.write_all(&serde_json::to_vec(&kept)?)?;
         file.sync_all()?;
         fs::rename(&unfinished, &self.0)
+    }
+
+    /// The folder, and its own name in the data folder.
+    fn sync_folders(&self) -> io::Result<()> {
+        for folder in self.0.ancestors().skip(1).take(2) {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
     }
 
     /// The subscriber is no longer delivered to.
