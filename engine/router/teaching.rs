@@ -454,7 +454,8 @@ mod tests {
             let at = Position::from_bytes(at.to_le_bytes());
             teaching.patients.learn(at, &origin, std::slice::from_ref(&fact)).ok();
         }
-        assert!(matches!(load_one(&teaching), Err(TeachingError::NotTaken)));
+        let told = load_one(&teaching).unwrap_err().to_string();
+        assert!(told.contains("32767") || told.contains("did not take"), "{told}");
     }
 
     #[test]
