@@ -31,6 +31,9 @@ pub(crate) fn protect(
     if refused && !desk.quality.contains(&"sensitivity.not-lowered") {
         desk.quality.push("sensitivity.not-lowered");
     }
+    if stated.unknown && !desk.quality.contains(&"sensitivity.unknown") {
+        desk.quality.push("sensitivity.unknown");
+    }
     hold(desk, patient, protected, dissent)
 }
 

@@ -26,7 +26,7 @@ impl Sensitivity {
 
 /// Codes are sent in either case and sometimes with a leading zero.
 fn normal(code: &str) -> String {
-    let code = code.to_ascii_uppercase();
+    let code = code.trim().to_ascii_uppercase();
     code.strip_prefix('0').filter(|rest| !rest.is_empty()).unwrap_or(&code).to_owned()
 }
 
@@ -34,11 +34,14 @@ fn normal(code: &str) -> String {
 /// neither is null: both say nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stated {
-    /// Whereabouts are protected: PV1-16 S, Y or R, ZU8-4 1 or 2; they are not: PV1-16 N or I,
-    /// ZU8-4 0.
+    /// Whereabouts are protected: PV1-16 S, Y or R, ZU8-4 1, 2 or Y; they are not: PV1-16 N or I,
+    /// ZU8-4 0 or N.
     pub protected: Option<bool>,
     /// The patient dissents from sharing: ZU8-2 2; does not: 1 or 3.
     pub dissent: Option<bool>,
+    /// Something stands there that is none of these. It counts as protection or dissent: who meant
+    /// to say so must not be overheard because of the spelling.
+    pub unknown: bool,
 }
 
 impl Stated {
@@ -67,10 +70,15 @@ impl Stated {
         let mut found = Stated::default();
         for segment in segments {
             match segment.name() {
-                "PV1" => raise(&mut found.protected, &segment, 16, &["S", "Y", "R"], &["N", "I"]),
+                "PV1" => {
+                    let said = read(&segment, 16, &["S", "Y", "R"], &["N", "I"]);
+                    said.raise(&mut found.protected, &mut found.unknown);
+                }
                 "ZU8" => {
-                    raise(&mut found.protected, &segment, 4, &["1", "2"], &["0"]);
-                    raise(&mut found.dissent, &segment, 2, &["2"], &["1", "3"]);
+                    let said = read(&segment, 4, &["1", "2", "Y"], &["0", "N"]);
+                    said.raise(&mut found.protected, &mut found.unknown);
+                    let said = read(&segment, 2, &["2"], &["1", "3"]);
+                    said.raise(&mut found.dissent, &mut found.unknown);
                 }
                 _ => {}
             }
@@ -79,16 +87,37 @@ impl Stated {
     }
 }
 
-fn raise(into: &mut Option<bool>, segment: &Segment<'_>, field: usize, yes: &[&str], no: &[&str]) {
-    let codes = segment.field(field).into_iter().flat_map(|field| field.repetitions());
-    for code in codes.filter_map(|code| stated(code.text(1, 1))) {
-        let code = normal(&code);
-        if yes.contains(&code.as_str()) {
+/// What a field says: that it is so, that it is not so, something that nobody knows.
+#[derive(Default)]
+struct Codes {
+    yes: bool,
+    no: bool,
+    unknown: bool,
+}
+
+impl Codes {
+    fn raise(&self, into: &mut Option<bool>, unknown: &mut bool) {
+        *unknown |= self.unknown;
+        if self.yes || self.unknown {
             *into = Some(true);
-        } else if no.contains(&code.as_str()) {
+        } else if self.no {
             *into = into.or(Some(false));
         }
     }
+}
+
+fn read(segment: &Segment<'_>, field: usize, yes: &[&str], no: &[&str]) -> Codes {
+    let mut said = Codes::default();
+    let codes = segment.field(field).into_iter().flat_map(|field| field.repetitions());
+    for code in codes.filter_map(|code| stated(code.text(1, 1))) {
+        let code = normal(&code);
+        match code.as_str() {
+            code if yes.contains(&code) => said.yes = true,
+            code if no.contains(&code) => said.no = true,
+            _ => said.unknown = true,
+        }
+    }
+    said
 }
 
 #[cfg(test)]
@@ -114,13 +143,25 @@ mod tests {
         for code in ["N", "I"] {
             assert_eq!(vip(code), Some(false), "{code}");
         }
-        for code in ["", "\"\"", "Q"] {
+        for code in ["", "\"\""] {
             assert_eq!(vip(code), None, "absent is not normal: {code}");
         }
         let hidden = |code: &str| stated_by(&format!("ZU8||||{code}")).protected;
         assert_eq!((hidden("1"), hidden("02"), hidden("0")), (Some(true), Some(true), Some(false)));
         let both = format!("PV1|1|I{}N\rZU8||||1", "|".repeat(14));
         assert_eq!(stated_by(&both).protected, Some(true), "where both are said, it protects");
+    }
+
+    #[test]
+    fn what_cannot_be_read_protects() {
+        for body in [&format!("PV1|1|I{}VIP", "|".repeat(14)), "ZU8||||hidden"] {
+            let stated = stated_by(body);
+            assert_eq!((stated.protected, stated.unknown), (Some(true), true), "{body}");
+        }
+        let stated = stated_by("ZU8||Dissent||N");
+        assert_eq!((stated.dissent, stated.protected), (Some(true), Some(false)));
+        assert!(stated.unknown);
+        assert!(!stated_by("ZU8||3||Y").unknown);
     }
 
     #[test]
