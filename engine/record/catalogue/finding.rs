@@ -30,12 +30,14 @@ const SAFEGUARDING: EventType = EventType { restricted: true, heading: "Safeguar
 pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "allergy.snapshot",
-        description: "The whole list of a patient's allergies, as the source has it now. None known, \
-                      not asked, nothing said and taken away are four different things.",
-        trigger: "AL1 in any ADT; A60 with IAM or AL1. No AL1: no event. None known beside an allergy \
-                  parks.",
+        description: "The whole list of a patient's allergies, as the source has it now (`List.mode` \
+                      `snapshot`), or what is new of it (`changes`). None known, not asked, nothing said \
+                      and taken away are four different things.",
+        trigger: "AL1 in any ADT; A60 with IAM or AL1. IAM-6 `A`, `D` or `U` makes it a change: what it \
+                  leaves out stays, and what it takes back is `entry.deleted` and entered in error. No \
+                  AL1: no event. None known beside an allergy parks.",
         cleared: "`\"\"` in AL1-3 of a single AL1: `AllergyIntolerance`, all of them.",
-        replaced: "`AllergyIntolerance`: the whole list, unless it says that nobody asked.",
+        replaced: "`AllergyIntolerance`: the whole list, unless it says that nobody asked or is a change.",
         shown_by: "AL1-3",
         heading: "Allergies and adverse reactions",
         ..FINDING
@@ -76,14 +78,15 @@ pub(super) const EVENTS: &[EventType] = &[
     },
     EventType {
         name: "flag.raised",
-        description: "There is something to look out for.",
+        description: "There is something to look out for. Of a code that the source's table does not \
+                      have only that there is something, and where.",
         trigger: "A local segment (ZAL), or PV2 and OBX of an ADT, as the source's script reads them.",
         ..FLAG
     },
     EventType {
         name: "flag.cleared",
         description: "There is no longer something to look out for.",
-        trigger: "The same, with an end or a status that is no longer active.",
+        trigger: "The same, with an end that has come or the status I. An empty status clears nothing.",
         ..FLAG
     },
     EventType {

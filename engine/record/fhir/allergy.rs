@@ -1,7 +1,8 @@
 //! AL1 and IAM as UK Core `AllergyIntolerance`, and what a list of them says as a whole.
 //!
 //! AL1 has neither number nor status: what is no longer sent is no longer held, so the list is
-//! always stated whole. Four ways of having nothing in it are four different things: somebody asked
+//! always stated whole. An IAM that says what to do (IAM-6 A, D or U) is a change of the list, and says
+//! nothing of what it leaves out. Four ways of having nothing in it are four different things: somebody asked
 //! and there is none, nobody asked, the sender deleted what was held, the sender said nothing.
 
 use crate::json::{Object, Value};
@@ -57,6 +58,8 @@ enum Says {
     /// None, or none of a category.
     NoneOf(Option<&'static str>),
     Allergy(Option<&'static str>),
+    /// What was said is taken back (IAM-6 D).
+    Withdrawn,
 }
 
 /// Reads what the allergies of a message say as a whole.
@@ -79,7 +82,7 @@ pub fn status(message: &Message) -> AllergyStatus {
     let mut listed = allergies.clone();
     if allergies.any(denied) || (listed.next().is_some() || none) && unasked {
         AllergyStatus::Contradiction
-    } else if all.iter().any(|each| matches!(each, Says::Allergy(_))) {
+    } else if all.iter().any(|each| matches!(each, Says::Allergy(_) | Says::Withdrawn)) {
         AllergyStatus::List
     } else if none {
         AllergyStatus::NoneKnown
@@ -107,14 +110,21 @@ pub fn allergies(message: &Message, source: &Source) -> Result<Vec<Built>, Unmap
     }
     let mut list = Draft::new("List", &id(message, "List", 1), uk_core!("UKCore-List"));
     list.set("status", Value::from("current"));
-    list.set("mode", Value::from("snapshot"));
+    let changes = entries(message).any(|entry| action(&entry).is_some());
+    list.set("mode", Value::from(if changes { "changes" } else { "snapshot" }));
     list.set("code", in_system(SNOMED, "886921000000105", Some("Allergies and adverse reactions")));
     list.set("subject", reference(&id(message, "Patient", 1)));
     let mut all = Vec::new();
     for entry in entries(message) {
-        if matches!(says(&entry), Says::Allergy(_) | Says::NoneOf(_)) {
+        let says = says(&entry);
+        if matches!(says, Says::Allergy(_) | Says::NoneOf(_) | Says::Withdrawn) {
             let own_id = id(message, "AllergyIntolerance", entry.index());
-            list.push("entry", object([("item", reference(&own_id))]));
+            let mut item = Object::with_capacity(2);
+            if says == Says::Withdrawn {
+                item.insert("deleted", Value::Bool(true));
+            }
+            item.insert("item", reference(&own_id));
+            list.push("entry", Value::Object(item));
             all.push(allergy(message, &entry, &own_id, source)?);
         }
     }
@@ -127,6 +137,7 @@ pub fn allergies(message: &Message, source: &Source) -> Result<Vec<Built>, Unmap
             list.set("emptyReason", in_words("deleted by the sender"));
             list.cleared.push("AllergyIntolerance".to_owned());
         }
+        _ if changes => {}
         _ => list.replaced.push("AllergyIntolerance".to_owned()),
     }
     all.insert(0, list.finish());
@@ -139,7 +150,23 @@ fn entries(message: &Message) -> impl Iterator<Item = Segment<'_>> {
     message.segments().filter(|segment| matches!(segment.name(), "AL1" | "IAM"))
 }
 
+/// IAM-6: what is to be done with this allergy alone. X, no change, says nothing of the kind.
+fn action(entry: &Segment<'_>) -> Option<String> {
+    let action = stated(entry.text(6, 1)).filter(|_| entry.name() == "IAM")?;
+    let action = action.trim().to_ascii_uppercase();
+    matches!(action.as_str(), "A" | "D" | "U").then_some(action)
+}
+
 fn says(entry: &Segment<'_>) -> Says {
+    match (named(entry), action(entry).as_deref()) {
+        (_, Some("D")) => Says::Withdrawn,
+        // What nothing names cannot be added or changed, and is refused where it is built.
+        (Says::Nothing | Says::Null, Some(_)) => Says::Allergy(None),
+        (said, _) => said,
+    }
+}
+
+fn named(entry: &Segment<'_>) -> Says {
     let Some(field) = entry.field(3).filter(|field| !field.is_empty()) else {
         return Says::Nothing;
     };
@@ -183,11 +210,11 @@ fn allergy(
     let profile = uk_core!("UKCore-AllergyIntolerance");
     let mut draft = Draft::new("AllergyIntolerance", own_id, profile);
     let named = entry.field(3).and_then(|field| field.repetition(1));
-    let named = match says(entry) {
+    let code = match self::named(entry) {
         Says::NoneOf(kind) => Some(none_known(kind, named.as_ref())),
         _ => named.and_then(|named| concept(&named)),
     };
-    draft.set("code", named.ok_or_else(|| Unmappable::in_field("allergy.no-code", entry, 3))?);
+    draft.set("code", code.ok_or_else(|| Unmappable::in_field("allergy.no-code", entry, 3))?);
     kind(&mut draft, entry);
     draft.set("patient", reference(&id(message, "Patient", 1)));
     let mut erroneous = false;
@@ -300,7 +327,7 @@ fn told(draft: &mut Draft, iam: &Segment<'_>, source: &Source) -> bool {
     let recorder = draft.read_coded(iam, 18, "recorder", practitioner);
     let recorder = recorder.or_else(|| named_organisation(&iam.field(19)?.repetition(1)?));
     draft.set("recorder", recorder.filter(|found| found["type"] == "Practitioner"));
-    let standing = match (stated(iam.text(6, 1)).as_deref(), stated(iam.text(17, 1)).as_deref()) {
+    let standing = match (action(iam).as_deref(), stated(iam.text(17, 1)).as_deref()) {
         (Some("D"), _) | (_, Some("E")) => Some("entered-in-error"),
         (_, Some("C" | "I")) => Some("confirmed"),
         (_, Some("D" | "P" | "S" | "U")) => Some("unconfirmed"),
