@@ -5,12 +5,39 @@ use identity::event::{EngineEvent, Role, What};
 use record::fhir::built::Built;
 use record::fhir::bundle::bundle;
 use record::fhir::known::{Link, Person, misfiled, person, visit};
+use record::identity::Identity;
+use record::local::LocalId;
+use record::movement;
+use record::source::Source;
+
+/// Whom an event is about, as its attributes say. The number went to the survivor of a merge: an event
+/// about the record that is used no more does not carry it, or readers would put away the survivor.
+pub(crate) fn whom(event: &EngineEvent) -> Identity {
+    let number = event.number.filter(|_| event.what != What::Merged(Role::Retired));
+    Identity {
+        nhs_number: number.map(|(number, _)| number),
+        status: number.and_then(|(_, status)| status),
+        best_local: event.locals.first().cloned(),
+        local: event.locals.clone(),
+        ..Identity::default()
+    }
+}
 
 /// The Bundle of an event that follows from the identity index.
-pub(crate) fn data(event: &EngineEvent, message: &Message) -> Built {
-    let whom = Person { number: event.number.map(|(number, _)| number), local: &event.locals };
-    let other = event.other.as_ref();
-    let other = other.map(|other| Person { number: other.number, local: &other.locals });
+pub(crate) fn data(event: &EngineEvent, message: &Message, source: &Source) -> Built {
+    let whom = Person { number: whom(event).nhs_number, local: &event.locals };
+    let retired;
+    let other = match (&event.other, &event.what) {
+        (Some(other), What::Merged(Role::Survivor)) => {
+            Some(Person { number: None, local: &other.locals })
+        }
+        (Some(other), _) => Some(Person { number: other.number, local: &other.locals }),
+        (None, What::Merged(Role::Survivor)) => {
+            retired = named_as_retired(event, message, source);
+            Some(Person { number: None, local: &retired })
+        }
+        (None, _) => None,
+    };
     let link = |link: Link| other.map(|other| (other, link));
     let mut parts = Vec::with_capacity(2);
     match &event.what {
@@ -27,14 +54,18 @@ pub(crate) fn data(event: &EngineEvent, message: &Message) -> Built {
         }
         What::EncounterMerged { from, to } | What::EncounterRenumbered { from, to } => {
             parts.push(person(message, whom, None, None));
-            parts.push(visit(message, to, Some(from)));
+            parts.push(visit(message, source, to, Some(from)));
         }
         What::EncounterMoved { visit: number, role } => {
             // No link: the two are not one person, which is why the visit moved.
             parts.push(person(message, whom, None, None));
             let stays = *role == Role::Survivor;
             parts.extend(number.as_deref().map(|number| {
-                if stays { visit(message, number, None) } else { misfiled(message, number) }
+                if stays {
+                    visit(message, source, number, None)
+                } else {
+                    misfiled(message, source, number)
+                }
             }));
         }
         What::Identified | What::Unmerged(_) | What::Unlinked | What::SensitivityChanged { .. } => {
@@ -42,4 +73,11 @@ pub(crate) fn data(event: &EngineEvent, message: &Message) -> Built {
         }
     }
     bundle(parts)
+}
+
+/// Identifiers of the patient that the message says are used no more: there was no other record.
+fn named_as_retired(event: &EngineEvent, message: &Message, source: &Source) -> Vec<LocalId> {
+    let Some(Ok(movement)) = movement::read(message, source) else { return Vec::new() };
+    let retired = movement.pairs.iter().flat_map(|pair| &pair.retired.locals);
+    retired.filter(|local| event.locals.contains(local)).cloned().collect()
 }

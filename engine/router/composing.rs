@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hl7::header::Header;
 use hl7::message::Message;
 use identity::decision::Decision as Whom;
-use identity::event::EngineEvent;
+use identity::event::{EngineEvent, What};
 use record::catalogue::{self, EventType};
 use record::envelope::{self, Event, EventInput, Known};
 use record::fhir::built::Built;
@@ -103,8 +103,13 @@ pub(crate) fn compose(
                 Marks { bulk: about.marks.bulk, ..Marks::NONE }
             },
         };
-        let identity = identity_of(announced);
-        let made = announcement::data(announced, about.message);
+        let identity = announcement::whom(announced);
+        // An identifier of which nothing was known, and which went to another patient, was nobody's.
+        let moves_all = matches!(announced.what, What::EncounterMoved { visit: None, .. });
+        if moves_all && identity.nhs_number.is_none() && identity.local.is_empty() {
+            continue;
+        }
+        let made = announcement::data(announced, about.message, &about.channel.source);
         sheet.add(Part { event_type, identity: &identity, known, made: Made::of(made) });
     }
     let known =
@@ -121,17 +126,6 @@ impl Made {
     fn of(built: Built) -> Self {
         let Built { resource, cleared, replaced, .. } = built;
         Self { data: resource, cleared, replaced, time: None, local: None, at: None }
-    }
-}
-
-/// Whom an announced event is about: not always whom its message is about.
-fn identity_of(announced: &EngineEvent) -> Identity {
-    Identity {
-        nhs_number: announced.number.map(|(number, _)| number),
-        status: announced.number.and_then(|(_, status)| status),
-        best_local: announced.locals.first().cloned(),
-        local: announced.locals.clone(),
-        ..Identity::default()
     }
 }
 

@@ -55,8 +55,8 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "patient.deceased",
         description: "A person died.",
-        trigger: "PID-29 with a time or PID-30 `Y`, in any ADT, where the source had not stated the \
-                  death.",
+        trigger: "PID-29 with a time or PID-30 `Y`, in any ADT; A03 with method 4 or 5 (PV1-36) or \
+                  destination 79 (PV1-37); once, where the source had not stated the death in either way.",
         times: &["PID-29", "EVN-6", "EVN-2", "MSH-7"],
         shown_by: "PID-29",
         ..PERSON
@@ -65,7 +65,8 @@ pub(super) const EVENTS: &[EventType] = &[
         name: "patient.death-revoked",
         description: "A death that was recorded did not happen.",
         trigger: "PID-30 `N`, or a word for it in PID-29 (`source.death_revoked`, as `RESURREC`), \
-                  where the source had stated the death; or PID-29 and PID-30 `\"\"`.",
+                  where the source had stated the death; or PID-29 and PID-30 `\"\"`. What a discharge \
+                  alone said: A13, A11 or A23 of that visit, or another method or destination.",
         cleared: "`Patient.deceased`, always: `\"\"` says it, and so does the event itself.",
         shown_by: "PID-30",
         ..PERSON
@@ -80,7 +81,10 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "patient.merged",
         description: "Two records are of one person. It comes on both partitions with one \
-                      `causationid`: what is held under the retired one belongs to the survivor.",
+                      `causationid`: what is held under the retired one belongs to the survivor. The \
+                      survivor's has a link `replaces` to the retired record, named by an identifier of \
+                      its own; the retired record's has that identifier, `active` false, a link \
+                      `replaced-by`, and no `subject`: the number is the survivor's.",
         trigger: "A40, A34, A18, A36, from a source whose merges are automatic, or approved by a \
                   person.",
         ..IDENTITY

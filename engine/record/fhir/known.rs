@@ -9,10 +9,13 @@ use hl7::message::Message;
 use crate::fhir::built::{Built, Draft, id, identifier_in};
 use crate::fhir::coded::in_system;
 use crate::fhir::datatypes::{identifier_type, organisation};
+use crate::fhir::encounter::visit_number;
 use crate::fhir::names::{NHS_NUMBER, terminology, uk_core};
 use crate::json::object;
 use crate::local::LocalId;
 use crate::nhs_number::NhsNumber;
+use crate::source::Source;
+use crate::text::stated;
 
 /// A person by the identifiers that the index holds.
 #[derive(Clone, Copy)]
@@ -51,7 +54,8 @@ impl Link {
     }
 }
 
-/// A Patient with these identifiers. `old` is a number that is theirs no more.
+/// A Patient with these identifiers. `old` is a number that is theirs no more. What belongs to the other
+/// record stands in the link alone, which names that record by an identifier of its own.
 pub fn person(
     message: &Message,
     person: Person<'_>,
@@ -60,8 +64,14 @@ pub fn person(
 ) -> Built {
     let profile = uk_core!("UKCore-Patient");
     let mut draft = Draft::new("Patient", &id(message, "Patient", 1), profile);
-    for found in identifiers(&person) {
-        draft.push("identifier", found);
+    let own = identifiers(&person);
+    let others = link.map(|(other, _)| identifiers(&other)).unwrap_or_default();
+    let of_other = link.is_some_and(|(_, link)| link != Link::SeeAlso);
+    for found in &own {
+        let is_local = found.get("assigner").is_some();
+        if !(of_other && is_local && others.contains(found)) {
+            draft.push("identifier", found.clone());
+        }
     }
     if let Some(old) = old {
         let mut retired = identifier_in(NHS_NUMBER, old.to_string());
@@ -72,7 +82,9 @@ pub fn person(
         if link == Link::ReplacedBy {
             draft.set("active", Value::Bool(false));
         }
-        if let Some(best) = identifiers(&other).into_iter().next() {
+        // Once merged, the number is the survivor's: it tells no record from the other.
+        let shared = |each: &Value| person.number == other.number && each.get("assigner").is_none();
+        if let Some(best) = others.into_iter().find(|each| !shared(each)) {
             let whom = object([("type", Value::from("Patient")), ("identifier", best)]);
             draft.push("link", object([("other", whom), ("type", Value::from(link.code()))]));
         }
@@ -80,15 +92,16 @@ pub fn person(
     draft.finish()
 }
 
-/// An Encounter of which only the number is known, and the number it had before.
-pub fn visit(message: &Message, number: &str, before: Option<&str>) -> Built {
+/// An Encounter of which only the number is known, and the number it had before; each with the type
+/// and the authority that the message gives it, else those that a visit of the source has.
+pub fn visit(message: &Message, source: &Source, number: &str, before: Option<&str>) -> Built {
     let profile = uk_core!("UKCore-Encounter");
     let mut draft = Draft::new("Encounter", &id(message, "Encounter", 1), profile);
-    let kind = || identifier_type("VN");
-    draft.push("identifier", object([("type", kind()), ("value", Value::text(number))]));
+    draft.push("identifier", numbered(message, source, number));
     if let Some(before) = before {
-        let old = [("use", Value::from("old")), ("type", kind()), ("value", Value::text(before))];
-        draft.push("identifier", object(old));
+        let mut old = numbered(message, source, before);
+        old["use"] = Value::from("old");
+        draft.push("identifier", old);
     }
     draft.set("status", Value::from("unknown"));
     let unknown = in_system(terminology!("v3-NullFlavor"), "UNK", None);
@@ -98,9 +111,35 @@ pub fn visit(message: &Message, number: &str, before: Option<&str>) -> Built {
     draft.finish()
 }
 
+/// Where the numbers of visits and accounts stand, and their type where the sender names none. What
+/// other events say of a visit comes from PV1 and PID, so that these are asked first.
+const NUMBERS: [(&str, usize, Option<&str>); 6] = [
+    ("PV1", 19, Some("VN")),
+    ("PV1", 50, None),
+    ("PID", 18, Some("AN")),
+    ("MRG", 5, Some("VN")),
+    ("MRG", 3, Some("AN")),
+    ("MRG", 6, None),
+];
+
+fn numbered(message: &Message, source: &Source, number: &str) -> Value {
+    let stated = NUMBERS.iter().find_map(|(name, field, kind)| {
+        let mut all = message.segments_named(name);
+        let segment = all.find(|of| stated(of.text(*field, 1)).as_deref() == Some(number))?;
+        visit_number(&segment, *field, *kind, source)
+    });
+    stated.unwrap_or_else(|| {
+        object([
+            ("type", identifier_type("VN")),
+            ("value", Value::text(number)),
+            ("assigner", organisation(&source.organisation, None)),
+        ])
+    })
+}
+
 /// The same of a visit that was not this patient's.
-pub fn misfiled(message: &Message, number: &str) -> Built {
-    let mut built = visit(message, number, None);
+pub fn misfiled(message: &Message, source: &Source, number: &str) -> Built {
+    let mut built = visit(message, source, number, None);
     built.resource["status"] = Value::from("entered-in-error");
     built
 }
@@ -123,6 +162,7 @@ mod tests {
     use hl7::message::Reading;
 
     use super::*;
+    use crate::fhir::example;
 
     fn local(value: &str) -> LocalId {
         let (authority, kind) = ("RXX01".to_owned(), "MR".to_owned());
@@ -149,9 +189,36 @@ mod tests {
         assert!(goes_on.get("active").is_none());
         let changed = person(&message, survivor, None, Some(number)).resource;
         assert_eq!(changed["identifier"][2]["use"], "old");
-        let moved = visit(&message, "V2", Some("V1")).resource;
+    }
+
+    #[test]
+    fn records_of_one_number_are_told_apart_by_their_own_identifiers() {
+        let message = example::message("ADT^A40", "");
+        let number = NhsNumber::parse("9990000018").ok();
+        let (survivor, retired) = ([local("1"), local("2")], [local("2")]);
+        let survivor = Person { number, local: &survivor };
+        let retired = Person { number, local: &retired };
+        let goes_on = person(&message, survivor, Some((retired, Link::Replaces)), None).resource;
+        assert_eq!(goes_on["link"][0]["other"]["identifier"]["value"], "2");
+        let values: Vec<&Value> =
+            goes_on["identifier"].as_array().into_iter().flatten().map(|id| &id["value"]).collect();
+        assert_eq!(values, ["9990000018", "1"]);
+    }
+
+    #[test]
+    fn a_moved_visit_keeps_its_authority() {
+        let body = "PID|1||1^^^RXX01^MR\rMRG|2^^^RXX01^MR||||V1^^^RXX01^VN\rPV1|1|I";
+        let message = example::message("ADT^A50", &format!("{body}{}V2", "|".repeat(17)));
+        let source = example::source();
+        let moved = visit(&message, &source, "V2", Some("V1")).resource;
+        let authority = |at: usize| &moved["identifier"][at]["assigner"]["identifier"]["value"];
         assert_eq!(moved["identifier"][1]["value"], "V1");
+        assert_eq!(moved["identifier"][1]["use"], "old");
+        assert_eq!(authority(0), source.organisation.as_str());
+        assert_eq!(authority(1), "RXX01");
         assert_eq!(moved["class"]["code"], "UNK");
-        assert_eq!(misfiled(&message, "V1").resource["status"], "entered-in-error");
+        let gone = misfiled(&message, &source, "V9").resource;
+        assert_eq!(gone["status"], "entered-in-error");
+        assert!(gone["identifier"][0].get("assigner").is_some());
     }
 }
