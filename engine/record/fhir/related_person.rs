@@ -4,15 +4,17 @@ use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
 
-use crate::fhir::built::{Built, Draft, id, reference};
+use crate::claim::claims_nhs_number;
+use crate::fhir::built::{Built, Draft, id, identifier_in, reference};
 use crate::fhir::coded::{concept, in_system};
 use crate::fhir::datatypes::{
     ADDRESSED, NAMED, NUMBERED, REACHED, address, human_name, identifier, telecom,
 };
-use crate::fhir::names::{RANK, terminology, uk_core};
+use crate::fhir::names::{NHS_NUMBER, RANK, terminology, uk_core};
 use crate::fhir::patient::gender;
 use crate::fhir::tables::RELATIONSHIP;
 use crate::json::{object, only};
+use crate::nhs_number::NhsNumber;
 use crate::source::Source;
 use crate::text::{stated, whole_of};
 
@@ -33,7 +35,7 @@ fn draft(message: &Message, number: usize) -> Draft {
 fn related(message: &Message, nk1: &Segment<'_>, source: &Source) -> Option<Built> {
     let mut draft = draft(message, nk1.index());
     let zone = &source.zone;
-    draft.set_all(nk1, 33, ("identifier", "identifier"), NUMBERED, |id| identifier(id, zone));
+    draft.set_all(nk1, 33, ("identifier", "identifier"), NUMBERED, |id| number(id, source));
     relationship(&mut draft, nk1);
     let name_field = if is_stated(nk1, 2) { 2 } else { 30 };
     draft.set_all(nk1, name_field, ("name", "name"), NAMED, |name| human_name(name, zone));
@@ -67,6 +69,16 @@ fn related(message: &Message, nk1: &Segment<'_>, source: &Source) -> Option<Buil
     let about = ["identifier", "name", "telecom", "address"];
     let says = about.iter().any(|key| draft.body.contains_key(key)) || !draft.cleared.is_empty();
     says.then(|| draft.finish())
+}
+
+/// An NHS Number where the source marks it as one and it is valid; else an identifier of the
+/// organisation that it names.
+fn number(id: &Repetition<'_>, source: &Source) -> Option<Value> {
+    let claimed = claims_nhs_number(id, &source.nhs_number).then(|| stated(id.text(1, 1)));
+    match claimed.flatten().and_then(|text| NhsNumber::parse(&text).ok()) {
+        Some(number) => Some(identifier_in(NHS_NUMBER, number.to_string())),
+        None => identifier(id, &source.zone),
+    }
 }
 
 fn is_stated(nk1: &Segment<'_>, field: usize) -> bool {
@@ -128,7 +140,7 @@ fn mother(message: &Message, source: &Source) -> Option<Built> {
     let pid = message.segment("PID", 1)?;
     let mut draft = draft(message, 0);
     let zone = &source.zone;
-    draft.set_all(&pid, 21, ("identifier", "identifier"), NUMBERED, |id| identifier(id, zone));
+    draft.set_all(&pid, 21, ("identifier", "identifier"), NUMBERED, |id| number(id, source));
     let known = draft.body.contains_key("identifier") || !draft.cleared.is_empty();
     if !known {
         return None;
@@ -188,6 +200,11 @@ mod tests {
             (&json!("maiden"), &json!("OLD"))
         );
         assert!(built("PID|1||7^^^RXX01^MR||||").is_empty());
+        let pid = segment("PID", &[(21, "9990000018^^^NHS^NH~9990000011^^^NHS^NH")]);
+        let mother = built(&pid).remove(0).resource;
+        assert_eq!(mother["identifier"][0]["system"], NHS_NUMBER);
+        assert!(mother["identifier"][0].get("assigner").is_none());
+        assert!(mother["identifier"][1].get("system").is_none(), "a wrong check digit is none");
     }
 
     #[test]
