@@ -14,11 +14,12 @@ use crate::source::Source;
 use crate::text::{stated, whole_of};
 
 /// Builds a Condition of each DG1 in order. One whose DG1-3 is HL7 null names nothing: all the
-/// diagnoses are to be deleted, which is for the event to say. One without code and text is refused
-/// (`condition.no-code`).
+/// diagnoses are to be deleted, which is for the event to say. One without code and text names nothing,
+/// and gives none.
 pub fn conditions(message: &Message, source: &Source) -> Result<Vec<Built>, Unmappable> {
     let all = message.segments_named("DG1").filter(|dg1| !is_deletion(dg1));
-    all.map(|dg1| condition(message, &dg1, source)).collect()
+    let named = all.filter(|dg1| named(dg1).is_some());
+    named.map(|dg1| condition(message, &dg1, source)).collect()
 }
 
 /// Whether diagnoses are stated, or deleted by a DG1 whose code is HL7 null.
@@ -119,8 +120,8 @@ mod tests {
     fn absent_null_and_deleted_stay_apart() {
         assert!(built("").expect("none").is_empty());
         assert!(built("DG1|1||\"\"").expect("none").is_empty());
-        assert_eq!(built("DG1|1|").expect_err("nothing").code, "condition.no-code");
-        assert_eq!(built("DG1|1||^\"\"").expect_err("nothing").code, "condition.no-code");
+        assert!(built("DG1|1|").expect("none").is_empty());
+        assert!(built("DG1|1||^\"\"").expect("none").is_empty());
         let nulls = built("DG1|1||J18||\"\"|\"\"").expect("one").remove(0);
         assert_eq!(nulls.cleared, ["Condition.verificationStatus", "Condition.onsetDateTime"]);
         let gone = built(&format!("DG1|1||J18{}D", "|".repeat(18))).expect("one").remove(0);

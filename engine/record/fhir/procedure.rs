@@ -15,12 +15,13 @@ use crate::source::Source;
 use crate::text::{stated, whole_of};
 use crate::time::{Moment, rfc3339};
 
-/// Builds a Procedure of each PR1 in order; one whose PR1-3 is HL7 null deletes and gives none. One
-/// without code and text is refused (`procedure.no-code`).
+/// Builds a Procedure of each PR1 in order; one whose PR1-3 is HL7 null deletes and gives none, and so
+/// does one without code and text.
 pub fn procedures(message: &Message, source: &Source) -> Result<Vec<Built>, Unmappable> {
     let all = message.segments_named("PR1");
     let stated = all.filter(|pr1| !pr1.field(3).is_some_and(|code| code.is_null()));
-    stated.map(|pr1| procedure(message, &pr1, source)).collect()
+    let named = stated.filter(|pr1| named(pr1).is_some());
+    named.map(|pr1| procedure(message, &pr1, source)).collect()
 }
 
 fn procedure(message: &Message, pr1: &Segment<'_>, source: &Source) -> Result<Built, Unmappable> {
@@ -160,7 +161,7 @@ mod tests {
     #[test]
     fn absent_null_and_value_stay_apart() {
         assert!(built("PR1|1||\"\"").expect("none").is_empty());
-        assert_eq!(built("PR1|1||^\"\"").expect_err("nothing").code, "procedure.no-code");
+        assert!(built("PR1|1||^\"\"").expect("none").is_empty());
         let nulls = built(&segment("PR1", &[(3, "W37"), (5, "\"\""), (11, "\"\""), (15, "\"\"")]));
         let cleared = ["performed", "performer.where(function.text='surgeon')", "reasonCode"];
         assert_eq!(nulls.expect("one")[0].cleared, cleared.map(|path| format!("Procedure.{path}")));

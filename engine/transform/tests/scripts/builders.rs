@@ -72,7 +72,6 @@ fn what_a_builder_refuses_parks_the_message() {
         ("appointment(msg)", "", "appointment.absent"),
         ("referral(msg, \"active\")", "RF1|A\r", "referral.no-number"),
         ("document(msg)", "TXA|1|CL\r", "document.no-number"),
-        ("conditions(msg)", "DG1|1\r", "condition.no-code"),
     ] {
         let decision = run(script, &format!("{ADMISSION}{more}")).expect("an outcome").decision;
         let Decision::Park { code: parked, .. } = decision else { panic!("{script}: not parked") };
