@@ -1,5 +1,5 @@
 //! What a source states of a patient besides identifiers, kept so that the next message can be
-//! compared with it: demographics, practice, death, open encounters.
+//! compared with it: demographics, practice, death, encounters.
 
 use hl7::message::Message;
 use hl7::segment::{Field, Repetition, Segment};
@@ -9,9 +9,10 @@ use record::source::Source;
 use record::text::stated;
 use record::trigger::trigger;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 /// A statement as scripts see it: `family`, `given`, `birthdate`, `sex`, `address`, `telecom`,
-/// `practice`, `gp`, `death`, and `visits` by number.
+/// `practice`, `gp`, `kin`, `birth`, `death`, `death_on_discharge`, and `visits` by number.
 pub(crate) type Statement = Map<String, Value>;
 
 /// What one message says; nothing stands for the null, which removes.
@@ -19,18 +20,44 @@ pub(crate) type Statement = Map<String, Value>;
 pub(crate) struct Said {
     values: Vec<(&'static str, Option<Value>)>,
     visit: Option<Visit>,
+    /// Of the visit of that number: whether its discharge says that the patient died.
+    discharge: Option<(String, bool)>,
 }
 
 #[derive(Clone)]
 struct Visit {
     number: String,
-    /// Absent when the encounter is over.
-    open: Option<Vec<(&'static str, Option<Value>)>>,
+    step: Step,
+    values: Vec<(&'static str, Option<Value>)>,
 }
 
-/// The encounters of a patient that are kept; the oldest go.
+/// What a message does to a visit. Statuses are words of FHIR's; there is none while it is in progress.
+#[derive(Clone, Copy)]
+enum Step {
+    /// It begins, or goes on after all, with that status.
+    Opens(Option<&'static str>),
+    /// It has that status now, unless it is over.
+    Goes(Option<&'static str>),
+    /// Something is said of it. That does not open again what is over: coding comes after discharge.
+    Tells,
+    /// It is over.
+    Ends(&'static str),
+    /// It never was.
+    Forgets,
+}
+
+/// The encounters of a patient that are kept; the oldest go, and those that ended before others.
 const MOST_VISITS: usize = 32;
+/// Those of them that ended.
+const MOST_ENDED: usize = 8;
 const VISITS: &str = "visits";
+/// Marks of what is only compared are made in this name space.
+const MARKS: Uuid = Uuid::from_u128(0x1d6f_5a0c_2f7e_4b8a_8c55_90f3_7a1e_64d2);
+/// Of a visit: that it is not in progress, but planned, interrupted or over.
+const STATUS: &str = "status";
+/// The visit whose discharge says that the patient died. It stands apart from the death that PID
+/// states: what is said of the one takes nothing back of the other.
+const DEATH_ON_DISCHARGE: &str = "death_on_discharge";
 
 impl Said {
     /// Reads PID, PD1 and, of ADT messages, PV1 and ZU1.
@@ -51,8 +78,25 @@ impl Said {
             }
             said.value("gp", pd1.field(4));
         }
+        said.imprint("kin", message, &["NK1"]);
+        said.imprint("birth", message, &["ZU6", "ZU7"]);
         said.visit = visit(message);
+        said.discharge = discharge(message);
         said
+    }
+
+    /// What segments say as a whole, of which only a mark is kept: enough to tell whether it is said
+    /// again.
+    fn imprint(&mut self, key: &'static str, message: &Message, names: &[&str]) {
+        let all: Vec<&[u8]> = message
+            .segments()
+            .filter(|segment| names.contains(&segment.name()))
+            .map(|segment| segment.raw())
+            .collect();
+        if !all.is_empty() {
+            let mark = Uuid::new_v5(&MARKS, &all.join(&b'\r'));
+            self.values.push((key, Some(json!(mark.simple().to_string()))));
+        }
     }
 
     fn name(&mut self, pid: &Segment<'_>) {
@@ -126,18 +170,43 @@ impl Said {
         put(&mut now, &self.values);
         if let Some(visit) = &self.visit {
             let mut visits = visits_of(&mut now);
-            match &visit.open {
-                Some(values) => {
-                    let mut open = object(visits.shift_remove(&visit.number));
-                    put(&mut open, values);
-                    visits.insert(visit.number.clone(), Value::Object(open));
-                }
-                None => drop(visits.shift_remove(&visit.number)),
-            }
+            visit.over(&mut visits);
             put_visits(&mut now, visits);
+        }
+        match &self.discharge {
+            Some((number, true)) => {
+                now.insert(DEATH_ON_DISCHARGE.to_owned(), json!(number));
+            }
+            Some((number, false)) if now.get(DEATH_ON_DISCHARGE) == Some(&json!(number)) => {
+                now.shift_remove(DEATH_ON_DISCHARGE);
+            }
+            _ => {}
         }
         now
     }
+}
+
+impl Visit {
+    fn over(&self, visits: &mut Map<String, Value>) {
+        let was_over = visits.get(&self.number).is_some_and(is_over);
+        let status = match self.step {
+            Step::Forgets => return drop(visits.shift_remove(&self.number)),
+            Step::Goes(_) | Step::Tells if was_over => return,
+            Step::Tells => None,
+            Step::Opens(status) | Step::Goes(status) => Some(status),
+            Step::Ends(status) => Some(Some(status)),
+        };
+        let mut visit = object(visits.shift_remove(&self.number));
+        put(&mut visit, &self.values);
+        if let Some(status) = status {
+            put(&mut visit, &[(STATUS, status.map(|status| json!(status)))]);
+        }
+        visits.insert(self.number.clone(), Value::Object(visit));
+    }
+}
+
+fn is_over(visit: &Value) -> bool {
+    matches!(visit.get(STATUS).and_then(Value::as_str), Some("finished" | "cancelled"))
 }
 
 fn object(value: Option<Value>) -> Map<String, Value> {
@@ -152,8 +221,17 @@ fn visits_of(statement: &mut Statement) -> Map<String, Value> {
 }
 
 fn put_visits(statement: &mut Statement, mut visits: Map<String, Value>) {
+    let mut too_many = visits.values().filter(|visit| is_over(visit)).count();
+    too_many = too_many.saturating_sub(MOST_ENDED);
+    visits.retain(|_, visit| {
+        let goes = too_many > 0 && is_over(visit);
+        too_many -= usize::from(goes);
+        !goes
+    });
     while visits.len() > MOST_VISITS {
-        let oldest = visits.keys().next().cloned().unwrap_or_default();
+        let oldest =
+            visits.iter().find(|(_, visit)| is_over(visit)).or_else(|| visits.iter().next());
+        let oldest = oldest.map(|(number, _)| number.clone()).unwrap_or_default();
         visits.shift_remove(&oldest);
     }
     if !visits.is_empty() {
@@ -211,9 +289,7 @@ fn visit(message: &Message) -> Option<Visit> {
     if matches!(class.as_str(), "N" | "U" | "NA") || matches!(trigger.as_str(), "A28" | "A31") {
         return None;
     }
-    if matches!(trigger.as_str(), "A03" | "A11" | "A23" | "A38") {
-        return Some(Visit { number, open: None });
-    }
+    let step = step(&trigger, &pv1, message);
     let mut said = Said::default();
     said.value("class", pv1.field(2));
     said.listed("location", &pv1, &[3]);
@@ -227,7 +303,58 @@ fn visit(message: &Message) -> Option<Visit> {
             *value = (!texts.is_empty()).then(|| texts.remove(0));
         }
     }
-    Some(Visit { number, open: Some(said.values) })
+    said.imprint("law", message, &["ZU5"]);
+    Some(Visit { number, step, values: said.values })
+}
+
+fn step(trigger: &str, pv1: &Segment<'_>, message: &Message) -> Step {
+    match (trigger, was_seen(pv1, message)) {
+        ("A03" | "A04" | "A08" | "A10", Some(false)) => return Step::Ends("cancelled"),
+        ("A08", Some(true)) => return Step::Ends("finished"),
+        _ => {}
+    }
+    match trigger {
+        "A01" | "A04" | "A06" | "A07" | "A10" | "A13" => Step::Opens(None),
+        "A05" | "A14" => Step::Opens(Some("planned")),
+        "A21" | "A53" => Step::Goes(Some("onleave")),
+        "A22" | "A52" => Step::Goes(None),
+        "A03" => Step::Ends("finished"),
+        "A11" | "A27" | "A32" | "A38" => Step::Ends("cancelled"),
+        "A23" => Step::Forgets,
+        "A08" if stated(pv1.text(45, 1)).is_some() => Step::Goes(Some("finished")),
+        _ => Step::Tells,
+    }
+}
+
+/// ZU3-3 of a visit to a clinic: whether the patient was seen (5, 6) or not (2, 3, 4, 7).
+fn was_seen(pv1: &Segment<'_>, message: &Message) -> Option<bool> {
+    stated(pv1.text(2, 1)).filter(|class| class.trim().eq_ignore_ascii_case("O"))?;
+    let outcome = stated(message.segment("ZU3", 1)?.text(3, 1))?;
+    match outcome.trim().trim_start_matches('0') {
+        "5" | "6" => Some(true),
+        "2" | "3" | "4" | "7" => Some(false),
+        _ => None,
+    }
+}
+
+/// The visit whose end a message is about, and whether it says that the patient died: of a discharge,
+/// of what cancels one, and of a correction with another method or destination.
+fn discharge(message: &Message) -> Option<(String, bool)> {
+    let pv1 = message.segment("PV1", 1)?;
+    let number = stated(pv1.text(19, 1)).unwrap_or_default();
+    let method = stated(pv1.text(36, 1));
+    let destination = stated(pv1.text(37, 1));
+    let code = |text: &Option<String>| {
+        text.as_deref().map(|text| text.trim().trim_start_matches('0').to_owned())
+    };
+    let died = matches!(code(&method).as_deref(), Some("4" | "5"))
+        || code(&destination).as_deref() == Some("79");
+    match trigger(message)?.as_str() {
+        "A03" => Some((number, died)),
+        "A11" | "A13" | "A23" => Some((number, false)),
+        "A08" if !died && (method.is_some() || destination.is_some()) => Some((number, false)),
+        _ => None,
+    }
 }
 
 /// The components of a repetition that say something, joined by `^`; those that say nothing at the

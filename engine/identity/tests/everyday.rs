@@ -1,6 +1,6 @@
 //! Messages that contradict nothing.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::*;
 
@@ -112,10 +112,57 @@ fn the_next_message_sees_what_the_source_stated() {
     assert_eq!(second.stated["visits"]["V1"]["consultant"], json!("C1"));
     let third = visit("A08", "RCB^WARD2", "\"\"");
     assert_eq!(third.stated["visits"]["V1"].get("consultant"), None);
-    let last = visit("A03", "RCB^WARD2", "");
-    assert_eq!(last.stated.get("visits"), None);
+    let left = visit("A03", "RCB^WARD2", "");
+    assert_eq!(left.stated["visits"]["V1"]["status"], json!("finished"));
+    // What is said of it afterwards does not open it again; a cancelled discharge does.
+    let coded = visit("A08", "RCB^WARD9", "C9");
+    assert_eq!(coded.stated["visits"], left.stated["visits"]);
+    let reopened = visit("A13", "RCB^WARD2", "C1");
+    assert_eq!(reopened.stated["visits"]["V1"].get("status"), None);
+    let away = visit("A21", "RCB^WARD2", "C1");
+    assert_eq!(away.stated["visits"]["V1"]["status"], json!("onleave"));
+    assert_eq!(visit("A11", "", "").stated["visits"]["V1"]["status"], json!("cancelled"));
+    assert_eq!(visit("A22", "", "").stated["visits"]["V1"]["status"], json!("cancelled"));
+    assert_eq!(visit("A23", "", "").stated.get("visits"), None);
     // Another source has stated nothing yet.
     assert_eq!(world.result("M1", "SMITH^ANN", "").previous, None);
+}
+
+#[test]
+fn visits_that_are_over_do_not_push_out_those_that_are_not() {
+    let world = World::new();
+    let visit = |trigger: &str, number: usize| {
+        let pv1 = format!("PV1|1|O|CLINIC{}V{number}\r", "|".repeat(16));
+        world.send(PAS, &adt(trigger, &format!("{}{pv1}", pid("M1", "SMITH^ANN", "19651213"))))
+    };
+    visit("A04", 0);
+    for number in 1..40 {
+        visit("A04", number);
+        visit("A03", number);
+    }
+    let visits = visit("A04", 40).stated["visits"].as_object().cloned().expect("visits");
+    assert!(visits.contains_key("V0") && visits.contains_key("V40"));
+    assert_eq!(visits.values().filter(|visit| visit["status"] == "finished").count(), 8);
+}
+
+#[test]
+fn a_death_on_discharge_stands_apart_from_the_one_of_the_person() {
+    let world = World::new();
+    let visit = |trigger: &str, method: &str, death: &str| {
+        let pid = pid("M1", "SMITH^ANN", "19651213");
+        let pid = pid.replace("||NSTS01", &format!("{death}||NSTS01"));
+        let pv1 = format!("PV1|1|I|W1{}V1{}{method}\r", "|".repeat(16), "|".repeat(17));
+        world.send(PAS, &adt(trigger, &format!("{pid}{pv1}"))).stated
+    };
+    let held =
+        |stated: &Value| (stated.get("death").is_some(), stated.get("death_on_discharge").cloned());
+    assert_eq!(held(&visit("A03", "4", "")), (false, Some(json!("V1"))));
+    // What PID says of another death, or takes back, is not about the discharge.
+    assert_eq!(held(&visit("A31", "", "Y")), (true, Some(json!("V1"))));
+    assert_eq!(held(&visit("A31", "", "\"\"")), (false, Some(json!("V1"))));
+    assert_eq!(held(&visit("A13", "", "")), (false, None));
+    visit("A03", "04", "");
+    assert_eq!(held(&visit("A08", "1", "")), (false, None), "the method was corrected");
 }
 
 #[test]

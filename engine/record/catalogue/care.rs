@@ -5,9 +5,10 @@ use super::{AS_PERSON, EventType, HAPPENED, STAY_CLEARED, STAY_REPLACED};
 pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "maternity.birth-recorded",
-        description: "A child was born. About the child where the message is (ZU7), about the mother \
-                      where it is not (ZU6); either may name the other.",
-        trigger: "ZU7 or ZU6 of an ADT; they often come together, not always.",
+        description: "A child was born. `subject` is whom the message is about, mother or child. Each \
+                      ZU7, and ZU6, is one Observation with a component for each field; `focus` says \
+                      when it is about the other of them.",
+        trigger: "ZU7 or ZU6 of an ADT that differ from what was stated last.",
         times: HAPPENED,
         resources: &["Patient"],
         cleared: AS_PERSON,

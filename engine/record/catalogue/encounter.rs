@@ -28,7 +28,7 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "encounter.admitted",
         description: "A patient was admitted to hospital.",
-        trigger: "A01 of class I, R or B.",
+        trigger: "A01 of class I, R or B. Of class O: `outpatient.arrived`.",
         times: BEGUN,
         ..STAY
     },
@@ -41,7 +41,9 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "encounter.transferred",
         description: "A patient was moved to another ward, room or bed.",
-        trigger: "A02 with another location than was stated last; A17, once for each of the two.",
+        trigger: "A02, or A10 of class I, R or B, with another location than was stated last. A17 is about \
+                  two patients and parks as `identity.two-patients`: enter each move, or have the system \
+                  send two A02.",
         ..STAY
     },
     EventType {
@@ -74,8 +76,9 @@ pub(super) const EVENTS: &[EventType] = &[
     },
     EventType {
         name: "encounter.ready-for-discharge",
-        description: "A patient is medically fit and waits to leave.",
-        trigger: "ZU1-24, or ZU1-22 `Y`, of A08 or A16 that differs from what was stated last.",
+        description: "A patient is medically fit and waits to leave, or no longer is.",
+        trigger: "ZU1-24, or ZU1-22 `Y`, of A08 or A16 that differs from what was stated last. Never of a \
+                  visit that is over.",
         times: &["ZU1-24", "EVN-6", "EVN-2", "MSH-7"],
         cleared: "`\"\"` in ZU1-24: the patient is no longer ready.",
         shown_by: "ZU1-24",
@@ -128,7 +131,8 @@ pub(super) const EVENTS: &[EventType] = &[
         name: "encounter.updated",
         description: "Something else of a visit was stated again or changed.",
         trigger: "A08 of a class that has visits, where PV1 or PV2 says something that no other event \
-                  of the message does. Never for class N or U.",
+                  of the message does; A09; A02 of class O. Never for class N or U. A visit that is over, \
+                  planned or interrupted stays so.",
         shown_by: "PV1-10",
         ..STAY
     },

@@ -20,7 +20,7 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "outpatient.arrived",
         description: "A patient arrived for an outpatient attendance.",
-        trigger: "A04 or A10 of class O.",
+        trigger: "A04, A10 or A01 of class O or C.",
         ..ATTENDANCE
     },
     EventType {
@@ -52,7 +52,7 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "outpatient.not-attended",
         description: "A patient was not seen: did not come, came too late, or it was called off.",
-        trigger: "A03, A04 or A10 of class O with ZU3-3 3 (did not attend), 7 (late, not seen), 2 \
+        trigger: "A03, A04, A10 or A08 of class O with ZU3-3 3 (did not attend), 7 (late, not seen), 2 \
                   (cancelled by patient) or 4 (by the provider).",
         ..ATTENDANCE
     },

@@ -18,6 +18,11 @@ const NOTIFICATION: Extension = extension!(uk_core "Extension-UKCore-DeathNotifi
 pub(crate) fn death(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
     let time = draft.read(pid, 29, "deceased");
     let indicator = draft.read(pid, 30, "deceased");
+    let unreadable = indicator.as_deref().is_some_and(|code| yes_or_no(code).is_none());
+    if unreadable {
+        // Nobody is declared dead, or alive, by words: a person has to read them.
+        draft.quality.push("death.unreadable");
+    }
     let indicator = indicator.as_deref().and_then(yes_or_no);
     draft.cleared.dedup();
     let revoked = |text: &String| source.death_revoked.iter().any(|w| w.eq_ignore_ascii_case(text));

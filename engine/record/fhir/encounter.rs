@@ -9,7 +9,7 @@ use crate::fhir::coded::{CODED, concept, in_system, in_words};
 use crate::fhir::datatypes::{
     PERSON, entity, identifier, identifier_type, logical, organisation, practitioner,
 };
-use crate::fhir::location::{PLACED, Placed, places};
+use crate::fhir::location::{PLACED, PLACED_IN_CLINIC, Placed, places};
 use crate::fhir::names::{Extension, extension, fhir_r5, terminology, tieline, uk_codes, uk_core};
 use crate::fhir::tables::{
     ADMISSION_METHOD, ADMISSION_SOURCE, DISCHARGE_DESTINATION, DISCHARGE_METHOD, LEGAL_STATUS,
@@ -20,12 +20,24 @@ use crate::site;
 use crate::source::Source;
 use crate::text::stated;
 use crate::time::Moment;
+use crate::trigger::trigger;
 
 const EXPECTED_START: Extension = extension!(fhir_r5 "extension-Encounter.plannedStartDate");
 const EXPECTED_END: Extension = extension!(fhir_r5 "extension-Encounter.plannedEndDate");
 const READY: Extension = extension!(tieline "ready-for-discharge");
 const OUTCOME: Extension = extension!(uk_core "Extension-UKCore-OutcomeOfAttendance");
 const LAW: Extension = extension!(uk_core "Extension-UKCore-LegalStatus");
+/// Each legal status apart from the others: one may be taken away and another stated.
+const LAW_OF_STAY: &str = concat!(
+    "extension('",
+    uk_core!("Extension-UKCore-LegalStatus"),
+    "').where(extension('legalStatusContext').value.coding.exists())"
+);
+const LAW_AT_CENSUS: &str = concat!(
+    "extension('",
+    uk_core!("Extension-UKCore-LegalStatus"),
+    "').where(extension('legalStatusContext').value.text='census')"
+);
 const ADMITTED: &str = uk_core!("Extension-UKCore-AdmissionMethod");
 const ADMITTED_PATH: &str =
     concat!("hospitalization.extension('", uk_core!("Extension-UKCore-AdmissionMethod"), "')");
@@ -62,8 +74,7 @@ pub fn encounter(
     }
     let profile = uk_core!("UKCore-Encounter");
     let mut draft = Draft::new("Encounter", &id(message, "Encounter", 1), profile);
-    let trigger = message.segment("MSH", 1).and_then(|msh| stated(msh.text(9, 2)));
-    let trigger = trigger.unwrap_or_default();
+    let trigger = trigger(message).unwrap_or_default();
     visit_numbers(&mut draft, message, &pv1, source);
     if !draft.body.contains_key("identifier") {
         if CANCELLATIONS.split(' ').any(|each| each == trigger) {
@@ -83,7 +94,7 @@ pub fn encounter(
     let reopened = trigger == "A13";
     period(&mut draft, &pv1, source, reopened);
     hospitalization(&mut draft, &pv1, reopened, &day);
-    locations(&mut draft, &pv1, source, status);
+    locations(&mut draft, &pv1, source, status, &class);
     plan(&mut draft, message, source);
     attendance(&mut draft, message, &trigger, &day);
     if let Some(site) = site::of(message, source) {
@@ -165,8 +176,9 @@ fn attendance(draft: &mut Draft, message: &Message, trigger: &str, day: &str) {
     if let Some(zu5) = message.segment("ZU5", 1) {
         let moment = if trigger == "A03" { "discharge" } else { "admission" };
         let moment = in_system(uk_codes!("UKCore-LegalStatusContext"), moment, None);
-        for (field, context) in [(2, moment), (3, in_words("census"))] {
-            let Some(status) = draft.tabled(&zu5, field, LAW.path, (&LEGAL_STATUS, day)) else {
+        let contexts = [(2, moment, LAW_OF_STAY), (3, in_words("census"), LAW_AT_CENSUS)];
+        for (field, context, path) in contexts {
+            let Some(status) = draft.tabled(&zu5, field, path, (&LEGAL_STATUS, day)) else {
                 continue;
             };
             let parts = vec![
@@ -284,14 +296,18 @@ fn hospitalization(draft: &mut Draft, pv1: &Segment<'_>, reopened: bool, day: &s
     draft.set("hospitalization", Value::Object(stay));
 }
 
-/// PV1-3 where the patient is, 6 where before, 11 for a while, 42 where to.
-fn locations(draft: &mut Draft, pv1: &Segment<'_>, source: &Source, status: &str) {
+/// PV1-3 where the patient is, 6 where before, 11 for a while, 42 where to. Who did not come was at no
+/// place: it was planned. What stands where a ward would is a clinic for class O and C, of which FHIR's
+/// physical types know nothing.
+fn locations(draft: &mut Draft, pv1: &Segment<'_>, source: &Source, status: &str, class: &str) {
     let present = match status {
-        "finished" | "cancelled" | "entered-in-error" => "completed",
-        "planned" => "planned",
+        "finished" | "entered-in-error" => "completed",
+        "planned" | "cancelled" => "planned",
         _ => "active",
     };
     let system = terminology!("location-physical-type");
+    let in_clinic = matches!(class, "O" | "C");
+    let components = if in_clinic { PLACED_IN_CLINIC } else { PLACED };
     for (field, state) in [(3, present), (6, "completed"), (11, "active"), (42, "reserved")] {
         let Some(field) = pv1.field(field).filter(|field| !field.is_empty()) else { continue };
         if field.is_null() {
@@ -301,16 +317,16 @@ fn locations(draft: &mut Draft, pv1: &Segment<'_>, source: &Source, status: &str
         for pl in field.repetitions() {
             let parts = places(&pl, source.point_of_care);
             if parts.is_empty() {
-                draft.clear_parts(&pl, &format!("location.where(status='{state}')"), PLACED);
+                draft.clear_parts(&pl, &format!("location.where(status='{state}')"), components);
             }
             for Placed { kind, location } in parts {
-                let kind = in_system(system, kind, None);
-                let entry = [
-                    ("location", location),
-                    ("status", Value::from(state)),
-                    ("physicalType", kind),
-                ];
-                draft.push("location", object(entry));
+                let mut entry = Object::with_capacity(3);
+                entry.insert("location", location);
+                entry.insert("status", Value::from(state));
+                if !(in_clinic && kind == "wa") {
+                    entry.insert("physicalType", in_system(system, kind, None));
+                }
+                draft.push("location", Value::Object(entry));
             }
         }
     }

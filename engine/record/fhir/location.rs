@@ -54,6 +54,13 @@ pub(crate) const PLACED: Parts = &[
     (4, "where(physicalType.coding.code='si')"),
 ];
 
+/// The same of a clinic, which has no physical type where a ward would stand.
+pub(crate) const PLACED_IN_CLINIC: Parts = &[
+    (2, "where(physicalType.empty())"),
+    (3, "where(physicalType.coding.code='bd')"),
+    (4, "where(physicalType.coding.code='si')"),
+];
+
 /// Where places stand (PL).
 const PLACES: [(&str, usize); 5] = [("PV1", 3), ("PV1", 6), ("PV1", 11), ("PV1", 42), ("AIL", 3)];
 

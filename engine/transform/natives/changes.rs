@@ -12,7 +12,7 @@ const PERSON: [(&str, &[&str]); 4] = [
     ("demographics", &["family", "given", "birthdate", "sex", "address", "telecom"]),
     ("practice", &["practice"]),
     ("gp", &["gp"]),
-    ("death", &["death"]),
+    ("death", &["death", "death_on_discharge"]),
 ];
 /// The same of a visit.
 const VISIT: [&str; 3] = ["consultant", "location", "ready"];
@@ -22,9 +22,11 @@ pub(crate) fn register(words: &mut Vocabulary) {
         Part::Patient,
         "previous",
         "A map of what this source last stated of the patient, or `()`: `family`, `given`, \
-         `birthdate`, `sex`, `address`, `telecom`, `practice`, `gp`, `death`, and `visits`, a map by \
-         visit number of `class`, `location`, `consultant`, `service` and `ready`. What was not \
-         stated is not in it: `\"death\" in previous`.",
+         `birthdate`, `sex`, `address`, `telecom`, `practice`, `gp`, `kin` and `birth` (marks of NK1, and of ZU6 and ZU7), `death`, `death_on_discharge` (the \
+         visit that ended by it), and `visits`, a map by visit number of `class`, `location`, \
+         `consultant`, `service`, `ready`, `law` (a mark of ZU5) and `status` (`planned`, `onleave`, `finished` or \
+         `cancelled`; none while it is in progress). What was not stated is not in it: `\"death\" \
+         in previous`.",
     );
     words.document(
         Part::Patient,

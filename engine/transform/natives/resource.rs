@@ -72,7 +72,7 @@ pub(crate) fn register(words: &mut Vocabulary) {
         Part::Resources,
         "resource[\"status\"] = value",
         "Writes at a path and makes what is missing; `()` removes, the HL7 null removes and names \
-         the path as cleared. The identifiers of a Patient cannot be written.",
+         the path as cleared, which may also be `extension('url')`. The identifiers of a Patient cannot be written.",
     );
     words.index_get(|resource: &mut Resource, path: &str| resource.get(path));
     words.index_set(|resource: &mut Resource, path: &str, value: Dynamic| {
@@ -166,6 +166,12 @@ impl Resource {
     }
 
     fn set(&mut self, text: &str, value: &Dynamic) -> Fallible<()> {
+        if value.is::<Null>() && is_extension(text) {
+            let built = &mut Arc::make_mut(&mut self.0).built;
+            let kind = built.resource.get("resourceType").and_then(Value::as_str);
+            built.cleared.push(format!("{}.{text}", kind.unwrap_or_default()));
+            return Ok(());
+        }
         let path: Path<'_> = Path::parse(text)?;
         if path.begins_with("identifier") && is_patient(&self.0.built) {
             return Err("who the patient is cannot be written by a script".into());
@@ -186,6 +192,12 @@ impl Resource {
         }
         Ok(())
     }
+}
+
+/// Whether a path is `extension('url')`, which a script can only name as cleared.
+fn is_extension(path: &str) -> bool {
+    let url = path.strip_prefix("extension('").and_then(|rest| rest.strip_suffix("')"));
+    url.is_some_and(|url| !url.is_empty() && !url.contains(['\'', '"', ' ']))
 }
 
 /// Whether a resource is a Patient.
