@@ -26,6 +26,8 @@ pub struct Dialect {
     pub visit: Vec<Location>,
     /// Where a merge names the visit that goes, the best place first; MRG-5 when empty.
     pub merged_visit: Vec<Location>,
+    /// Whether the offset of a time means nothing: it is of the source's zone all the same.
+    pub ignore_offset: bool,
 }
 
 /// Another meaning of a trigger event.

@@ -106,6 +106,19 @@ pub fn rfc3339(instant: Timestamp, zone: &TimeZone) -> String {
 }
 
 impl Moment {
+    /// Reads when somebody died. Midnight is what systems write that know only the day, so that it is
+    /// one: who did die at midnight has the right day all the same.
+    pub fn of_death(text: &str, zone: &TimeZone) -> Result<Moment, TimeError> {
+        let of_day =
+            |rest: &str| !rest.is_empty() && rest.bytes().all(|b| matches!(b, b'0' | b'.'));
+        match text.split_at_checked(8) {
+            Some((day, rest)) if of_day(rest) => Moment::read(day, zone),
+            _ => Moment::read(text, zone),
+        }
+    }
+}
+
+impl Moment {
     fn of(written: &Written, zone: &TimeZone) -> Result<Moment, TimeError> {
         let year: i16 = written.digits[..4].parse().map_err(|_| TimeError::Format)?;
         let month = written.number(4, 6).unwrap_or(1);
@@ -309,6 +322,17 @@ mod tests {
             assert_eq!(Moment::read(text, &london()), Err(TimeError::Format), "{text}");
         }
         assert_eq!(Moment::read(" ", &london()), Err(TimeError::Empty));
+    }
+
+    #[test]
+    fn a_death_at_midnight_is_of_that_day() {
+        let fhir =
+            |text: &str| Moment::of_death(text, &london()).expect("a time").fhir().to_owned();
+        assert_eq!(fhir("202506090000"), "2025-06-09");
+        assert_eq!(fhir("20250609000000.000"), "2025-06-09");
+        assert_eq!(fhir("20250609"), "2025-06-09");
+        assert_eq!(fhir("202506090001"), "2025-06-09T00:01:00+01:00");
+        assert!(Moment::of_death("2025", &london()).is_ok());
     }
 
     #[test]

@@ -54,7 +54,8 @@ pub fn event_time(
     let group = group.unwrap_or(0..usize::MAX);
     let stated = kind.times.iter().filter_map(|&at| Some((at, text_at(message, at, &group)?)));
     for (basis, text) in scripted.into_iter().chain(stated) {
-        let read = Moment::read(&text, &source.zone);
+        let is_death = basis == "PID-29";
+        let read = if is_death { Moment::of_death } else { Moment::read }(&text, &source.zone);
         let found = read.ok().and_then(|moment| timing(basis, &moment, source, recorded));
         if let Some(found) = found {
             return Timing { quality, ..found };

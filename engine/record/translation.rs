@@ -4,6 +4,7 @@
 use hl7::location::Location;
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
+use hl7::tree::{SegmentTree, tree};
 use hl7::value::Value;
 
 use crate::claim::{claims_nhs_number, is_labelled, occurrence};
@@ -36,6 +37,9 @@ pub fn translated(message: &Message, source: &Source) -> Option<Translated> {
         if let Some(at) = segment_at(name, nth) {
             edits.segment(&segment, at, source);
         }
+    }
+    if source.dialect.ignore_offset {
+        message.segments().for_each(|segment| edits.offsets(message, &segment));
     }
     edits.visits(message, &source.dialect);
     edits.event(message, &source.dialect);
@@ -209,6 +213,17 @@ impl Edits {
         }
     }
 
+    /// A time whose offset means nothing is of the zone of its source.
+    fn offsets(&mut self, message: &Message, segment: &Segment<'_>) {
+        let read = tree(segment, message.delimiters(), message.charset());
+        let leaves = read.iter().flat_map(SegmentTree::leaves);
+        let times =
+            leaves.filter_map(|(at, value)| Some((at, without_offset(value.into_option()?)?)));
+        let times: Vec<(Location, String)> =
+            times.map(|(at, time)| (at, time.to_owned())).collect();
+        self.values.extend(times.into_iter().map(|(at, time)| (at, Some(time))));
+    }
+
     /// The number of the visit goes where HL7 UK has it, in PV1-19, and that of one that is merged
     /// away in MRG-5.
     fn visits(&mut self, message: &Message, dialect: &Dialect) {
@@ -275,6 +290,16 @@ impl Telecom {
             Telecom::Email => ("NET", "Internet"),
         }
     }
+}
+
+/// A date or time that ends in an offset of these islands, without it; nothing of any other text.
+fn without_offset(text: &str) -> Option<&str> {
+    let time = ["+0000", "+0100"].iter().find_map(|offset| text.strip_suffix(offset))?;
+    let digits = time.split_once('.').map_or(time, |(digits, _)| digits);
+    let is_time = matches!(digits.len(), 8 | 10 | 12 | 14)
+        && (digits.starts_with("19") || digits.starts_with("20"))
+        && time.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    is_time.then_some(time)
 }
 
 fn segment_at(name: &str, nth: usize) -> Option<Location> {

@@ -30,7 +30,7 @@ pub(crate) fn death(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
         draft.set("deceasedBoolean", Value::Bool(false));
         notified(draft, "U");
     } else {
-        match (time.map(|text| Moment::read(&text, &source.zone)), indicator) {
+        match (time.map(|text| Moment::of_death(&text, &source.zone)), indicator) {
             (Some(Ok(_)), Some(false)) => draft.quality.push("death.contradictory"),
             (Some(Ok(moment)), _) => {
                 draft.set("deceasedDateTime", Value::text(moment.fhir()));

@@ -264,7 +264,7 @@ mod tests {
         let uses: Vec<_> = patient["telecom"].as_array().expect("a list").iter().collect();
         assert_eq!(uses.len(), 4);
         assert_eq!((&uses[1]["use"], &uses[2]["system"]), (&json!("mobile"), &json!("email")));
-        assert_eq!(patient["deceasedDateTime"], "2024-01-10T00:00:00+00:00");
+        assert_eq!(patient["deceasedDateTime"], "2024-01-10");
         assert_eq!(patient["generalPractitioner"][0]["identifier"]["value"], "Y06601");
         let doctor = &patient["generalPractitioner"][1];
         assert_eq!(doctor["identifier"]["system"], "https://fhir.hl7.org.uk/Id/gmp-number");

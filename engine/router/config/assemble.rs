@@ -110,6 +110,7 @@ fn dialect(channel: &Channel) -> Dialect {
         placeholders: said.placeholders.known(),
         visit: places(&said.visit.number),
         merged_visit: places(&said.visit.merged),
+        ignore_offset: said.ignore_offset,
     }
 }
 

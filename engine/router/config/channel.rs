@@ -127,6 +127,10 @@ pub struct Source {
     /// The clock of times that carry no offset.
     #[serde(default = "Source::zone")]
     pub zone: Zone,
+    /// Whether the offset that its times carry means nothing, as `+0000` all the year: they are of
+    /// `zone` all the same.
+    #[serde(default)]
+    pub ignore_offset: bool,
     /// The character set of messages that name none in MSH-18.
     #[serde(default = "Source::charset")]
     pub charset: CharsetName,

@@ -108,6 +108,13 @@ fn pims_numbers_persons_and_unknown_practices() {
     assert_eq!(found.noticed, ["placeholder.code", "placeholder.code"]);
     let status = "PID|1||9990000018^06^^^NI~N123^^^^PI";
     assert_eq!(keyed(&read(&channel, "ADT^A31", status)), None, "06 is not traced");
+    // Its offset is written all the year, on local times.
+    let summer = "PID|1||9990000018^01^^^NI||||19760121+0000\rPV1|1|I|||||||||||||||||20250610-0000|||||||||||||||||||\
+                  ||||||20250610101000+0000";
+    let found = read(&channel, "ADT^A01", summer);
+    assert_eq!(at(&found, "PV1-44"), "20250610101000");
+    assert_eq!(at(&found, "PID-7"), "19760121");
+    assert_eq!(at(&found, "PV1-19"), "20250610-0000", "a number is no time");
 }
 
 #[test]
