@@ -2,7 +2,7 @@
 //!
 //! A value counts as arrived where its text is found in the data of an event: as a whole text, as words
 //! inside one, as a number or as a time. A short code may be found by chance; what is listed was found
-//! nowhere.
+//! nowhere. An HL7 null counts as arrived where an event clears something of what its segment becomes.
 
 use std::collections::HashSet;
 
@@ -65,6 +65,8 @@ pub fn unreached(message: &Message, events: &[Value]) -> Vec<Location> {
     let mut said = Said::default();
     for event in events {
         said.take(&event["data"]);
+        let cleared = event["cleared"].as_str().into_iter().flat_map(|paths| paths.split(' '));
+        said.cleared.extend(cleared.map(str::to_owned));
     }
     let passed_over = Places::read();
     let mut found = Vec::new();
@@ -73,6 +75,12 @@ pub fn unreached(message: &Message, events: &[Value]) -> Vec<Location> {
             continue;
         };
         for (at, value) in tree.leaves() {
+            if value.is_null() {
+                if !passed_over.has(&at) && !says_nothing(&at) && !said.clears(segment.name()) {
+                    found.push(at);
+                }
+                continue;
+            }
             let Some(text) = value.into_option().map(str::trim).filter(|text| !text.is_empty())
             else {
                 continue;
@@ -93,6 +101,33 @@ fn is_of_a_document(segment: &Segment<'_>, at: &Location) -> bool {
         && kind.is_some_and(|kind| matches!(&*kind, "ED" | "RP"))
         && at.component.is_some_and(|component| component < 5)
 }
+
+/// Nulls in identifiers: the index decides what they take away, and says so by events of its own.
+fn says_nothing(at: &Location) -> bool {
+    at.segment.as_str() == "PID" && matches!(at.field, Some(2..=4 | 18 | 19))
+        || at.segment.as_str() == "MRG"
+}
+
+/// Segments and the resource in which the HL7 null of one clears something.
+const CLEARS: [(&str, &str); 17] = [
+    ("PID", "Patient"),
+    ("PD1", "Patient"),
+    ("NK1", "RelatedPerson"),
+    ("PV1", "Encounter"),
+    ("PV2", "Encounter"),
+    ("ZU1", "Encounter"),
+    ("ZU3", "Encounter"),
+    ("ZU4", "Encounter"),
+    ("ZU5", "Encounter"),
+    ("AL1", "AllergyIntolerance"),
+    ("IAM", "AllergyIntolerance"),
+    ("DG1", "Condition"),
+    ("PR1", "Procedure"),
+    ("SCH", "Appointment"),
+    ("RF1", "ServiceRequest"),
+    ("TXA", "DocumentReference"),
+    ("OBX", "Observation"),
+];
 
 /// The list above, read.
 struct Places(Vec<Location>);
@@ -121,6 +156,8 @@ struct Said {
     numbers: Vec<f64>,
     /// The digits of dates and times, without offset.
     times: Vec<String>,
+    /// The paths that events name as cleared.
+    cleared: Vec<String>,
 }
 
 /// A shorter text is looked for as a whole one only: as a part of words it is everywhere.
@@ -163,6 +200,13 @@ impl Said {
             let behind = self.text[at + found.len()..].chars().next();
             ![before, behind].into_iter().flatten().any(char::is_alphanumeric)
         })
+    }
+
+    /// Whether something of what a segment becomes is cleared: which `""` did it, the paths do not say.
+    /// Segments that are not listed clear nothing of their own.
+    fn clears(&self, segment: &str) -> bool {
+        let resource = CLEARS.iter().find(|(name, _)| *name == segment).map(|(_, of)| *of);
+        resource.is_some_and(|of| self.cleared.iter().any(|path| path.starts_with(of)))
     }
 
     /// Whether the same moment is stated, as precisely or less so.
@@ -209,6 +253,20 @@ mod tests {
         assert_eq!(missing("PID|1||||TEST^ANN||19651213", &data), ["PID-5.2"]);
         assert_eq!(missing("PID|||||test||1965121309|||1  ROAD^^^^AA1 1AA", &data), [""; 0]);
         assert_eq!(missing("OBX|1|NM|K||7.1\rZAB|1|secret", &data), ["OBX-3", "ZAB-1", "ZAB-2"]);
+    }
+
+    #[test]
+    fn a_null_that_clears_nothing_is_listed() {
+        let text = "MSH|^~\\&|PAS|RXX01|TIE|RXX|20240110||ADT^A08|1|P|2.4\r\
+                    PID|1||1^^^RXX01^MR\rPV1|1|W\rZU4||||||\"\"\rZAL|\"\"";
+        let message = Message::parse(text.as_bytes(), &Reading::default()).expect("a message");
+        let listed = |cleared: &str| {
+            let event = json!({ "data": ["1", "RXX01"], "cleared": cleared });
+            let found = unreached(&message, &[event]);
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(listed("Patient.telecom"), ["ZU4-6", "ZAL-1"]);
+        assert_eq!(listed("Patient.telecom Encounter.extension('x')"), ["ZAL-1"]);
     }
 
     #[test]
