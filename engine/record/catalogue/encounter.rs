@@ -42,8 +42,8 @@ pub(super) const EVENTS: &[EventType] = &[
         name: "encounter.transferred",
         description: "A patient was moved to another ward, room or bed.",
         trigger: "A02, or A10 of class I, R or B, with another location than was stated last. A17 is about \
-                  two patients and parks as `identity.two-patients`: enter each move, or have the system \
-                  send two A02.",
+                  two patients, of whom an event can have one, and parks (`identity.two-numbers` or \
+                  `identity.two-patients`): have the system send an A02 for each.",
         ..STAY
     },
     EventType {

@@ -119,6 +119,8 @@ fn set_class(draft: &mut Draft, class: &str) {
             (terminology!("v3-NullFlavor"), "UNK".into())
         }
         None if matches!(class, "B" | "C") => (terminology!("v2-0004"), class.to_owned().into()),
+        // The waiting list, which HL7 UK adds to the table.
+        None if class == "W" => ("urn:tieline:codes:patient-class", class.to_owned().into()),
         None => {
             draft.quality.push("code.unknown");
             ("urn:tieline:codes:patient-class", class.to_owned().into())

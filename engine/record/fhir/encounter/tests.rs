@@ -152,7 +152,7 @@ fn codes_that_a_table_does_not_have_stay_as_sent() {
     let class = json!({ "system": "urn:tieline:codes:patient-class", "code": "W" });
     assert_eq!(encounter["class"], class);
     let unknown = built.quality.iter().filter(|code| **code == "code.unknown");
-    assert_eq!(unknown.count(), 4);
+    assert_eq!(unknown.count(), 3);
 }
 
 #[test]
