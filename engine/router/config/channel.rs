@@ -476,15 +476,9 @@ impl Duplicates {
 impl Day {
     /// The same day in the words of the calendar.
     pub fn weekday(self) -> Weekday {
-        match self {
-            Day::Mon => Weekday::Monday,
-            Day::Tue => Weekday::Tuesday,
-            Day::Wed => Weekday::Wednesday,
-            Day::Thu => Weekday::Thursday,
-            Day::Fri => Weekday::Friday,
-            Day::Sat => Weekday::Saturday,
-            Day::Sun => Weekday::Sunday,
-        }
+        use Weekday::{Friday, Monday, Saturday, Sunday, Thursday, Tuesday, Wednesday};
+        let week = [Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday];
+        week[self as usize]
     }
 }
 
