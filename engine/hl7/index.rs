@@ -49,7 +49,8 @@ pub struct Tolerated {
     pub further_headers: usize,
     /// Whether MSH-14 says that this continues an earlier message.
     pub continues: bool,
-    /// Whether DSC-1 says that another message continues this one.
+    /// Whether DSC-1 says that another message continues this one, a segment continues another (ADD),
+    /// or a frame began before a segment had ended.
     pub continued: bool,
     /// Whether MSH-18 names a character set that is not known, so that the default was used.
     pub unknown_charset: bool,

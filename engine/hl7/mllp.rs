@@ -2,7 +2,8 @@
 //!
 //! A frame is VT, content, FS, CR (MLLP release 1). Real peers differ, so FS followed by VT ends a
 //! frame, too, several FS at the end count as one, and FS, CR or LF between frames is nothing. FS
-//! followed by anything else, and VT inside a frame, is content: nothing is cut in two on a guess.
+//! followed by anything else, and VT inside a frame, is content: nothing is cut in two on a guess. That a
+//! VT with a message behind it begins another one is for [`several`](crate::several::several) to see.
 //! Only where a source is known to leave out FS ([`FrameLimits::open_end`]) does VT with a header
 //! behind it, or a pause, end a frame.
 

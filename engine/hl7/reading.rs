@@ -112,16 +112,39 @@ fn find(bytes: &[u8], reading: &Reading) -> Result<(Index, Delimiters), ParseErr
         !matches!(found.trim_ascii(), b"" | b"\"\"")
     };
     let last = index.lines.iter().rposition(|line| line.named).unwrap_or_default();
+    let names = |line: usize, name: &[u8; 3]| {
+        let line = &index.lines[line];
+        line.named && bytes[line.start as usize..].starts_with(name)
+    };
     let found = Tolerated {
         junk: start - leading(bytes),
         nul_bytes: nul_bytes(&bytes[start..], start, &index),
         short_delimiters: index.field(0, 2).is_none_or(|(start, end)| end - start < 3),
         continues: said(0, 14),
-        continued: bytes[index.lines[last].start as usize..].starts_with(b"DSC") && said(last, 1),
+        continued: names(last, b"DSC") && said(last, 1)
+            || (0..index.lines.len()).any(|line| names(line, b"ADD"))
+            || ends_in_a_line(bytes),
+        further_headers: index.tolerated.further_headers + unended(&bytes[start..]),
         ..index.tolerated
     };
     index.tolerated = found;
     Ok((index, delimiters))
+}
+
+/// VT, which begins a frame.
+const START: u8 = 0x0B;
+
+/// Whether the frame of another message began before a segment of this one had ended: what is missing
+/// of it nobody knows.
+fn ends_in_a_line(bytes: &[u8]) -> bool {
+    let before = bytes.strip_suffix(&[START]).and_then(<[u8]>::last);
+    before.is_some_and(|byte| !matches!(byte, b'\r' | b'\n'))
+}
+
+/// Messages whose frame began inside this one, since FS was missing.
+fn unended(bytes: &[u8]) -> usize {
+    let heads = memchr::memmem::find_iter(bytes, b"\x0BMSH");
+    heads.filter(|at| bytes.get(at + 4).is_some_and(u8::is_ascii_punctuation)).count()
 }
 
 /// NUL bytes inside segments; those that make up a line of their own only pad.

@@ -7,6 +7,8 @@ use bytes::Bytes;
 
 use crate::delimiters::leading;
 
+/// VT, which begins a frame.
+const START: u8 = 0x0B;
 /// Segments round the messages of a batch.
 const ENVELOPE: [&[u8; 3]; 4] = [b"FHS", b"BHS", b"BTS", b"FTS"];
 
@@ -36,7 +38,9 @@ pub enum Counts {
 /// alone, and what holds none, is `None`.
 ///
 /// A message begins with an MSH at the beginning of a line. A line begins behind a carriage return,
-/// and behind a line feed only where line feeds end the first line, too: a quoted message is text.
+/// and behind a line feed only where line feeds end the first line, too: a quoted message is text. It
+/// also begins behind VT, of a frame before whose beginning FS was missing; that VT stays with the message
+/// before it, which shows by it that nothing had ended it.
 pub fn several(bytes: &Bytes) -> Option<Several> {
     find(bytes, Lines::of(bytes))
 }
@@ -128,7 +132,7 @@ impl Lines {
         memchr::memmem::find_iter(bytes, name).filter(move |&at| {
             let begins = at == start
                 || match at.checked_sub(1).map(|before| bytes[before]) {
-                    Some(b'\r') => true,
+                    Some(b'\r' | START) => true,
                     Some(b'\n') => self.line_feeds || (at > 1 && bytes[at - 2] == b'\r'),
                     _ => false,
                 };
@@ -205,6 +209,20 @@ mod tests {
         assert_eq!(several_in_file(&file).map(|found| found.messages.len()), Some(2));
         let (texts, ..) = found("MSH|^~\\&|A\nPID|1\nMSH|^~\\&|B\n").expect("two");
         assert_eq!(texts, ["MSH|^~\\&|A\nPID|1\n", "MSH|^~\\&|B\n"]);
+    }
+
+    #[test]
+    fn a_frame_that_did_not_end_takes_no_other_with_it() {
+        for (text, messages) in [
+            (
+                "MSH|^~\\&|A\rPID|1\r\x0BMSH|^~\\&|B\r",
+                ["MSH|^~\\&|A\rPID|1\r\x0B", "MSH|^~\\&|B\r"],
+            ),
+            ("MSH|^~\\&|A\rPID|1\x0BMSH|^~\\&|B\r", ["MSH|^~\\&|A\rPID|1\x0B", "MSH|^~\\&|B\r"]),
+        ] {
+            assert_eq!(found(text), Some((messages.to_vec(), false, Counts::Unsaid)));
+        }
+        assert_eq!(found("MSH|^~\\&|A\rNTE|1||\x0BMSHA\r"), None);
     }
 
     #[test]

@@ -118,7 +118,8 @@ impl Tolerated {
     }
 
     /// Why a message may not be read as one whole, whatever its source is known for: it holds
-    /// another message, or is a part of one that continues in another frame (DSC).
+    /// another message, is a part of one that continues in another frame (DSC), has a segment that
+    /// continues the one before it (ADD), or was cut off by the beginning of another frame.
     pub fn fragment(&self) -> Option<Deviation> {
         if self.further_headers > 0 {
             Some(Deviation::SeveralMessages)
@@ -185,6 +186,14 @@ mod tests {
         let continued = fragment("MSH|^~\\&|A\rPID|1\rDSC|77\r");
         assert_eq!(continued, Some(Deviation::Continuation));
         assert_eq!(fragment("MSH|^~\\&|A\rPID|1\rDSC|\r"), None);
+        let added = fragment("MSH|^~\\&|A\rOBX|1|TX|C||Part one\rADD| and two\r");
+        assert_eq!(added, Some(Deviation::Continuation));
+        assert_eq!(fragment("MSH|^~\\&|A\rOBX|1|NM|K||1\x0B"), Some(Deviation::Continuation));
+        assert_eq!(fragment("MSH|^~\\&|A\rOBX|1|NM|K||1\r\x0B"), None);
+        for head in ["F\x0BMSH|", "F\r\x0BMSH|"] {
+            let both = fragment(&format!("MSH|^~\\&|A\rOBX|1|{head}^~\\&|B\r"));
+            assert_eq!(both, Some(Deviation::SeveralMessages), "{head:?}");
+        }
         assert_eq!(fragment("MSH|^~\\&|A\rMSH|^~\\&|B\r"), Some(Deviation::SeveralMessages));
     }
 
