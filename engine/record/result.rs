@@ -4,7 +4,6 @@ use hl7::group::Group;
 use hl7::message::Message;
 use hl7::segment::Segment;
 
-use crate::catalogue::{EventType, lookup};
 use crate::text::{stated, whole_of};
 
 /// What happened to a report.
@@ -15,48 +14,68 @@ pub enum ResultKind {
         /// More is to come: OBR-25 or an OBX-11 says that it is not final.
         preliminary: bool,
     },
-    /// It replaces what was sent before: OBR-25 is C, or an OBX-11 is C, D or W.
+    /// It replaces what was sent before: OBR-25 is C, or an OBX-11 is A, B, C, D or W.
     Corrected,
-    /// Nothing of it may be relied on: every OBX-11 is D or W.
+    /// Nothing of it may be relied on: every OBX-11 is D or W, or X beside one of these.
     Withdrawn,
-    /// There will be no results: OBR-25 is X.
+    /// There will be no results: OBR-25 is X, or every OBX-11.
     Cancelled,
+    /// There are no results yet: OBR-25 is O, I or S, and no OBX states a value.
+    Awaited,
 }
 
 impl ResultKind {
-    /// The name of its event type.
-    pub fn name(self) -> &'static str {
+    /// The name of its event type; a report that is awaited has none.
+    pub fn name(self) -> Option<&'static str> {
         match self {
-            ResultKind::Available { .. } => "result.available",
-            ResultKind::Corrected => "result.corrected",
-            ResultKind::Withdrawn => "result.withdrawn",
-            ResultKind::Cancelled => "result.cancelled",
+            ResultKind::Available { .. } => Some("result.available"),
+            ResultKind::Corrected => Some("result.corrected"),
+            ResultKind::Withdrawn => Some("result.withdrawn"),
+            ResultKind::Cancelled => Some("result.cancelled"),
+            ResultKind::Awaited => None,
         }
-    }
-
-    /// Its event type.
-    pub fn event_type(self) -> &'static EventType {
-        lookup(self.name()).expect("the catalogue has every kind of result")
     }
 }
 
-/// Classifies a result by OBR-25 (table 0123) and every OBX-11 (table 0085).
+/// Classifies a result by OBR-25 (table 0123), every OBX-11 (table 0085) and whether there is any value.
 pub fn classify(group: &Group<'_>) -> ResultKind {
     let report = code(group.segment("OBR", 1).as_ref(), 25);
-    let observations: Vec<String> =
-        group.segments().filter(|s| s.name() == "OBX").map(|obx| code(Some(&obx), 11)).collect();
-    let any = |codes: &[&str]| observations.iter().any(|status| codes.contains(&status.as_str()));
-    let gone = |status: &String| matches!(status.as_str(), "D" | "W");
-    if !observations.is_empty() && observations.iter().all(gone) {
+    let observations: Vec<Segment<'_>> = group.segments().filter(|s| s.name() == "OBX").collect();
+    let statuses: Vec<String> = observations.iter().map(|obx| code(Some(obx), 11)).collect();
+    let any = |codes: &[&str]| statuses.iter().any(|status| codes.contains(&status.as_str()));
+    let all = |codes: &[&str]| {
+        !statuses.is_empty() && statuses.iter().all(|status| codes.contains(&status.as_str()))
+    };
+    if all(&["D", "W", "X"]) && any(&["D", "W"]) {
         ResultKind::Withdrawn
-    } else if report == "X" {
+    } else if report == "X" || (report != "C" && all(&["X"])) {
         ResultKind::Cancelled
-    } else if report == "C" || any(&["C", "D", "W"]) {
+    } else if report == "C" || any(&["A", "B", "C", "D", "W"]) {
         ResultKind::Corrected
+    } else if is_progress(&report) && !observations.iter().any(has_value) {
+        ResultKind::Awaited
     } else {
-        let unfinished = matches!(report.as_str(), "P" | "R" | "A" | "S" | "I" | "O");
+        let unfinished = is_progress(&report) || matches!(report.as_str(), "P" | "R" | "A");
         ResultKind::Available { preliminary: unfinished || any(&["P", "R", "S", "I", "O"]) }
     }
+}
+
+/// Whether OBR-25 tells only how far a request has come: ordered, specimen in, examination planned.
+pub(crate) fn is_progress(report: &str) -> bool {
+    matches!(report, "O" | "I" | "S")
+}
+
+/// Whether an OBX states a value, or deletes one (HL7 null).
+fn has_value(obx: &Segment<'_>) -> bool {
+    obx.field(5).is_some_and(|value| !value.is_empty())
+}
+
+/// Whether an OBX states something that was measured or found, for good or for now: no text, which
+/// often says why there is nothing.
+pub(crate) fn is_finding(obx: &Segment<'_>) -> bool {
+    let text = matches!(code(Some(obx), 2).as_str(), "" | "ST" | "TX" | "FT");
+    let stands = matches!(code(Some(obx), 11).as_str(), "" | "F" | "P" | "R" | "C" | "A" | "B");
+    !text && stands && has_value(obx)
 }
 
 /// A status code of one letter, in capitals; empty if there is none.
@@ -81,10 +100,11 @@ impl NoKey {
 /// test, as in `LIMS/RXX01|24B0012345|FBC`.
 ///
 /// The number is the filler's (OBR-3, else ORC-3); without one the placer's (OBR-2, else ORC-2),
-/// marked as such, since both may count alike. The test is OBR-4. Where one message has several
-/// reports of the same number and test, the second and later ones are counted: `|FBC#2`. Such
-/// reports are told apart only by their order, which a laboratory may change in the next version:
-/// see [`is_shared`].
+/// marked as such, since both may count alike. The test is OBR-4; where OBR-26 names the result that
+/// it was done on, as sensitivities name their organism, the code and sub-id of that result follow:
+/// `|SENS/ORG/1`. Where one message has several reports of the same number and test, the second and
+/// later ones are counted: `|FBC#2`. Such reports are told apart only by their order, which a laboratory
+/// may change in the next version: see [`is_shared`].
 pub fn result_key(message: &Message, group: &Group<'_>) -> Result<String, NoKey> {
     let key = base_key(message, group)?;
     let place =
@@ -125,8 +145,70 @@ fn base_key(message: &Message, group: &Group<'_>) -> Result<String, NoKey> {
     let msh = message.segment("MSH", 1);
     let sender =
         |field: usize| part(&msh.and_then(|msh| stated(msh.text(field, 1))).unwrap_or_default());
-    let test = obr.map(|obr| name_of(&obr, 4)).unwrap_or_default();
-    Ok(format!("{}/{}|{number}|{}", sender(3), sender(4), part(&test)))
+    let test = part(&obr.map(|obr| name_of(&obr, 4)).unwrap_or_default());
+    let key = format!("{}/{}|{number}|{test}", sender(3), sender(4));
+    Ok(match obr.and_then(|obr| Parent::of(&obr)) {
+        None => key,
+        Some(parent) => format!("{key}/{}/{}", part(&parent.code), part(&parent.sub_id)),
+    })
+}
+
+/// The result on which a report was done (OBR-26): its OBX-3, its OBX-4, and its value in words.
+pub(crate) struct Parent {
+    code: String,
+    sub_id: String,
+    /// What people call it, as the organism.
+    pub(crate) words: Option<String>,
+}
+
+impl Parent {
+    /// As OBR-26 (PRL) names it; OBX-3 and its parts are subcomponents there.
+    pub(crate) fn of(obr: &Segment<'_>) -> Option<Self> {
+        let parent = obr.field(26)?.repetition(1)?;
+        let part = |component: usize, at: usize| stated(parent.text(component, at));
+        let code = [1, 4, 2].into_iter().find_map(|at| part(1, at)).unwrap_or_default();
+        let sub_id = whole_of(obr, 26, 2).unwrap_or_default();
+        let named = !code.is_empty() || !sub_id.is_empty();
+        named.then(|| Self { code, sub_id, words: whole_of(obr, 26, 3) })
+    }
+
+    /// The one OBX of the message that it is, with its key, among the reports of the number that OBR-29
+    /// names, else of any number. `None` if no OBX is, or several are.
+    pub(crate) fn find<'m>(
+        &self,
+        message: &'m Message,
+        child: &Group<'_>,
+    ) -> Option<(String, Segment<'m>)> {
+        let number = parent_number(&child.segment("OBR", 1)?);
+        let mut found = Vec::new();
+        for group in message.groups(&["ORC", "OBR"]) {
+            let Some(obr) = group.segment("OBR", 1).filter(|_| group.range() != child.range())
+            else {
+                continue;
+            };
+            let same = |wanted: &String| {
+                [3, 2].into_iter().any(|at| whole_of(&obr, at, 1).as_ref() == Some(wanted))
+            };
+            if !number.as_ref().is_none_or(same) {
+                continue;
+            }
+            let observations: Vec<Segment<'m>> =
+                group.segments().filter(|segment| segment.name() == "OBX").collect();
+            let keys = observation_keys(&result_key(message, &group).ok()?, &observations);
+            let is_parent = |obx: &Segment<'_>| {
+                let code = self.code.is_empty() || name_of(obx, 3) == self.code;
+                code && whole_of(obx, 4, 1).unwrap_or_default() == self.sub_id
+            };
+            found.extend(keys.into_iter().zip(observations).filter(|(_, obx)| is_parent(obx)));
+        }
+        if found.len() == 1 { found.pop() } else { None }
+    }
+}
+
+/// The number of the report on which another was done (OBR-29, EIP): the filler's, else the placer's.
+pub(crate) fn parent_number(obr: &Segment<'_>) -> Option<String> {
+    let parent = obr.field(29)?.repetition(1)?;
+    [2, 1].into_iter().find_map(|component| stated(parent.text(component, 1)))
 }
 
 /// The keys of the observations of a report, in order: the report's key, OBX-3 and OBX-4. Lines that
@@ -198,13 +280,29 @@ mod tests {
         assert_eq!(kind("F", &["F", "P"]), preliminary);
         assert_eq!(kind("F", &["D", "W"]), ResultKind::Withdrawn);
         assert_eq!(kind("X", &["D", "W"]), ResultKind::Withdrawn);
-        assert_eq!(kind("X", &["X"]), ResultKind::Cancelled);
+        assert_eq!(kind("F", &["X", "D"]), ResultKind::Withdrawn);
+        for report in ["X", "F", "P", ""] {
+            assert_eq!(kind(report, &["X", "X"]), ResultKind::Cancelled, "{report}");
+        }
         assert_eq!(kind("X", &[]), ResultKind::Cancelled);
         assert_eq!(kind("C", &["F"]), ResultKind::Corrected);
-        for status in ["C", "D", "W", "w"] {
+        assert_eq!(kind("C", &["X"]), ResultKind::Corrected);
+        for status in ["A", "B", "C", "D", "W", "w"] {
             assert_eq!(kind("F", &["F", status]), ResultKind::Corrected, "{status}");
         }
-        assert_eq!(kind("F", &[]), finished);
+        for progress in ["O", "I", "S"] {
+            assert_eq!(kind(progress, &[]), ResultKind::Awaited, "{progress}");
+            assert_eq!(kind(progress, &["F"]), preliminary, "{progress}");
+        }
+    }
+
+    #[test]
+    fn each_kind_but_what_is_awaited_has_its_event_type() {
+        use ResultKind::{Available, Awaited, Cancelled, Corrected, Withdrawn};
+        for kind in [Available { preliminary: false }, Corrected, Withdrawn, Cancelled] {
+            assert!(kind.name().and_then(crate::catalogue::lookup).is_some(), "{kind:?}");
+        }
+        assert_eq!(Awaited.name(), None);
     }
 
     fn keys(body: &str) -> Vec<Result<String, NoKey>> {
@@ -237,6 +335,42 @@ mod tests {
         let message = message("ORC|RE\rOBR|1||F1|MC");
         let by_request = &message.groups(&["OBR"])[0];
         assert_eq!(result_key(&message, by_request), Ok("LIMS/RXX01|F1|MC".to_owned()));
+    }
+
+    #[test]
+    fn what_was_done_on_another_result_says_on_which() {
+        let body = "OBR|1||F1|BC\rOBX|1|CE|ORG^Organism|1|ECOL^E coli\rOBX|2|CE|ORG^Organism|2|SAUR^S aureus\r";
+        let child = |set: u8, parent: &str, number: &str| {
+            format!("OBR|{set}||F1|SENS{}{parent}|||{number}\rOBX|1|ST|AMX|1|R\r", "|".repeat(22))
+        };
+        let both = |first: &str, second: &str| {
+            message(&format!("{body}{}{}", child(2, first, "P1^F1"), child(3, second, "P1^F1")))
+        };
+        let keys = |message: &Message| -> Vec<String> {
+            let groups = message.groups(&["ORC", "OBR"]);
+            groups.iter().map(|group| result_key(message, group).expect("a key")).collect()
+        };
+        let (one, other) = ("ORG&Organism^1^E coli", "ORG&Organism^2^S aureus");
+        let expected = ["LIMS/RXX01|F1|BC", "LIMS/RXX01|F1|SENS/ORG/1", "LIMS/RXX01|F1|SENS/ORG/2"];
+        assert_eq!(keys(&both(one, other)), expected);
+        // Their order is the laboratory's affair.
+        assert_eq!(keys(&both(other, one))[1..], [expected[2], expected[1]]);
+        let message = both(one, other);
+        let group = &message.groups(&["ORC", "OBR"])[2];
+        let parent = Parent::of(&group.segment("OBR", 1).expect("an OBR")).expect("a parent");
+        let (key, obx) = parent.find(&message, group).expect("it is in the message");
+        assert_eq!(
+            (key.as_str(), parent.words.as_deref()),
+            ("LIMS/RXX01|F1|BC|ORG|2", Some("S aureus"))
+        );
+        assert_eq!(whole_of(&obx, 5, 2).as_deref(), Some("S aureus"));
+        // One that nobody named, and one of another number.
+        for (parent, number) in [("ORG^3", "P1^F1"), ("ORG^1", "P9^F9")] {
+            let message = self::message(&format!("{body}{}", child(2, parent, number)));
+            let group = &message.groups(&["ORC", "OBR"])[1];
+            let parent = Parent::of(&group.segment("OBR", 1).expect("an OBR")).expect("a parent");
+            assert!(parent.find(&message, group).is_none(), "{number}");
+        }
     }
 
     #[test]

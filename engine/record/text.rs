@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hl7::escape::render;
 use hl7::message::Message;
-use hl7::segment::{Repetition, Segment};
+use hl7::segment::{Repetition, Segment, Subcomponent};
 use hl7::value::Value;
 
 /// The text of a value without surrounding blanks; absent, HL7 null and blank are nothing.
@@ -28,15 +28,28 @@ pub(crate) fn meant(value: Value<Cow<'_, str>>) -> Option<Cow<'_, str>> {
 /// names and texts that have no subcomponents by the standard (`U&E`). Subcomponents that are empty
 /// at the end say nothing.
 pub fn whole(of: &Repetition<'_>, component: usize) -> Option<String> {
+    joined(of, component, |part| part.text())
+}
+
+/// As [`whole`], with formatting as line breaks: for what people read, and not for codes.
+pub fn words(of: &Repetition<'_>, component: usize) -> Option<String> {
+    joined(of, component, |part| part.rendered())
+}
+
+fn joined<'m>(
+    of: &Repetition<'m>,
+    component: usize,
+    read: impl Fn(&Subcomponent<'m>) -> Value<Cow<'m, str>>,
+) -> Option<String> {
     let found = of.component(component).filter(|found| !found.is_null() && !of.is_null())?;
     if found.subcomponent(2).is_none() {
-        return stated(found.subcomponent(1)?.text());
+        return stated(read(&found.subcomponent(1)?));
     }
     let mut out = String::new();
     let mut skipped = 0;
     for (index, subcomponent) in found.subcomponents().enumerate() {
         skipped += usize::from(index > 0);
-        if let Some(text) = subcomponent.text().into_option() {
+        if let Some(text) = read(&subcomponent).into_option() {
             out.extend(std::iter::repeat_n('&', std::mem::take(&mut skipped)));
             out.push_str(&text);
         }

@@ -21,7 +21,7 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "order.placed",
         description: "A test or service was asked for.",
-        trigger: "ORM O01, OML O21 or OMG O19 with ORC-1 `NW`; each order of the message.",
+        trigger: "ORM O01, OML O21 or OMG O19 with ORC-1 `NW`; each OBR of the message.",
         ..ORDER
     },
     EventType {

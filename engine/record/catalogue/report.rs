@@ -21,26 +21,27 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "result.available",
         description: "A report has results, preliminary or final.",
-        trigger: "ORU R01 (R30, R31, R32; OUL R22), each OBR, unless one of the next three.",
+        trigger: "ORU R01 (R30, R31, R32; OUL R22), each OBR, unless one of the next three. None \
+                  where OBR-25 is `O`, `I` or `S` and no OBX has a value.",
         ..RESULT
     },
     EventType {
         name: "result.corrected",
         description: "A report replaces one with the same resultkey: some results changed.",
-        trigger: "OBR-25 `C`, or an OBX-11 `C`, `D` or `W`.",
+        trigger: "OBR-25 `C`, or an OBX-11 `A`, `B`, `C`, `D` or `W`.",
         ..RESULT
     },
     EventType {
         name: "result.withdrawn",
         description: "A report with this resultkey must no longer be relied on: all its results \
                       were deleted or belong to another patient or specimen.",
-        trigger: "Every OBX-11 is `D` or `W`.",
+        trigger: "Every OBX-11 is `D` or `W`, or `X` beside one of these.",
         ..RESULT
     },
     EventType {
         name: "result.cancelled",
         description: "No results will be available for this request.",
-        trigger: "OBR-25 `X`.",
+        trigger: "OBR-25 `X`, or every OBX-11 (where OBR-25 is not `C`).",
         ..RESULT
     },
 ];

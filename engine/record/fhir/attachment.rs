@@ -4,7 +4,7 @@ use crate::json::{Object, Value};
 use hl7::segment::Repetition;
 
 use crate::json::object;
-use crate::text::{stated, whole};
+use crate::text::{stated, whole, words};
 
 /// An ED: source, type, subtype, encoding, data. `None` if the data is not what the encoding says:
 /// a document that cannot be opened must not look like one.
@@ -19,7 +19,7 @@ pub(crate) fn encapsulated(ed: &Repetition<'_>) -> Option<Value> {
     let base64 = match encoding.as_str() {
         "BASE64" => checked_base64(&data)?,
         "HEX" => base64(&from_hex(&data)?),
-        "A" | "" => base64(data.as_bytes()),
+        "A" | "" => base64(words(ed, 5)?.as_bytes()),
         _ => return None,
     };
     Some(attachment(content_type(part(2), part(3)), "data", base64))

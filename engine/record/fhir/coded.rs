@@ -6,7 +6,7 @@ use hl7::segment::Repetition;
 use crate::fhir::built::Parts;
 use crate::fhir::names::{LOCAL_CODES, TERMINOLOGY};
 use crate::json::{object, only};
-use crate::text::whole;
+use crate::text::{whole, words};
 
 /// Code systems by the names that feeds give them (table 0396 and common others), in capitals.
 const SYSTEMS: [(&str, &str); 14] = [
@@ -29,8 +29,8 @@ const SYSTEMS: [(&str, &str); 14] = [
 /// What the components of a CE or CWE stand for.
 pub(crate) const CODED: Parts = &[(1, "coding"), (2, "text")];
 
-/// The URI of a code system as HL7 v2 names it: a known one, an HL7 table (`HL70078`), an OID, or
-/// a name that only the sender knows.
+/// The URI of a code system as HL7 v2 names it: a known one, an HL7 table (`HL70078`), an OID, a
+/// URI already, or a name that only the sender knows.
 pub fn system(name: &str) -> String {
     let capitals = name.trim().to_ascii_uppercase();
     if let Some((_, uri)) = SYSTEMS.iter().find(|(known, _)| *known == capitals) {
@@ -38,6 +38,10 @@ pub fn system(name: &str) -> String {
     }
     if let Some(table) = capitals.strip_prefix("HL7").filter(|table| table.len() == 4) {
         return format!("{TERMINOLOGY}v2-{table}");
+    }
+    let is_uri = ["http://", "https://", "urn:"].iter().any(|scheme| name.starts_with(scheme));
+    if is_uri && !name.contains(char::is_whitespace) {
+        return name.to_owned();
     }
     if is_oid(&capitals) {
         return format!("urn:oid:{capitals}");
@@ -74,11 +78,11 @@ pub(crate) fn concept_of(coded: &Repetition<'_>, named: Option<&str>) -> Option<
         let system = part(code + 2).map(|name| system(&name)).or_else(elsewhere);
         coding.put("system", system);
         coding.put("code", Some(id));
-        coding.put("display", part(code + 1));
+        coding.put("display", words(coded, code + 1));
         Some(Value::Object(coding))
     };
     let codings: Vec<Value> = [1, 4].into_iter().filter_map(coding).collect();
-    let text = part(9).or_else(|| part(2)).or_else(|| part(5));
+    let text = [9, 2, 5].into_iter().find_map(|component| words(coded, component));
     let mut concept = Object::with_capacity(2);
     if !codings.is_empty() {
         concept.insert("coding", Value::Array(codings));
@@ -124,6 +128,7 @@ mod tests {
         assert_eq!(system("SCT"), "http://snomed.info/sct");
         assert_eq!(system("HL70078"), "http://terminology.hl7.org/CodeSystem/v2-0078");
         assert_eq!(system("2.16.840.1.113883"), "urn:oid:2.16.840.1.113883");
+        assert_eq!(system("http://snomed.info/sct"), "http://snomed.info/sct");
         assert_eq!(system("WinPath codes"), "urn:tieline:codes:WinPath-codes");
     }
 }

@@ -20,6 +20,12 @@ pub const OBSERVATION_STATUS: &str = "urn:tieline:extension:observation-status";
 pub const REPORT_STATUS: &str = "urn:tieline:extension:report-status";
 /// OBX-4, which tells observations of the same code apart.
 pub const SUB_ID: &str = "urn:tieline:extension:sub-id";
+/// What the result is called on which a report was done (OBR-26): of sensitivities, the organism.
+pub const PARENT_RESULT: &str = "urn:tieline:extension:parent-result";
+/// The number of the report on which another was done (OBR-29).
+pub const PARENT_NUMBER: &str = "urn:tieline:extension:parent-number";
+/// OBX-6 beside a value that is a text.
+pub const UNIT: &str = "urn:tieline:extension:unit";
 /// ORC-1 as it was sent.
 pub const ORDER_CONTROL: &str = "urn:tieline:extension:order-control";
 /// ORC-5 as it was sent.

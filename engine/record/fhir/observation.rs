@@ -8,8 +8,10 @@ use crate::fhir::attachment::without_data;
 use crate::fhir::built::{Draft, Unmappable, code_as_sent, id, identifier_in};
 use crate::fhir::coded::{CODED, concept, in_system, in_words};
 use crate::fhir::datatypes::practitioner;
-use crate::fhir::names::{OBSERVATION_STATUS, RESULT_KEY, SUB_ID, fhir_r5, terminology, uk_core};
-use crate::fhir::value::{Observed, absent_reason, observed};
+use crate::fhir::names::{
+    OBSERVATION_STATUS, RESULT_KEY, SUB_ID, UNIT, fhir_r5, terminology, uk_core,
+};
+use crate::fhir::value::{Observed, absent_reason, observed, unit_beside};
 use crate::json::{object, only};
 use crate::result::code;
 use crate::source::Source;
@@ -125,6 +127,12 @@ fn value(
 ) -> Result<Vec<Value>, Unmappable> {
     match observed(context.message, obx, context.source)? {
         Observed::Value(element, value, quality) => {
+            if element == "valueString"
+                && let Some(unit) = unit_beside(context.message, obx)
+            {
+                let unit = [("url", Value::from(UNIT)), ("valueString", Value::from(unit))];
+                draft.extension(object(unit));
+            }
             draft.set(element, value);
             draft.quality.extend(quality);
         }

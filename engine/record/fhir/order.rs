@@ -11,28 +11,34 @@ use crate::fhir::datatypes::{entity_of_type, logical, named_organisation, practi
 use crate::fhir::encounter::visit;
 use crate::fhir::names::{self, uk_core};
 use crate::fhir::observation::comments;
-use crate::fhir::referral::priority;
-use crate::fhir::tables::{ORDER_CONTROL, ORDER_STATUS, REQUEST_PRIORITY};
+use crate::fhir::referral::{priority, set_priority};
+use crate::fhir::tables::{ORDER_CONTROL, ORDER_STATUS};
 use crate::json::{object, only};
 use crate::source::Source;
 use crate::text::{stated, whole_of};
+use crate::time::Moment;
 
-/// Builds the `ServiceRequest` of an order: a group that begins with ORC or OBR.
+/// Builds the `ServiceRequest` of an order: a group that begins with ORC or OBR. An OBR behind another
+/// OBR belongs to the same ORC: it has the control and the requester in common, never the number.
 ///
 /// `status` is FHIR's; without one ORC-1 decides where it takes the order back or holds it, else
-/// ORC-5. Without a number (`order.no-number`) or a test (`order.no-code`) it is refused.
+/// ORC-5. Without a number (`order.no-number`) it is refused, and so is a new one that does not say what
+/// is asked for (`order.no-code`).
 pub fn order(
     message: &Message,
     group: &Group<'_>,
     source: &Source,
     status: Option<&str>,
 ) -> Result<Built, Unmappable> {
-    let orc = group.segment("ORC", 1);
+    let own = group.segment("ORC", 1);
+    let orc = own.or_else(|| common_control(message, group));
     let obr = group.segment("OBR", 1);
-    let first = orc.or(obr).ok_or(Unmappable { code: "order.absent", at: None })?;
+    let first = own.or(obr).ok_or(Unmappable { code: "order.absent", at: None })?;
     let own_id = id(message, "ServiceRequest", first.index());
     let mut draft = Draft::new("ServiceRequest", &own_id, uk_core!("UKCore-ServiceRequest"));
-    numbers(&mut draft, orc.as_ref(), obr.as_ref());
+    numbers(&mut draft, own.as_ref(), obr.as_ref());
+    let group_number = orc.and_then(|orc| entity_of_type(&orc.field(4)?.repetition(1)?, "PGN"));
+    draft.set("requisition", group_number);
     if !draft.body.contains_key("identifier") {
         return Err(Unmappable::in_field("order.no-number", &first, 2));
     }
@@ -41,15 +47,20 @@ pub fn order(
     draft.set("intent", Value::from("order"));
     draft.set("subject", reference(&id(message, "Patient", 1)));
     draft.set("encounter", visit(message, source));
+    if let Some(tq1) = group.segment("TQ1", 1) {
+        wanted(&mut draft, &tq1, 9, (7, 1), source);
+    }
     if let Some(orc) = &orc {
         placed(&mut draft, orc, source);
     }
     if let Some(obr) = &obr {
         asked(&mut draft, obr, source);
     }
-    // Cancelling an order need not repeat what was asked for.
-    if !draft.body.contains_key("code") && orc.is_none() {
-        return Err(Unmappable::in_field("order.no-code", &first, 4));
+    // Changing or cancelling an order need not repeat what was asked for.
+    let control = orc.and_then(|orc| stated(orc.text(1, 1)));
+    let is_new = control.is_none_or(|control| control.eq_ignore_ascii_case("NW"));
+    if is_new && !draft.body.contains_key("code") {
+        return Err(Unmappable::in_field("order.no-code", &obr.unwrap_or(first), 4));
     }
     let mut observed = false;
     let notes = group.segments().filter(|segment| {
@@ -62,7 +73,15 @@ pub fn order(
     Ok(draft.finish())
 }
 
-/// Placer and filler numbers of ORC, else of OBR, and the number of the group (ORC-4).
+/// The ORC of the OBR before this one, where no other patient or message began between them.
+fn common_control<'m>(message: &'m Message, group: &Group<'_>) -> Option<Segment<'m>> {
+    let before = (0..group.range().start).rev().filter_map(|index| message.segment_at(index));
+    before
+        .take_while(|segment| !matches!(segment.name(), "PID" | "MSH"))
+        .find(|segment| segment.name() == "ORC")
+}
+
+/// Placer and filler numbers of ORC, else of OBR.
 fn numbers(draft: &mut Draft, orc: Option<&Segment<'_>>, obr: Option<&Segment<'_>>) {
     for (field, kind) in [(2, "PLAC"), (3, "FILL")] {
         let of = |segment: Option<&Segment<'_>>| {
@@ -72,8 +91,6 @@ fn numbers(draft: &mut Draft, orc: Option<&Segment<'_>>, obr: Option<&Segment<'_
             draft.push("identifier", number);
         }
     }
-    let group = orc.and_then(|orc| entity_of_type(&orc.field(4)?.repetition(1)?, "PGN"));
-    draft.set("requisition", group);
 }
 
 /// ORC-1 (table 0119) and ORC-5 (table 0038), both kept as sent: FHIR has fewer words.
@@ -101,7 +118,7 @@ fn placed(draft: &mut Draft, orc: &Segment<'_>, source: &Source) {
     draft.set("requester", requester.or_else(organisation));
     let reason = draft.read_coded(orc, 16, "reasonCode", concept);
     draft.set("reasonCode", reason.map(only));
-    urgency(draft, orc, 7, None);
+    wanted(draft, orc, 7, (7, 4), source);
 }
 
 /// What was asked for: OBR-4, 5, 6, 13, 15, 16, 27, 31.
@@ -114,7 +131,10 @@ fn asked(draft: &mut Draft, obr: &Segment<'_>, source: &Source) {
     if !draft.body.contains_key("authoredOn") {
         draft.date_time(obr, 6, "authoredOn", source);
     }
-    urgency(draft, obr, 27, Some(5));
+    wanted(draft, obr, 27, (27, 4), source);
+    if !draft.body.contains_key("priority") && !draft.body.contains_key("_priority") {
+        priority(draft, obr, 5);
+    }
     if let Some(section) = draft.read(obr, 24, "category") {
         draft.push("category", in_words(&section));
     }
@@ -140,20 +160,27 @@ fn in_value(text: &str) -> Value {
     object([("value", Value::text(text))])
 }
 
-/// The priority of TQ-6, else of an older field, and the time for which it is wanted (TQ-4).
-fn urgency(draft: &mut Draft, segment: &Segment<'_>, timing: usize, older: Option<usize>) {
-    if draft.body.contains_key("priority") {
-        return;
+/// How soon (TQ1-9, TQ-6) and when (TQ1-7, TQ-4) it is wanted. What was said before stays: TQ1 goes
+/// before ORC, and ORC before OBR.
+fn wanted(
+    draft: &mut Draft,
+    segment: &Segment<'_>,
+    how_soon: usize,
+    (when, component): (usize, usize),
+    source: &Source,
+) {
+    let old = segment.name() != "TQ1";
+    let sent = stated(segment.text(how_soon, if old { 6 } else { 1 }));
+    if let Some(sent) = sent.filter(|_| !draft.body.contains_key("priority")) {
+        set_priority(draft, sent);
     }
-    let sent = stated(segment.text(timing, 6));
-    match sent.as_deref().map(|sent| REQUEST_PRIORITY.code(sent)) {
-        Some(Some(word)) => draft.set("priority", Value::from(word)),
-        Some(None) => draft.quality.push("code.unknown"),
-        None => {
-            if let Some(field) = older {
-                priority(draft, segment, field);
-            }
-        }
+    let sent = stated(segment.text(when, component));
+    let Some(sent) = sent.filter(|_| !draft.body.contains_key("occurrenceDateTime")) else {
+        return;
+    };
+    match Moment::read(&sent, &source.zone) {
+        Ok(moment) => draft.set("occurrenceDateTime", Value::text(moment.fhir())),
+        Err(_) => draft.quality.push("date.unreadable"),
     }
 }
 
@@ -212,10 +239,43 @@ mod tests {
             ("XO", "IP", "active"),
             ("DE", "", "entered-in-error"),
         ] {
-            let order = built(&orc(control, state)).expect("an order");
+            let order = built(&format!("{}\rOBR|1|||FBC", orc(control, state))).expect("an order");
             assert_eq!(order.resource["status"], word, "{control} {state}");
         }
         assert_eq!(built(&orc("SC", "Q")).expect("an order").quality, ["code.unknown"]);
+    }
+
+    #[test]
+    fn every_obr_of_an_orc_is_an_order_of_its_own() {
+        let body = "ORC|NW|P1^OCS||G1||||||||C3456789^DOE^SAM\rOBR|1|P1^OCS||FBC\rOBR|2|P2^OCS||UE\r\
+                    OBR|3|||LFT";
+        let message = message("OML^O21", body);
+        let groups = message.groups(&["ORC", "OBR"]);
+        let built = |at: usize| order(&message, &groups[at], &source(), None);
+        let second = built(1).expect("an order").resource;
+        assert_eq!(
+            second["identifier"],
+            json!([{ "value": "P2", "type": second["identifier"][0]["type"],
+            "assigner": second["identifier"][0]["assigner"] }])
+        );
+        assert_eq!((code(&second["code"]), &second["requisition"]["value"]), ("UE", &json!("G1")));
+        assert_eq!(second["requester"]["display"], "SAM DOE");
+        assert_eq!(second["extension"][0]["valueCode"], "NW");
+        // A number of the first order would make the third replace it.
+        assert_eq!(built(2).expect_err("no number").code, "order.no-number");
+    }
+
+    #[test]
+    fn what_is_urgent_is_urgent_in_every_version() {
+        let order = |between: &str, timing: &str| {
+            let obr = segment("OBR", &[(4, "CT"), (27, timing)]);
+            let order = built(&format!("ORC|NW|P1\r{between}{obr}")).expect("an order").resource;
+            (order["priority"].clone(), order["occurrenceDateTime"].clone())
+        };
+        let stat = (json!("stat"), json!("2026-03-11T08:00:00+00:00"));
+        assert_eq!(order("TQ1|1||||||202603110800||S^Stat\r", ""), stat);
+        assert_eq!(order("", "1^^^202603110800^^S"), stat);
+        assert_eq!(order("TQ1|1||||||202603110800||S\r", "1^^^202603120900^^R"), stat);
     }
 
     #[test]

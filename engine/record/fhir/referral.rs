@@ -75,6 +75,11 @@ fn status_of(trigger: &str, answer: &str) -> &'static str {
 /// Sets `priority`, a code that FHIR has few words for; another is counted and stays as sent.
 pub(crate) fn priority(draft: &mut Draft, segment: &Segment<'_>, field: usize) {
     let Some(sent) = draft.read(segment, field, "priority") else { return };
+    set_priority(draft, sent);
+}
+
+/// As [`priority`], of a code that was read.
+pub(crate) fn set_priority(draft: &mut Draft, sent: String) {
     if let Some(word) = REQUEST_PRIORITY.code(&sent) {
         return draft.set("priority", Value::from(word));
     }

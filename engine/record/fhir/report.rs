@@ -10,16 +10,18 @@ use crate::fhir::coded::{concept, in_system, in_words};
 use crate::fhir::datatypes::{identifier_type, logical};
 use crate::fhir::encounter::visit;
 use crate::fhir::names::{
-    OBSERVATION_STATUS, REPORT_STATUS, RESULT_KEY, fhir_r5, terminology, uk_core,
+    OBSERVATION_STATUS, PARENT_NUMBER, PARENT_RESULT, REPORT_STATUS, RESULT_KEY, fhir_r5,
+    terminology, uk_core,
 };
 use crate::fhir::observation::{Context, comments, observation};
 use crate::fhir::specimen::specimens;
 use crate::json::{object, only};
 use crate::result::{
-    ResultKind, classify, code, is_counted, is_shared, observation_keys, result_key,
+    Parent, ResultKind, classify, code, is_counted, is_finding, is_progress, is_shared,
+    observation_keys, parent_number, result_key,
 };
 use crate::source::Source;
-use crate::text::{stated, whole_of};
+use crate::text::{stated, whole, whole_of};
 use crate::time::Moment;
 
 /// Diagnostic service sections (table 0074).
@@ -34,7 +36,9 @@ const LABORATORIES: &str = "BG BLB CG CH CP GE HM IMM LAB MB MCB MYC PAR PAT SP 
 /// The report and each observation carry their key as identifier, the same in every version.
 /// Without a number to make one (`result.no-key`), with a unit that cannot be carried (`unit.lost`),
 /// without a code (`result.no-code`) or with a document that cannot be opened
-/// (`attachment.unreadable`) the whole report is refused.
+/// (`attachment.unreadable`) the whole report is refused; so too one that says that there are results
+/// and brings none (`result.empty`: it would take the place of what was reported before), and one that
+/// says that there are none beside a finding (`result.contradiction`).
 pub fn report(
     message: &Message,
     group: &Group<'_>,
@@ -43,6 +47,7 @@ pub fn report(
     let obr = group.segment("OBR", 1).ok_or(Unmappable { code: "structure", at: None })?;
     let key = result_key(message, group)
         .map_err(|no_key| Unmappable::in_field(no_key.code(), &obr, 3))?;
+    let segments: Vec<Segment<'_>> = group.segments().filter(|s| s.name() == "OBX").collect();
     let category =
         stated(obr.text(24, 1)).map(|section| known_section(&section).unwrap_or(section));
     let context = Context {
@@ -61,6 +66,7 @@ pub fn report(
     let mut draft = Draft::new("DiagnosticReport", &own_id, profile);
     numbers(&mut draft, &key, &obr, group.segment("ORC", 1).as_ref());
     describe(&mut draft, &obr, category.as_deref())?;
+    agrees_with_itself(group, &obr, &segments)?;
     report_status(&mut draft, &obr);
     remarks(&mut draft, message, group);
     draft.set("subject", context.subject.clone());
@@ -70,18 +76,24 @@ pub fn report(
     issued(&mut draft, &obr, source);
     interpreter(&mut draft, &obr);
     draft.set("encounter", visit(message, source));
+    let derived_from = derived_from(&mut draft, message, group, &obr);
 
     let specimens = specimens(message, group, source);
     let named = specimens.iter().filter_map(|each| each.resource["id"].as_str());
     draft.set("specimen", Value::Array(named.map(reference).collect()));
-    let segments: Vec<Segment<'_>> = group.segments().filter(|s| s.name() == "OBX").collect();
     let mut observations = Vec::new();
     let keys = observation_keys(&key, &segments);
+    if is_progress(&code(Some(&obr), 25)) && !segments.is_empty() {
+        draft.quality.push("result.status-contradicted");
+    }
     if is_shared(message, &key) || keys.iter().any(|key| is_counted(key)) {
         draft.quality.push("result.key-repeated");
     }
     for (obx, key) in segments.iter().zip(keys) {
-        let built = observation(&context, obx, &key)?;
+        let mut built = observation(&context, obx, &key)?;
+        if let Some(parent) = &derived_from {
+            built.draft.push("derivedFrom", parent.clone());
+        }
         draft.push("result", reference(&built.id));
         for document in built.documents {
             draft.push("presentedForm", document);
@@ -92,6 +104,27 @@ pub fn report(
     observations.insert(0, draft.finish());
     observations.extend(specimens);
     Ok(observations)
+}
+
+/// Whether what OBR-25 says of results is true of the OBX.
+fn agrees_with_itself(
+    group: &Group<'_>,
+    obr: &Segment<'_>,
+    observations: &[Segment<'_>],
+) -> Result<(), Unmappable> {
+    // A note alone may be all that a department has to say.
+    let says =
+        |segment: Segment<'_>| segment.name() == "NTE" && stated(segment.text(3, 1)).is_some();
+    let refused = match classify(group) {
+        ResultKind::Available { .. } | ResultKind::Corrected
+            if observations.is_empty() && !group.segments().any(says) =>
+        {
+            "result.empty"
+        }
+        ResultKind::Cancelled if observations.iter().any(is_finding) => "result.contradiction",
+        _ => return Ok(()),
+    };
+    Err(Unmappable::in_field(refused, obr, 25))
 }
 
 /// The key first; then the numbers that people know the request and the report by.
@@ -109,6 +142,40 @@ fn numbers(draft: &mut Draft, key: &str, obr: &Segment<'_>, orc: Option<&Segment
             draft.push("identifier", number);
         }
     }
+}
+
+/// OBR-26 and OBR-29, which say on what the report was done: sensitivities mean nothing without their
+/// organism. Gives the reference by which each observation names it.
+fn derived_from(
+    draft: &mut Draft,
+    message: &Message,
+    group: &Group<'_>,
+    obr: &Segment<'_>,
+) -> Option<Value> {
+    let mut text = |url: &'static str, text: String| {
+        draft.extension(object([("url", Value::from(url)), ("valueString", Value::from(text))]));
+    };
+    if let Some(number) = parent_number(obr) {
+        text(PARENT_NUMBER, number);
+    }
+    let parent = Parent::of(obr)?;
+    let found = parent.find(message, group);
+    let value = found.as_ref().and_then(|(_, obx)| obx.field(5)?.repetition(1));
+    let words = parent
+        .words
+        .or_else(|| value.and_then(|value| whole(&value, 2).or_else(|| whole(&value, 1))));
+    if let Some(words) = &words {
+        text(PARENT_RESULT, words.clone());
+    } else {
+        draft.quality.push("result.parent-unnamed");
+    }
+    let mut reference = Object::with_capacity(3);
+    reference.insert("type", Value::from("Observation"));
+    if let Some((key, _)) = found {
+        reference.insert("identifier", identifier_in(RESULT_KEY, key));
+    }
+    reference.put("display", words);
+    (reference.len() > 1).then_some(Value::Object(reference))
 }
 
 /// OBR-32: an NDL, whose first component is the interpreter in subcomponents: number, family, given.
@@ -224,11 +291,12 @@ fn status(group: &Group<'_>, obr: &Segment<'_>, observations: &[Built]) -> &'sta
         ResultKind::Withdrawn => return "entered-in-error",
         ResultKind::Cancelled => return "cancelled",
         ResultKind::Corrected => return "corrected",
+        ResultKind::Awaited => return "registered",
         ResultKind::Available { preliminary } => preliminary,
     };
     match code(Some(obr), 25).as_str() {
-        "O" | "I" | "S" => "registered",
         "P" => "preliminary",
+        progress if is_progress(progress) => "partial",
         "R" | "A" => "partial",
         "F" if preliminary => "partial",
         "F" => "final",

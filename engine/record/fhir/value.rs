@@ -21,7 +21,8 @@ pub(crate) enum Observed {
     Absent,
     /// HL7 null: what was held is to be deleted.
     Null,
-    /// An element `value[x]` by its FHIR name, and a data-quality finding about it.
+    /// An element `value[x]` by its FHIR name, and a data-quality finding about it. The unit of a
+    /// text is for [`unit_beside`] to say.
     Value(&'static str, Value, Option<&'static str>),
     /// Documents or images, at least one.
     Attachments(Vec<Value>),
@@ -33,9 +34,11 @@ impl Observed {
     }
 }
 
-/// A text that stands in for a value says its unit, so that nobody reads a bare number in it.
+/// A text stays as it was sent; its unit stands beside it. One without a letter has the unit behind it,
+/// so that nobody reads a bare number in it.
 fn with_unit(text: String, unit: Option<&Unit>) -> String {
-    match unit {
+    let bare = text.contains(|c: char| c.is_ascii_digit()) && !text.contains(char::is_alphabetic);
+    match unit.filter(|unit| bare && !text.contains(&unit.text)) {
         None => text,
         Some(unit) if text.contains('\n') => format!("{text}\nunit: {}", unit.text),
         Some(unit) => format!("{text} {}", unit.text),
@@ -77,6 +80,11 @@ pub(crate) fn observed(
         "RP" => documents(obx, &field, attachment::pointer),
         _ => Ok(reading.free_text()),
     }
+}
+
+/// The unit (OBX-6) of an OBX whose value became a text, which has no place of its own for it.
+pub(crate) fn unit_beside(message: &Message, obx: &Segment<'_>) -> Option<String> {
+    Unit::read(message, obx).ok().flatten().map(|unit| unit.text)
 }
 
 /// Whether nothing of a field can be read: blanks, line breaks, delimiters, HL7 nulls.
@@ -186,10 +194,19 @@ impl<'m> Reading<'m> {
         Observed::text(text, self.unit, None)
     }
 
+    /// CE and its like. Several codes, of which FHIR has room for one, become their texts.
     fn coded(&self) -> Observed {
-        match concept(&self.first()) {
-            Some(concept) if !self.repeats() => {
-                Observed::Value("valueCodeableConcept", concept, None)
+        let concepts: Vec<Value> =
+            self.field.repetitions().filter_map(|each| concept(&each)).collect();
+        let sent = self.field.repetitions().filter(|each| !each.raw().is_empty()).count();
+        match <[Value; 1]>::try_from(concepts) {
+            Ok([concept]) if sent == 1 => Observed::Value("valueCodeableConcept", concept, None),
+            Err(concepts) if concepts.len() == sent => {
+                let words = concepts.iter().filter_map(|concept| {
+                    concept["text"].as_str().or_else(|| concept["coding"][0]["code"].as_str())
+                });
+                let text = words.collect::<Vec<_>>().join("\n");
+                Observed::text(text, None, Some("result.code-is-text"))
             }
             _ => Observed::text(self.rendered(), None, Some("result.code-is-text")),
         }
@@ -282,8 +299,11 @@ mod tests {
         let counted = Some("result.number-is-text");
         let text = |text: &str| ("valueString", json!(text), counted);
         assert_eq!(value("NM", "12.8\\.br\\comment", ""), text("12.8\ncomment"));
-        assert_eq!(value("NM", "12.8\\.br\\comment", "g/L"), text("12.8\ncomment\nunit: g/L"));
-        assert_eq!(value("NM", "##TEST CANCELLED##", "g/L"), text("##TEST CANCELLED## g/L"));
+        assert_eq!(value("NM", "12.8\\.br\\comment", "g/L"), text("12.8\ncomment"));
+        assert_eq!(value("NM", "##TEST CANCELLED##", "g/L"), text("##TEST CANCELLED##"));
+        assert_eq!(value("NM", "NEG", "mmol/L"), text("NEG"));
+        assert_eq!(value("ST", "12.3 mmol/L", "mmol/L").1, "12.3 mmol/L");
+        assert_eq!(value("NM", "12.3 %", "%"), text("12.3 %"));
         assert_eq!(value("NM", "12,8", "g/L"), text("12,8 g/L"));
         assert_eq!(value("NM", "1~2", "g/L"), text("1\n2\nunit: g/L"));
         assert_eq!(value("TX", "10^9 ~b", "").1, "10^9 \nb");
@@ -362,6 +382,8 @@ mod tests {
         assert_eq!(link["url"], "https://lims.example/view?a=1&b=2");
         let text = &documents("ED|A||^TEXT^PLAIN^A^a & b")[0];
         assert_eq!(text["data"], "YSAmIGI=");
+        let lines = &documents("ED|A||^TEXT^PLAIN^A^a\\.br\\b")[0];
+        assert_eq!(lines["data"], "YQpi");
         for cut in ["^IM^PDF^Base64^cGFnZSAx~loose text", "^TEXT^PLAIN^A^10^9 cells"] {
             let refused = read(&format!("OBX|1|ED|A||{cut}")).err().map(|refused| refused.code);
             assert_eq!(refused, Some("attachment.unreadable"), "{cut}");
@@ -372,6 +394,11 @@ mod tests {
     fn codes_dates_and_times_have_their_own_elements() {
         let code = value("CWE", "112283007^Escherichia coli^SCT", "");
         assert_eq!(code.1["coding"][0]["system"], "http://snomed.info/sct");
+        let several = value("CE", "GPC^Gram positive cocci^L~GNR^Gram negative rods^L~YST", "");
+        let texts = json!("Gram positive cocci\nGram negative rods\nYST");
+        assert_eq!(several, ("valueString", texts, Some("result.code-is-text")));
+        assert_eq!(value("CE", "GPC^Cocci^L~", "").0, "valueCodeableConcept");
+        assert_eq!(value("CE", "X^Line one\\.br\\line two", "").1["text"], "Line one\nline two");
         assert_eq!(value("DT", "20240110", ""), ("valueDateTime", json!("2024-01-10"), None));
         assert_eq!(value("DT", "20241301", "").2, Some("date.unreadable"));
         assert_eq!(value("TM", "1405", ""), ("valueTime", json!("14:05:00"), None));

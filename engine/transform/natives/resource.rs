@@ -58,9 +58,11 @@ pub(crate) fn register(words: &mut Vocabulary) {
         Part::Resources,
         "result_type(group)",
         "The event type of a result: \"result.available\", \"result.corrected\", \
-         \"result.withdrawn\" or \"result.cancelled\".",
+         \"result.withdrawn\" or \"result.cancelled\"; `()` when there are no results yet.",
         |group: &mut GroupView| {
-            group.with(|group| Ok(record::result::classify(group).event_type().name))
+            group.with(|group| {
+                Ok(record::result::classify(group).name().map_or(Dynamic::UNIT, Dynamic::from))
+            })
         },
     );
     words.document(

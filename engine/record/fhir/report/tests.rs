@@ -3,6 +3,7 @@ use hl7::message::Reading;
 
 use super::*;
 use crate::fhir::bundle::bundle;
+use crate::fhir::names::UNIT;
 
 fn built(body: &str) -> Result<Vec<Built>, Unmappable> {
     let text = format!("MSH|^~\\&|LIMS|RXX01|TIE|RXX|20240110||ORU^R01|1|P|2.5.1\r{body}");
@@ -113,7 +114,6 @@ fn a_report_is_complete_only_where_somebody_says_so() {
         ("P", &["C"][..]),
         ("R", &["F"]),
         ("", &[""]),
-        ("", &[]),
         ("F", &["F", ""]),
         ("Z", &["C"]),
         ("F", &["P"]),
@@ -169,13 +169,67 @@ fn codes_stand_only_in_systems_that_have_them() {
     assert_eq!(flags[1]["coding"][0]["code"], "HH");
     assert_eq!(all[1].quality, ["result.flag-unmapped"]);
     let section = |code: &str| {
-        let body = obr("F").replace("|HM|", &format!("|{code}|"));
+        let body = obr("F").replace("|HM|", &format!("|{code}|")) + "NTE|1||Seen";
         let report = built(&body).expect("a report").remove(0);
         (report.resource["category"][0].clone(), report.quality)
     };
     assert_eq!(section("mb").0["coding"][0]["code"], "MB");
     let unknown = (json!({ "text": "Andrology" }), vec!["result.section-unmapped"]);
     assert_eq!(section("Andrology"), unknown);
+}
+
+#[test]
+fn a_report_that_brings_nothing_takes_no_results_away() {
+    let refused = |report: &str, observations: &str| {
+        let refused = built(&format!("{}{observations}", obr(report))).err();
+        refused
+            .map(|refused| (refused.code, refused.at.map(|at| at.to_string()).unwrap_or_default()))
+    };
+    let at = |code: &'static str| Some((code, "OBR-25".to_owned()));
+    for status in ["F", "P", "A", "R", "C", ""] {
+        assert_eq!(refused(status, ""), at("result.empty"), "{status}");
+        assert_eq!(refused(status, "NTE|1|L|Sample haemolysed"), None, "{status}");
+    }
+    // No results, and one beside it.
+    assert_eq!(refused("X", "OBX|1|NM|NA||129|mmol/L|||||F"), at("result.contradiction"));
+    for said in ["", "OBX|1|ST|NA||Sample haemolysed||||||F", "OBX|1|NM|NA||129||||||X"] {
+        assert_eq!(refused("X", said), None, "{said}");
+    }
+}
+
+#[test]
+fn a_result_that_came_before_its_report_said_so_is_counted() {
+    let all = built(&format!("{}OBX|1|NM|NA||129|mmol/L|||||F", obr("I"))).expect("a report");
+    assert_eq!(all[0].resource["status"], "partial");
+    assert_eq!(all[0].quality, ["result.status-contradicted"]);
+}
+
+#[test]
+fn sensitivities_name_their_organism() {
+    let sens = "OBR|2|P1|F1|SENS^Sensitivities|||||||||||||||||||||F|ORG&Organism^1^|||P1^F1\rOBX|1|ST|AMX|1|R||||||F";
+    let body =
+        format!("{sens}\rOBR|1|P1|F1|BC\rOBX|1|CE|ORG^Organism|1|ECOL^Escherichia coli^L||||||F");
+    let all = built(&body).expect("a report");
+    let said = |url: &str| {
+        let extensions = all[0].resource["extension"].as_array().expect("extensions");
+        extensions.iter().find(|each| each["url"] == url).map(|each| each["valueString"].clone())
+    };
+    assert_eq!(said(PARENT_RESULT), Some(json!("Escherichia coli")));
+    assert_eq!(said(PARENT_NUMBER), Some(json!("F1")));
+    let parent = json!([{ "type": "Observation", "display": "Escherichia coli",
+        "identifier": { "system": RESULT_KEY, "value": "LIMS/RXX01|F1|BC|ORG|1" } }]);
+    assert_eq!(all[1].resource["derivedFrom"], parent);
+    assert!(all[0].quality.is_empty());
+    let alone = built(sens).expect("a report");
+    assert_eq!(alone[0].quality, ["result.parent-unnamed"]);
+}
+
+#[test]
+fn a_text_keeps_its_unit_beside_it() {
+    let all = built(&format!("{}OBX|1|NM|NA||NEG|mmol/L|||||F", obr("F"))).expect("a report");
+    assert_eq!(all[1].resource["valueString"], "NEG");
+    let unit = json!({ "url": UNIT, "valueString": "mmol/L" });
+    assert_eq!(all[1].resource["extension"][1], unit);
 }
 
 #[test]
