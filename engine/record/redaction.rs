@@ -184,11 +184,45 @@ impl Redaction<'_> {
                     self.clean(these(value, &["encounter", "event", "period"]))
                 }
                 _ if is_word(&element, &value) => Some(value),
+                ("Observation" | "DiagnosticReport", "code" | "valueCodeableConcept") => {
+                    self.coded(value)
+                }
                 _ => self.clean(value),
             };
             out.extend(value.map(|value| (element, value)));
         }
         out
+    }
+
+    /// What was looked for or found, by a code: words of its code system are no words of the message. A
+    /// text that only repeats them is none, either.
+    fn coded(&self, concept: Value) -> Option<Value> {
+        let Value::Object(concept) = concept else { return self.clean(concept) };
+        let mut named: Vec<String> = Vec::new();
+        let mut out = Object::with_capacity(2);
+        for (element, value) in concept {
+            let value = match (&*element, value) {
+                ("coding", Value::Array(codings)) => {
+                    let kept = codings.into_iter().filter_map(|coding| {
+                        if !coding["system"].as_str().is_some_and(|system| system.contains(':')) {
+                            return self.clean(coding);
+                        }
+                        named.extend(coding["display"].as_str().map(str::to_owned));
+                        Some(these(coding, &["code", "display", "system", "version"]))
+                    });
+                    Some(Value::Array(kept.collect()))
+                }
+                ("text", Value::String(text)) if named.iter().any(|name| *name == *text) => {
+                    Some(Value::String(text))
+                }
+                (_, value) => {
+                    let alone = Object::from_iter([(element.clone(), value)]);
+                    self.clean_object(alone).and_then(|mut kept| kept.remove(&element))
+                }
+            };
+            out.extend(value.map(|value| (element, value)));
+        }
+        (!out.is_empty()).then_some(Value::Object(out))
     }
 
     /// The NHS Number, and the numbers by which the source itself knows the patient. One of another

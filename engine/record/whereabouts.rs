@@ -15,6 +15,17 @@ pub(crate) const WITHHELD: &str = "[withheld]";
 const SHORTEST: usize = 4;
 /// The same of a number: a telephone number, and not the value of a result.
 const SHORTEST_NUMBER: usize = 6;
+/// The same of a code of a place that has letters and digits: a ward.
+const SHORTEST_PLACE: usize = 3;
+/// Codes that a ward may have and that laboratories and radiologists mean otherwise.
+const CLINICAL: [&str; 4] = ["b12", "t10", "t11", "t12"];
+
+/// What stands before the name of a doctor. A surname alone is too often a word of reports (White, Young,
+/// Stage), and taking it out harms more than it protects.
+const TITLES: [&str; 10] =
+    ["dr", "doctor", "mr", "mrs", "ms", "miss", "prof", "professor", "sister", "nurse"];
+/// What stands before the name of a town. Towns, too, are words of reports (Bath, Reading).
+const BEFORE_TOWNS: [&str; 8] = ["in", "at", "to", "from", "near", "of", "into", "via"];
 
 /// Components that name a place or a person; those that only say of what kind it is do not.
 #[derive(Clone, Copy)]
@@ -36,15 +47,53 @@ enum Form {
 }
 
 impl Form {
+    /// Components that tell it by themselves.
     fn components(self) -> &'static [usize] {
         match self {
-            Self::Address => &[1, 2, 3, 4, 5, 8, 9, 10, 19],
+            Self::Address => &[1, 2, 5, 10, 19],
             Self::Telecom => &[1, 4, 7, 9, 12],
             Self::Place => &[1, 2, 3, 4, 7, 8, 9, 10, 11],
             Self::Name | Self::Words => &[1, 2],
             Self::Organisation => &[1, 3, 10],
-            Self::Doctor => &[1, 2, 3],
+            Self::Doctor => &[1],
         }
+    }
+
+    /// Components that a report may have for words of its own, with what then stands before them.
+    fn in_context(self) -> (&'static [usize], &'static [&'static str]) {
+        match self {
+            Self::Address => (&[3, 4, 8, 9], &BEFORE_TOWNS),
+            Self::Doctor => (&[2, 3], &TITLES),
+            _ => (&[], &[]),
+        }
+    }
+
+    /// What a value in this form tells, as it may stand in a text.
+    fn words(self, of: &Repetition<'_>) -> Vec<Vec<char>> {
+        let tells =
+            |text: &String| if matches!(self, Self::Place) { place(text) } else { telling(text) };
+        let all = |component: &usize| parts(of, *component).flatten().collect::<Vec<_>>();
+        let mut words: Vec<Vec<char>> =
+            self.components().iter().flat_map(all).filter_map(|text| tells(&text)).collect();
+        let (components, before) = self.in_context();
+        for text in components.iter().flat_map(all) {
+            if is_one_word(&text) {
+                let beside = before.iter().filter_map(|word| telling(&format!("{word} {text}")));
+                words.extend(beside);
+            } else {
+                words.extend(telling(&text));
+            }
+        }
+        if matches!(self, Self::Doctor) {
+            for family in all(&2) {
+                let given = all(&3);
+                let both = given
+                    .iter()
+                    .flat_map(|given| [format!("{given} {family}"), format!("{family} {given}")]);
+                words.extend(both.filter_map(|both| telling(&both)));
+            }
+        }
+        words
     }
 }
 
@@ -92,15 +141,10 @@ impl Whereabouts {
     /// the same.
     pub(crate) fn of(message: &Message) -> Self {
         let mut words = BTreeSet::new();
-        let mut add = |text: Option<String>| words.extend(text.as_deref().and_then(telling));
         for (name, fields) in FIELDS {
             for segment in message.segments_named(name) {
                 for (number, form) in fields {
-                    for each in repetitions(&segment, *number) {
-                        for component in form.components() {
-                            parts(&each, *component).for_each(&mut add);
-                        }
-                    }
+                    words.extend(repetitions(&segment, *number).flat_map(|each| form.words(&each)));
                 }
             }
         }
@@ -175,6 +219,21 @@ fn telling(text: &str) -> Option<Vec<char>> {
     (letters.len() >= if number { SHORTEST_NUMBER } else { SHORTEST }).then_some(letters)
 }
 
+/// As [`telling`], of a part of a place: the code of a ward is short.
+fn place(text: &str) -> Option<Vec<char>> {
+    let code: Vec<char> =
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    let has = |kind: fn(&char) -> bool| code.iter().any(kind);
+    let mixed = has(|c| c.is_ascii_digit()) && has(|c| c.is_alphabetic());
+    let clinical = CLINICAL.iter().any(|known| known.chars().eq(code.iter().copied()));
+    if mixed && code.len() >= SHORTEST_PLACE && !clinical { Some(code) } else { telling(text) }
+}
+
+/// Whether a text is a word that reports may have: one, and without digits.
+fn is_one_word(text: &str) -> bool {
+    !text.contains(|c: char| c.is_whitespace() || c.is_ascii_digit())
+}
+
 /// Whether an XPN is the patient's present name: its kind (XPN-7, table 0200 and the words of PDS)
 /// says so, or says nothing.
 pub(crate) fn is_present(name: &Repetition<'_>) -> bool {
@@ -219,7 +278,7 @@ mod tests {
         assert_eq!(out("Lives at 3, Rose Road.").as_deref(), Some("Lives at [withheld]."));
         assert_eq!(out("zz993wz").as_deref(), Some("[withheld]"));
         assert_eq!(
-            out("Tel. 07700-900123, exemplé").as_deref(),
+            out("Tel. 07700-900123, in exemplé").as_deref(),
             Some("Tel. [withheld], [withheld]")
         );
         assert_eq!(out("Ask Brian").as_deref(), Some("Ask [withheld]"));
@@ -234,8 +293,26 @@ mod tests {
         let known = of(
             "PV1|1|I|RXX^W12^B2^RXX01||||||||||||||||||||||||||||||||||^HOME\rPID|||||||||||12^^^^^GBR^H",
         );
-        assert!(known.withheld_from("W12 bed B2, 12 tablets, GBR").is_none());
+        let text = "W12 bed B2, 12 tablets, GBR";
+        assert_eq!(
+            known.withheld_from(text).as_deref(),
+            Some("[withheld] bed B2, 12 tablets, GBR")
+        );
         assert_eq!(known.withheld_from("at RXX01").as_deref(), Some("at [withheld]"));
+    }
+
+    #[test]
+    fn what_a_report_says_of_the_blood_is_not_taken_for_a_name() {
+        let known = of("PID|||||TEST^ANN||||||4 LEFT LANE^^HULL^^HU1 1AA\r\
+                        PV1|1|I|B12^^^||||C1^Low^Ann|C2^Stage^Jo\rOBR|1|||||||||||||||C9999104^White^Ann^^^Dr");
+        let text = "White cell count raised. Left shift. Low platelets. Stage II. Hull sign negative. \
+                    Vitamin B12 low.";
+        assert_eq!(known.withheld_from(text), None);
+        let text = "Asked by Dr. White (White, Ann) in Hull; HU1 1AA, C9999104, 4 Left Lane";
+        assert_eq!(
+            known.withheld_from(text).as_deref(),
+            Some("Asked by [withheld] ([withheld]) [withheld]; [withheld], [withheld], [withheld]")
+        );
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "document.withdrawn",
         description: "A document must no longer be relied on.",
-        trigger: "MDM T11.",
+        trigger: "MDM T11, and any other whose TXA-19 is `CA`.",
         times: super::CANCELLATION,
         ..DOCUMENT
     },

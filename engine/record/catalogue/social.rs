@@ -46,6 +46,7 @@ pub(super) const EVENTS: &[EventType] = &[
         name: "socialcare.service-started",
         description: "A person gets a service.",
         trigger: "A01 or A04 of a council for a service, as its script reads PV1.",
+        times: &["PV1-44", "EVN-6", "EVN-2", "MSH-7"],
         resources: &["Patient", "EpisodeOfCare"],
         ..CARE
     },
@@ -53,6 +54,7 @@ pub(super) const EVENTS: &[EventType] = &[
         name: "socialcare.service-ended",
         description: "A person no longer gets a service.",
         trigger: "A03 of a council for a service, as its script reads PV1.",
+        times: &["PV1-45", "EVN-6", "EVN-2", "MSH-7"],
         resources: &["Patient", "EpisodeOfCare"],
         ..CARE
     },

@@ -131,7 +131,12 @@ pub fn allergies(message: &Message, source: &Source) -> Result<Vec<Built>, Unmap
     match status {
         AllergyStatus::NotAsked => {
             let system = terminology!("list-empty-reason");
-            list.set("emptyReason", in_system(system, "notasked", None));
+            let mut reason = in_system(system, "notasked", None);
+            // Not asked, not known, not to be had: the words say more than the code.
+            if let Some(words) = entries(message).find_map(|entry| words_of(&entry)) {
+                reason["text"] = Value::from(words);
+            }
+            list.set("emptyReason", reason);
         }
         AllergyStatus::Cleared => {
             list.set("emptyReason", in_words("deleted by the sender"));
@@ -185,9 +190,26 @@ fn named(entry: &Segment<'_>) -> Says {
         Some("none-drug") => Says::NoneOf(Some("medication")),
         Some("none-food") => Says::NoneOf(Some("food")),
         Some("none-environment") => Says::NoneOf(Some("environment")),
+        // "None" beside DA denies drugs, and nothing else.
+        Some("none-of-kind") => Says::NoneOf(category(entry)),
         Some(_) => Says::NoneOf(None),
         None => Says::Allergy(category(entry)),
     }
+}
+
+/// What AL1-3 says in words.
+fn words_of(entry: &Segment<'_>) -> Option<String> {
+    [2, 5, 1].into_iter().find_map(|component| whole_of(entry, 3, component))
+}
+
+/// Whether an allergy without a code begins with a word of denial, as `No allergy to penicillin
+/// recorded`: it stays an allergy, since nobody can tell, and is counted.
+fn is_denial(entry: &Segment<'_>) -> bool {
+    const DENIALS: [&str; 9] =
+        ["no", "not", "nil", "none", "nothing", "denies", "denied", "unable", "unknown"];
+    let coded = [1, 4].into_iter().any(|at| whole_of(entry, 3, at).is_some());
+    let words = words_of(entry).map(|words| bare(&words).to_lowercase()).unwrap_or_default();
+    !coded && words.split(' ').next().is_some_and(|first| DENIALS.contains(&first))
 }
 
 /// Words without punctuation and with one blank between: `No known allergies.` is what it says.
@@ -215,6 +237,9 @@ fn allergy(
         _ => named.and_then(|named| concept(&named)),
     };
     draft.set("code", code.ok_or_else(|| Unmappable::in_field("allergy.no-code", entry, 3))?);
+    if matches!(says(entry), Says::Allergy(_)) && is_denial(entry) {
+        draft.quality.push("allergy.denial-unread");
+    }
     kind(&mut draft, entry);
     draft.set("patient", reference(&id(message, "Patient", 1)));
     let mut erroneous = false;

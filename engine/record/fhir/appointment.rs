@@ -49,13 +49,23 @@ pub fn appointment(
     reasons(&mut draft, &sch, status);
     what(&mut draft, message);
     when(&mut draft, message, &sch, source);
+    complete_times(&mut draft, status);
     for (field, kind) in [(26, "PLAC"), (27, "FILL")] {
         let number = sch.field(field).and_then(|field| entity_of_type(&field.repetition(1)?, kind));
         if let Some(number) = number {
             draft.push("basedOn", logical("ServiceRequest", number));
         }
     }
-    if let Some(text) = comments(message, sch.notes()) {
+    // Behind SCH or any of its resources; what stands behind PID is about the person.
+    let mut about = "";
+    let notes = message.segments().filter(|segment| {
+        if segment.name() != "NTE" {
+            about = segment.name();
+        }
+        segment.name() == "NTE"
+            && matches!(about, "SCH" | "RGS" | "AIS" | "AIG" | "AIL" | "AIP" | "TQ1")
+    });
+    if let Some(text) = comments(message, notes) {
         draft.set("comment", Value::from(text));
     }
     participants(&mut draft, message, &sch, source);
@@ -143,15 +153,34 @@ fn when(draft: &mut Draft, message: &Message, sch: &Segment<'_>, source: &Source
         return draft.set("requestedPeriod", only(period));
     };
     draft.set("start", Value::text(start.fhir()));
-    let stated_end = end.filter(Moment::has_time).map(|end| end.fhir().to_owned());
-    let end = stated_end.or_else(|| Some(after(begins, minutes?, source)));
-    if let Some(end) = end {
-        draft.set("end", Value::from(end));
-    } else {
-        draft.quality.push("appointment.no-end");
+    let stated_end = end.filter(Moment::has_time);
+    if stated_end.as_ref().and_then(Moment::timestamp).is_some_and(|ends| ends < begins) {
+        // Which of the two is wrong nobody knows; the start is what patients are told.
+        return draft.quality.push("appointment.ends-before-start");
+    }
+    let end = stated_end.map(|end| end.fhir().to_owned());
+    let end = end.or_else(|| Some(after(begins, minutes?, source)));
+    draft.set("end", end.map(Value::from));
+}
+
+/// FHIR asks for start and end together, and for both of an appointment that will take place or did
+/// (app-2, app-3): what nobody said is marked as unknown.
+fn complete_times(draft: &mut Draft, status: &str) {
+    let optional = matches!(status, "proposed" | "cancelled" | "waitlist");
+    let has = |draft: &Draft, element: &str| draft.body.contains_key(element);
+    if optional && !has(draft, "start") {
+        return;
+    }
+    for (element, marked, finding) in
+        [("start", "_start", "appointment.no-start"), ("end", "_end", "appointment.no-end")]
+    {
+        if has(draft, element) {
+            continue;
+        }
+        draft.quality.push(finding);
         let url = Value::from(fhir!("data-absent-reason"));
         let unknown = object([("url", url), ("valueCode", Value::from("unknown"))]);
-        draft.set("_end", object([("extension", only(unknown))]));
+        draft.set(marked, object([("extension", only(unknown))]));
     }
 }
 
@@ -332,6 +361,31 @@ mod tests {
         let cleared = ["cancelationReason", "reasonCode", "appointmentType.text"];
         assert_eq!(nulls.cleared, cleared.map(|path| format!("Appointment.{path}")));
         let odd = built("S12", &segment("SCH", &[(1, "P1"), (25, "MAYBE")])).expect("one");
-        assert_eq!(odd.quality, ["code.unknown"]);
+        assert_eq!(odd.quality[0], "code.unknown");
+    }
+
+    #[test]
+    fn times_that_cannot_be_are_marked() {
+        let one = |fields: &[(usize, &str)]| {
+            let number = [(1, "P1")];
+            let sch = segment("SCH", &[&number[..], fields].concat());
+            built("S12", &sch).expect("an appointment")
+        };
+        let never = one(&[]);
+        assert_eq!(never.quality, ["appointment.no-start", "appointment.no-end"]);
+        assert_eq!(never.resource["_start"]["extension"][0]["valueCode"], "unknown");
+        let back = one(&[(11, "^^^202402011130^202402011100")]);
+        assert_eq!(back.quality, ["appointment.ends-before-start", "appointment.no-end"]);
+        assert_eq!(back.resource.get("end"), None);
+        let waiting = one(&[(25, "Waitlist")]);
+        assert_eq!((waiting.quality.len(), waiting.resource.get("_start")), (0, None));
+    }
+
+    #[test]
+    fn notes_of_the_resources_are_of_the_appointment() {
+        let body =
+            "SCH|P1\rNTE|1||Bring the frame\rPID|1\rNTE|1||Deaf\rRGS|1\rAIP|1\rNTE|1||Side door";
+        let built = built("S12", body).expect("an appointment");
+        assert_eq!(built.resource["comment"], "Bring the frame\nSide door");
     }
 }

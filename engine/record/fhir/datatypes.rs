@@ -153,9 +153,19 @@ pub(crate) fn entity(ei: &Repetition<'_>) -> Option<Value> {
     out.put("system", universal);
     out.put("value", Some(value));
     if let Some(namespace) = part(ei, 2) {
-        out.insert("assigner", organisation(&namespace, None));
+        out.insert("assigner", namespace_of(&namespace));
     }
     Some(Value::Object(out))
+}
+
+/// EI-2 names a system (LIMS, OCS) as often as an organisation, and both may have capitals only: without a
+/// digit it is a name.
+fn namespace_of(name: &str) -> Value {
+    if name.contains(|c: char| c.is_ascii_digit()) {
+        organisation(name, None)
+    } else {
+        object([("display", Value::text(name))])
+    }
 }
 
 /// The same with a type of table 0203.

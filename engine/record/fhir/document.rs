@@ -21,8 +21,9 @@ use crate::time::Moment;
 ///
 /// `status` is FHIR's; without one it follows from the event and TXA-19. Without TXA there is none
 /// (`document.absent`); without TXA-12 a replacement could not say of what (`document.no-number`). A
-/// document that cannot be opened refuses it (`attachment.unreadable`). A document that is withdrawn
-/// is named, and not sent again.
+/// document that cannot be opened refuses it (`attachment.unreadable`), and so does one that adds to
+/// another or takes its place and does not say of which (TXA-13, `document.no-parent`). A document that
+/// is withdrawn is named, and not sent again.
 pub fn document(
     message: &Message,
     source: &Source,
@@ -46,10 +47,20 @@ pub fn document(
     draft.set("subject", reference(&id(message, "Patient", 1)));
     people(&mut draft, message, &txa, source);
     parent(&mut draft, &trigger, &txa);
+    let needs_parent = matches!(trigger.as_str(), "T05" | "T06" | "T09" | "T10");
+    if needs_parent && !draft.body.contains_key("relatesTo") {
+        return Err(Unmappable::in_field("document.no-parent", &txa, 13));
+    }
     let title = title(&mut draft, &txa);
     confidentiality(&mut draft, &txa);
     let withdrawn = status == "entered-in-error";
     let content = content(message, &txa, source, title.as_deref(), withdrawn)?;
+    let promised = matches!(trigger.as_str(), "T02" | "T04" | "T06" | "T08" | "T10");
+    let brought =
+        |each: &Value| ["data", "url"].iter().any(|key| !each["attachment"][*key].is_null());
+    if promised && !withdrawn && !content.iter().any(brought) {
+        draft.quality.push("document.no-content");
+    }
     draft.set("content", Value::Array(content));
     circumstances(&mut draft, message, &txa, source);
     Ok(draft.finish())
@@ -129,9 +140,13 @@ fn title(draft: &mut Draft, txa: &Segment<'_>) -> Option<String> {
     file.or(named)
 }
 
-/// TXA-18 (table 0272).
+/// TXA-18 (table 0272). It is told, and counted where it restricts: who may see the document is for those
+/// who show it.
 fn confidentiality(draft: &mut Draft, txa: &Segment<'_>) {
     let Some(sent) = draft.read(txa, 18, "securityLabel") else { return };
+    if matches!(sent.as_str(), "R" | "V") {
+        draft.quality.push("document.confidential");
+    }
     let (label, finding) = CONFIDENTIALITY.concept(&sent, None, None, "");
     draft.quality.extend(finding);
     draft.set("securityLabel", only(label));
@@ -277,6 +292,17 @@ mod tests {
     }
 
     #[test]
+    fn what_takes_the_place_of_another_says_of_which() {
+        for trigger in ["T05", "T06", "T09", "T10"] {
+            let refused = built(trigger, &[(12, "D2")], "").expect_err("of which?");
+            assert_eq!(refused.code, "document.no-parent", "{trigger}");
+            assert!(built(trigger, &[(12, "D2"), (13, "D1")], "").is_ok(), "{trigger}");
+        }
+        let secret = built("T01", &[(12, "D1"), (18, "R")], "").expect("a document");
+        assert_eq!(secret.quality, ["document.confidential"]);
+    }
+
+    #[test]
     fn absent_null_and_value_stay_apart() {
         let absent = document(&message("MDM^T02", "OBX|1|TX|A||x"), &source(), None);
         assert_eq!(absent.expect_err("none").code, "document.absent");
@@ -287,7 +313,7 @@ mod tests {
         let cleared = ["docStatus", "type.text", "author", "description", "securityLabel"];
         assert_eq!(nulls.cleared, cleared.map(|path| format!("DocumentReference.{path}")));
         let odd = built("T02", &[(12, "D1"), (17, "ZZ")], "").expect("a document");
-        assert_eq!(odd.quality, ["code.unknown"]);
+        assert_eq!(odd.quality, ["code.unknown", "document.no-content"]);
         assert_eq!(odd.resource["_docStatus"]["extension"][0]["valueCode"], "ZZ");
     }
 }

@@ -24,6 +24,16 @@ pub const SUB_ID: &str = "urn:tieline:extension:sub-id";
 pub const PARENT_RESULT: &str = "urn:tieline:extension:parent-result";
 /// The number of the report on which another was done (OBR-29).
 pub const PARENT_NUMBER: &str = "urn:tieline:extension:parent-number";
+/// Who asked for a report (OBR-16, ORC-12).
+pub const REQUESTER: &str = "urn:tieline:extension:requester";
+/// Who gets a copy of a report (OBR-28).
+pub const COPY_TO: &str = "urn:tieline:extension:copy-to";
+/// Why a report was asked for (OBR-31).
+pub const REQUEST_REASON: &str = "urn:tieline:extension:request-reason";
+/// What was said with the request (OBR-13).
+pub const CLINICAL_INFORMATION: &str = "urn:tieline:extension:clinical-information";
+/// Where the patient was when a report was made (PV1-3).
+pub const PATIENT_LOCATION: &str = "urn:tieline:extension:patient-location";
 /// OBX-6 beside a value that is a text.
 pub const UNIT: &str = "urn:tieline:extension:unit";
 /// ORC-1 as it was sent.

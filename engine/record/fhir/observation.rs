@@ -105,7 +105,12 @@ fn set_status(draft: &mut Draft, status: &str) {
 fn effective(draft: &mut Draft, context: &Context<'_>, obx: &Segment<'_>) {
     let own = stated(obx.text(14, 1)).map(|text| Moment::read(&text, &context.source.zone));
     match own {
-        Some(Ok(moment)) => draft.set("effectiveDateTime", Value::text(moment.fhir())),
+        Some(Ok(moment)) => {
+            if moment.shifted {
+                draft.quality.push("date.not-on-the-clock");
+            }
+            draft.set("effectiveDateTime", Value::text(moment.fhir()));
+        }
         unreadable => {
             if unreadable.is_some() {
                 draft.quality.push("date.unreadable");

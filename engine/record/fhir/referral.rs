@@ -40,8 +40,13 @@ pub fn referral(
     }
     let trigger = message.segment("MSH", 1).and_then(|msh| stated(msh.text(9, 2)));
     let answer = draft.read(&rf1, 1, "status");
-    let by_event = || status_of(&trigger.unwrap_or_default(), answer.as_deref().unwrap_or(""));
-    draft.set("status", Value::text(status.unwrap_or_else(by_event)));
+    let answer = answer.unwrap_or_default();
+    let by_event = status_of(&trigger.unwrap_or_default(), &answer);
+    draft.set("status", Value::text(status.unwrap_or(by_event)));
+    if status.is_none() && by_event == "unknown" {
+        draft.quality.push("code.unknown");
+        draft.set("_status", object([("extension", only(code_as_sent(AS_SENT, answer)))]));
+    }
     draft.set("intent", Value::from("order"));
     let referred = in_system("http://snomed.info/sct", "3457005", Some("Patient referral"));
     draft.push("category", referred);
@@ -57,18 +62,27 @@ pub fn referral(
     let disposition = draft.read_coded(&rf1, 4, "orderDetail", concept);
     draft.set("orderDetail", disposition.map(only));
     providers(&mut draft, message);
-    let notes = message.segments_named("RF1").flat_map(|segment| segment.notes());
+    // Behind whichever of its segments: notes of the person are those behind PID.
+    let mut about = "";
+    let notes = message.segments().filter(|segment| {
+        if segment.name() != "NTE" {
+            about = segment.name();
+        }
+        segment.name() == "NTE" && !matches!(about, "MSH" | "PID" | "NK1" | "OBR" | "OBX")
+    });
     if let Some(text) = comments(message, notes) {
         draft.set("note", only(object([("text", Value::from(text))])));
     }
     Ok(draft.finish())
 }
 
-/// I14 takes a referral back. RF1-1 (table 0283): R rejected, E expired; A and P go on.
+/// I14 takes a referral back. RF1-1 (table 0283): R rejected, E expired; A and P go on. How one stands
+/// of which it says something else nobody knows.
 fn status_of(trigger: &str, answer: &str) -> &'static str {
-    match (trigger, answer) {
+    match (trigger, answer.to_ascii_uppercase().as_str()) {
         ("I14", _) | (_, "R" | "E") => "revoked",
-        _ => "active",
+        (_, "" | "A" | "P") => "active",
+        _ => "unknown",
     }
 }
 
@@ -209,6 +223,12 @@ mod tests {
         assert_eq!(status("I13", "P"), "active");
         assert_eq!(status("I13", "R"), "revoked");
         assert_eq!(status("I14", "A"), "revoked");
+        let odd = built("I13", "RF1|Q|||||R77").expect("a referral");
+        assert_eq!(
+            (&odd.resource["status"], odd.quality),
+            (&json!("unknown"), vec!["code.unknown"])
+        );
+        assert_eq!(odd.resource["_status"]["extension"][0]["valueCode"], "Q");
     }
 
     #[test]

@@ -5,13 +5,17 @@ use hl7::group::Group;
 use hl7::message::Message;
 use hl7::segment::Segment;
 
-use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, identifier_in, reference};
+use crate::fhir::built::{
+    Built, Draft, Unmappable, code_as_sent, coded_extension, id, identifier_in, reference,
+};
 use crate::fhir::coded::{concept, in_system, in_words};
-use crate::fhir::datatypes::{identifier_type, logical};
+use crate::fhir::datatypes::{identifier_type, logical, practitioner};
 use crate::fhir::encounter::visit;
+use crate::fhir::location::places;
 use crate::fhir::names::{
-    OBSERVATION_STATUS, PARENT_NUMBER, PARENT_RESULT, REPORT_STATUS, RESULT_KEY, fhir_r5,
-    terminology, uk_core,
+    CLINICAL_INFORMATION, COPY_TO, OBSERVATION_STATUS, PARENT_NUMBER, PARENT_RESULT,
+    PATIENT_LOCATION, REPORT_STATUS, REQUEST_REASON, REQUESTER, RESULT_KEY, fhir_r5, terminology,
+    uk_core,
 };
 use crate::fhir::observation::{Context, comments, observation};
 use crate::fhir::specimen::specimens;
@@ -21,7 +25,7 @@ use crate::result::{
     observation_keys, parent_number, result_key,
 };
 use crate::source::Source;
-use crate::text::{stated, whole, whole_of};
+use crate::text::{stated, whole, whole_of, words};
 use crate::time::Moment;
 
 /// Diagnostic service sections (table 0074).
@@ -76,6 +80,8 @@ pub fn report(
     issued(&mut draft, &obr, source);
     interpreter(&mut draft, &obr);
     draft.set("encounter", visit(message, source));
+    request(&mut draft, &obr, group.segment("ORC", 1).as_ref());
+    ward(&mut draft, message, source);
     let derived_from = derived_from(&mut draft, message, group, &obr);
 
     let specimens = specimens(message, group, source);
@@ -142,6 +148,41 @@ fn numbers(draft: &mut Draft, key: &str, obr: &Segment<'_>, orc: Option<&Segment
             draft.push("identifier", number);
         }
     }
+}
+
+/// Who asked and who gets a copy (OBR-16, else ORC-12; OBR-28), why and with what said (OBR-31, OBR-13):
+/// the request itself need not be in any event.
+fn request(draft: &mut Draft, obr: &Segment<'_>, orc: Option<&Segment<'_>>) {
+    let person =
+        |segment: &Segment<'_>, field: usize| practitioner(&segment.field(field)?.repetition(1)?);
+    let requester = person(obr, 16).or_else(|| person(orc?, 12));
+    let copies = obr.field(28).into_iter().flat_map(|field| field.repetitions());
+    let copies = copies.filter_map(|each| Some((COPY_TO, practitioner(&each)?)));
+    for (url, who) in requester.map(|who| (REQUESTER, who)).into_iter().chain(copies) {
+        draft.extension(object([("url", Value::from(url)), ("valueReference", who)]));
+    }
+    let reasons = obr.field(31).into_iter().flat_map(|field| field.repetitions());
+    for reason in reasons.filter_map(|each| concept(&each)) {
+        draft.extension(coded_extension(REQUEST_REASON, reason));
+    }
+    let told = obr.field(13).and_then(|field| field.repetition(1));
+    if let Some(told) = told.and_then(|told| words(&told, 1).or_else(|| words(&told, 2))) {
+        let told = [("url", Value::from(CLINICAL_INFORMATION)), ("valueString", Value::from(told))];
+        draft.extension(object(told));
+    }
+}
+
+/// PV1-3, where the patient was when it was reported: a ward has to know which results are its own.
+fn ward(draft: &mut Draft, message: &Message, source: &Source) {
+    let pv1 = message.segment("PV1", 1);
+    let place = pv1.and_then(|pv1| pv1.field(3)?.repetition(1));
+    let Some(place) = place.and_then(|pl| places(&pl, source.point_of_care).into_iter().next())
+    else {
+        return;
+    };
+    let mut ward = place.location;
+    ward["type"] = Value::from("Location");
+    draft.extension(object([("url", Value::from(PATIENT_LOCATION)), ("valueReference", ward)]));
 }
 
 /// OBR-26 and OBR-29, which say on what the report was done: sensitivities mean nothing without their

@@ -286,6 +286,28 @@ fn an_appointment_and_a_document_stay_valid_without_place_and_content() {
     assert_eq!(of(3)["relatesTo"][0]["target"]["identifier"]["value"], "D1");
 }
 
+#[test]
+fn a_result_is_told_in_the_words_of_its_codes() {
+    let pv1 = format!("PV1|1|I|W05^^B3^RXX01||||C1^Low^Ann{}S", "|".repeat(9));
+    let text = format!(
+        "MSH|^~\\&|LIMS|RXX01|TIE|RXX|20260310||ORU^R01|1|P|2.5.1\rPID|1||7^^^RXX01^MR\r{pv1}\r\
+         NK1|1|WHITE^JO\rOBR|1||F1|FBC^Full blood count^L{}H|F\rOBX|1|CE|C^White cells^L||WH^White^L||||||F\r\
+         OBX|2|ST|D^Colour||White||||||F\rNTE|1|L|Taken on W05 ward",
+        "|".repeat(20)
+    );
+    let message = Message::parse(text.into_bytes(), &Reading::default()).expect("a message");
+    let group = message.groups(&["OBR"]).remove(0);
+    let built = report(&message, &group, &source()).expect("a report");
+    let redacted = without(bundle(built), &message);
+    let of = |entry: usize| &redacted.resource["entry"][entry]["resource"];
+    assert_eq!(of(1)["code"]["text"], "White cells");
+    let white = json!({ "coding": [{ "system": "urn:tieline:codes:L", "code": "WH", "display": "White" }],
+                        "text": "White" });
+    assert_eq!(of(1)["valueCodeableConcept"], white);
+    assert_eq!(of(2)["valueString"], "[withheld]");
+    assert_eq!(of(2)["note"][0]["text"], "Taken on [withheld] ward");
+}
+
 const KINDS: [&str; 21] = [
     "Patient",
     "Encounter",
