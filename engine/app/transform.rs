@@ -35,8 +35,12 @@ pub(crate) fn run(args: &TransformArgs) -> Result<Exit> {
     let stage = Stage::set(loaded)?;
     let channel = stage.channel(&args.channel)?;
     let mut messages = message_files::split(&message_files::read(&args.message)?);
-    let (Some(message), true) = (messages.pop(), messages.is_empty()) else {
-        bail!("{} does not hold exactly one message", args.message.display());
+    let (found, file) = (messages.len(), args.message.display());
+    let (Some(message), true) = (messages.pop(), found == 1) else {
+        bail!(
+            "{file} holds {found} messages, and one is tried at a time: put one into a file of its own \
+             (`tieline check --messages` looks at many)"
+        );
     };
     let given = Given { now: Timestamp::now(), identity: None, previous: None, before: Vec::new() };
     let played = rehearsal::play(channel, message, &given)?;

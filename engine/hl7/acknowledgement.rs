@@ -10,6 +10,7 @@ use crate::delimiters::Delimiters;
 use crate::escape::unescape;
 use crate::header::Header;
 use crate::location::Location;
+use crate::transcription::Transcription;
 use crate::writer::Writer;
 
 /// Acknowledgement codes (table 0008).
@@ -286,10 +287,19 @@ fn guessed_control_id(msh: &[u8]) -> &[u8] {
 }
 
 /// Reads an acknowledgement, which is recognised by its MSA segment, whatever MSH-9 says. `None` is
-/// a frame without one, or with a code that table 0008 does not know.
+/// a frame without one, or with a code that table 0008 does not know. An answer in UTF-16 is read as well,
+/// which is what whoever sends UTF-16 gets; its control id is then in UTF-8, as that of [`Header`] is.
 pub fn read_acknowledgement(frame: &[u8]) -> Option<ReadAck> {
+    match Transcription::of(frame) {
+        Some(way) => read_bytewise(&way.read(frame).0, Some(Charset::UTF_8)),
+        None => read_bytewise(frame, None),
+    }
+}
+
+fn read_bytewise(frame: &[u8], known: Option<Charset>) -> Option<ReadAck> {
     let header = Header::from_frame(frame).ok();
-    let charset = header.as_ref().map_or(Charset::WINDOWS_1252, Header::charset);
+    let declared = || header.as_ref().map_or(Charset::WINDOWS_1252, Header::charset);
+    let charset = known.unwrap_or_else(declared);
     let lines = || frame.split(|byte| matches!(byte, b'\r' | b'\n'));
     let msa = lines().find(|line| line.starts_with(b"MSA") && line.len() > 3)?;
     let usual = Delimiters { field: msa[3], ..Delimiters::default() };
@@ -317,7 +327,7 @@ fn component<'h>(field: &'h [u8], header: &Header, number: usize) -> &'h [u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{AckCode, AckError, Stamp, acknowledge, refuse_unreadable};
+    use super::{AckCode, AckError, Stamp, acknowledge, read_acknowledgement, refuse_unreadable};
     use crate::header::Header;
 
     fn header(version: &str, tail: &str) -> Header {
@@ -325,6 +335,20 @@ mod tests {
             "MSH|^~\\&|PAS^1.2^ISO|RXX01|TIE|RXX|20260701||ADT^A01^ADT_A01|\\T\\7|T|{version}{tail}\rPID|1\r"
         );
         Header::from_frame(frame.as_bytes()).expect("readable")
+    }
+
+    #[test]
+    fn an_answer_in_utf_16_is_read() {
+        let message = "MSH|^~\\&|LIMS|RXX01|TIE|RXX|20260701||ORU^R01|C\u{e9}7|P|2.5.1\r";
+        for mark in ["", "\u{feff}"] {
+            let utf_16: Vec<u8> =
+                format!("{mark}{message}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let header = Header::from_frame(&utf_16).expect("readable");
+            let answer =
+                header.as_received(acknowledge(&header, AckCode::AA, None, None, &stamp()));
+            let read = read_acknowledgement(&answer).expect("an answer");
+            assert_eq!((read.code, &read.control_id), (AckCode::AA, &header.control_id));
+        }
     }
 
     fn stamp() -> Stamp {

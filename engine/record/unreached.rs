@@ -85,7 +85,7 @@ pub fn unreached(message: &Message, events: &[Value]) -> Vec<Location> {
             else {
                 continue;
             };
-            if !passed_over.has(&at) && !is_of_a_document(&segment, &at) && !said.has(text) {
+            if !passed_over.has(&at) && !is_said_by_the_value(&segment, &at) && !said.has(text) {
                 found.push(at);
             }
         }
@@ -93,13 +93,18 @@ pub fn unreached(message: &Message, events: &[Value]) -> Vec<Location> {
     found
 }
 
-/// Source, type and encoding of a document in OBX-5 (ED, RP): its media type says them.
-fn is_of_a_document(segment: &Segment<'_>, at: &Location) -> bool {
+/// Source, type and encoding of a document in OBX-5 (ED, RP), which its media type says; comparator and
+/// separator of a number (SN), which the form of its value says.
+fn is_said_by_the_value(segment: &Segment<'_>, at: &Location) -> bool {
     let is_value = segment.name() == "OBX" && at.field == Some(5);
     let kind = segment.text(2, 1).into_option();
+    let component = at.component.unwrap_or(1);
     is_value
-        && kind.is_some_and(|kind| matches!(&*kind, "ED" | "RP"))
-        && at.component.is_some_and(|component| component < 5)
+        && kind.is_some_and(|kind| match &*kind {
+            "ED" | "RP" => component < 5,
+            "SN" => matches!(component, 1 | 3),
+            _ => false,
+        })
 }
 
 /// Nulls in identifiers: the index decides what they take away, and says so by events of its own.
@@ -164,6 +169,8 @@ struct Said {
 const SHORT: usize = 3;
 /// The digits of a date.
 const DATE: usize = 8;
+/// The digits of a month.
+const MONTH: usize = 6;
 
 impl Said {
     fn take(&mut self, value: &Value) {
@@ -186,10 +193,12 @@ impl Said {
     }
 
     fn has(&self, text: &str) -> bool {
-        let text = plain(text);
+        let text = plain(&unformatted(text));
+        // A comparator stands beside its number.
+        let number = text.trim_start_matches(['<', '>']).trim_start_matches('=').trim_start();
         self.whole.contains(&text)
             || (text.len() >= SHORT && self.has_words(&text))
-            || text.parse().is_ok_and(|number: f64| self.numbers.contains(&number))
+            || number.parse().is_ok_and(|number: f64| self.numbers.contains(&number))
             || self.has_time(&text)
     }
 
@@ -213,9 +222,25 @@ impl Said {
     fn has_time(&self, text: &str) -> bool {
         let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let digits = &text[..end];
-        digits.len() >= DATE
-            && self.times.iter().any(|time| time.starts_with(digits) || digits.starts_with(&**time))
+        let same = |time: &String| {
+            let both_days = digits.len() >= DATE && time.len() >= DATE;
+            time == digits || both_days && (time.starts_with(digits) || digits.starts_with(&**time))
+        };
+        digits.len() >= MONTH && self.times.iter().any(same)
     }
+}
+
+/// A text without the sequences that format it: `\.br\` is a line break in an event.
+fn unformatted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, sequence)) = rest.split_once("\\.") {
+        let Some((_, behind)) = sequence.split_once('\\') else { break };
+        out.push_str(before);
+        out.push(' ');
+        rest = behind;
+    }
+    out + rest
 }
 
 /// Small letters, one blank between words.
@@ -226,10 +251,11 @@ fn plain(text: &str) -> String {
 /// `2024-01-10t10:00:00+00:00` as `20240110100000`.
 fn time_digits(text: &str) -> Option<String> {
     let (date, time) = text.split_once('t').unwrap_or((text, ""));
-    let is_date = date.len() == 10 && date.split('-').map(str::len).eq([4, 2, 2]);
+    let lengths = || date.split('-').map(str::len);
+    let is_date = lengths().eq([4, 2, 2]) || lengths().eq([4, 2]);
     let time = time.split(['+', '-', 'z', '.']).next().unwrap_or_default();
     let digits: String = date.chars().chain(time.chars()).filter(char::is_ascii_digit).collect();
-    (is_date && digits.len() >= DATE).then_some(digits)
+    (is_date && digits.len() >= MONTH).then_some(digits)
 }
 
 #[cfg(test)]
@@ -290,6 +316,16 @@ mod tests {
         let data = json!({ "start": "2024-07-10T10:31:00+01:00", "end": "2024-07-11" });
         assert_eq!(missing("PV2||||||||202407101031|20240711", &data), [""; 0]);
         assert_eq!(missing("PV2||||||||202407101032|202407", &data), ["PV2-8", "PV2-9"]);
+    }
+
+    #[test]
+    fn what_a_value_says_in_another_form_is_not_missing() {
+        let data = json!({ "valueQuantity": { "comparator": "<", "value": 5 }, "high": 10, "low": 1000,
+            "note": "first line\nsecond line", "month": "2026-01" });
+        let body = "OBX|1|ST|||< 5\rOBX|2|NM|||>=1000\rOBX|3|SN|||<^5^-^10\rOBX|4|FT|||first line\\.br\\second line\r\
+                    OBX|5|DT|||202601";
+        assert_eq!(missing(body, &data), [""; 0]);
+        assert_eq!(missing("OBX|5|DT|||202602\rOBX|1|NM|||<6", &data), ["OBX-5", "OBX(2)-5"]);
     }
 
     #[test]

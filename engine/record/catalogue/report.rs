@@ -21,7 +21,7 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "result.available",
         description: "A report has results, preliminary or final.",
-        trigger: "ORU R01 (R30, R31, R32; OUL R22), each OBR, unless one of the next three. None \
+        trigger: "ORU R01 (R30, R31, R32; ORU alone in HL7 2.1), each OBR, unless one of the next three. None \
                   where OBR-25 is `O`, `I` or `S` and no OBX has a value.",
         ..RESULT
     },
