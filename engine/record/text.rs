@@ -28,12 +28,12 @@ pub(crate) fn meant(value: Value<Cow<'_, str>>) -> Option<Cow<'_, str>> {
 /// names and texts that have no subcomponents by the standard (`U&E`). Subcomponents that are empty
 /// at the end say nothing.
 pub fn whole(of: &Repetition<'_>, component: usize) -> Option<String> {
-    joined(of, component, |part| part.text())
+    joined(of, component, Subcomponent::text)
 }
 
 /// As [`whole`], with formatting as line breaks: for what people read, and not for codes.
 pub fn words(of: &Repetition<'_>, component: usize) -> Option<String> {
-    joined(of, component, |part| part.rendered())
+    joined(of, component, Subcomponent::rendered)
 }
 
 fn joined<'m>(

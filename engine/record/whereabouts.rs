@@ -224,7 +224,7 @@ fn place(text: &str) -> Option<Vec<char>> {
     let code: Vec<char> =
         text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
     let has = |kind: fn(&char) -> bool| code.iter().any(kind);
-    let mixed = has(|c| c.is_ascii_digit()) && has(|c| c.is_alphabetic());
+    let mixed = has(char::is_ascii_digit) && has(|c| c.is_alphabetic());
     let clinical = CLINICAL.iter().any(|known| known.chars().eq(code.iter().copied()));
     if mixed && code.len() >= SHORTEST_PLACE && !clinical { Some(code) } else { telling(text) }
 }
