@@ -45,6 +45,8 @@ pub(crate) fn decide(
             let mut decision = desk.decided(decision)?;
             decision.protected |= first.is_none() && stated.sensitivity.protected == Some(true);
             decision.dissent |= first.is_none() && stated.sensitivity.dissent == Some(true);
+            decision.protected |= stated.sensitivity.maybe_protected;
+            decision.dissent |= stated.sensitivity.maybe_dissent;
             Ok(decision)
         }
         Err(Stop::Parked(parked)) => {

@@ -31,7 +31,7 @@ pub(crate) fn protect(
     if refused && !desk.quality.contains(&"sensitivity.not-lowered") {
         desk.quality.push("sensitivity.not-lowered");
     }
-    if stated.unknown && !desk.quality.contains(&"sensitivity.unknown") {
+    if stated.is_unclear() && !desk.quality.contains(&"sensitivity.unknown") {
         desk.quality.push("sensitivity.unknown");
     }
     hold(desk, patient, protected, dissent)

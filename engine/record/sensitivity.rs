@@ -39,9 +39,12 @@ pub struct Stated {
     pub protected: Option<bool>,
     /// The patient dissents from sharing: ZU8-2 2; does not: 1 or 3.
     pub dissent: Option<bool>,
-    /// Something stands there that is none of these. It counts as protection or dissent: who meant
-    /// to say so must not be overheard because of the spelling.
-    pub unknown: bool,
+    /// Something stands in a place of protection that is none of its codes. The message itself is
+    /// treated as if it protected, for who meant to say so must not be overheard because of the
+    /// spelling; the patient is not, since nothing could ever lower again what nobody said.
+    pub maybe_protected: bool,
+    /// The same of dissent.
+    pub maybe_dissent: bool,
 }
 
 impl Stated {
@@ -61,6 +64,11 @@ impl Stated {
         Self::read(message.segments().filter(is_of_person))
     }
 
+    /// Whether something stands there that nobody can read.
+    pub fn is_unclear(&self) -> bool {
+        self.maybe_protected || self.maybe_dissent
+    }
+
     /// Whether it says outright that the patient is protected or dissents.
     pub fn raises(&self) -> bool {
         self.protected == Some(true) || self.dissent == Some(true)
@@ -72,13 +80,13 @@ impl Stated {
             match segment.name() {
                 "PV1" => {
                     let said = read(&segment, 16, &["S", "Y", "R"], &["N", "I"]);
-                    said.raise(&mut found.protected, &mut found.unknown);
+                    said.raise(&mut found.protected, &mut found.maybe_protected);
                 }
                 "ZU8" => {
                     let said = read(&segment, 4, &["1", "2", "Y"], &["0", "N"]);
-                    said.raise(&mut found.protected, &mut found.unknown);
+                    said.raise(&mut found.protected, &mut found.maybe_protected);
                     let said = read(&segment, 2, &["2"], &["1", "3"]);
-                    said.raise(&mut found.dissent, &mut found.unknown);
+                    said.raise(&mut found.dissent, &mut found.maybe_dissent);
                 }
                 _ => {}
             }
@@ -96,9 +104,9 @@ struct Codes {
 }
 
 impl Codes {
-    fn raise(&self, into: &mut Option<bool>, unknown: &mut bool) {
-        *unknown |= self.unknown;
-        if self.yes || self.unknown {
+    fn raise(&self, into: &mut Option<bool>, maybe: &mut bool) {
+        *maybe |= self.unknown;
+        if self.yes {
             *into = Some(true);
         } else if self.no {
             *into = into.or(Some(false));
@@ -153,15 +161,15 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_protects() {
+    fn what_cannot_be_read_may_protect() {
         for body in [&format!("PV1|1|I{}VIP", "|".repeat(14)), "ZU8||||hidden"] {
             let stated = stated_by(body);
-            assert_eq!((stated.protected, stated.unknown), (Some(true), true), "{body}");
+            assert_eq!((stated.protected, stated.maybe_protected), (None, true), "{body}");
         }
         let stated = stated_by("ZU8||Dissent||N");
-        assert_eq!((stated.dissent, stated.protected), (Some(true), Some(false)));
-        assert!(stated.unknown);
-        assert!(!stated_by("ZU8||3||Y").unknown);
+        assert_eq!((stated.dissent, stated.protected), (None, Some(false)));
+        assert_eq!((stated.maybe_dissent, stated.maybe_protected), (true, false));
+        assert!(!stated_by("ZU8||3||Y").is_unclear());
     }
 
     #[test]
