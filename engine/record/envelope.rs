@@ -9,7 +9,6 @@
 //! `partitionkey` is the internal patient id: no identifier and no hash of one, which could be
 //! guessed. It stays the same when the patient's number changes, so consumers partition by it.
 
-use crate::json::{Object, Value};
 use hl7::header::Header;
 use hl7::message::Message;
 use jiff::Timestamp;
@@ -18,6 +17,7 @@ use uuid::Uuid;
 use crate::catalogue::EventType;
 use crate::fhir::report::summary;
 use crate::identity::Identity;
+use crate::json::{Object, Value};
 use crate::marks::{self, Marks};
 use crate::redaction::redact;
 use crate::replay::is_replay;

@@ -12,11 +12,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::json::{Object, Text, Value, object, only};
 use hl7::message::Message;
 
 use crate::disclosed::{is_harmless, is_in_part, is_kept, is_never, kept};
 use crate::fhir::names::{NHS_NUMBER, RESULT_KEY, TERMINOLOGY};
+use crate::json::{Object, Text, Value, object, only};
 use crate::source::Source;
 use crate::whereabouts::{WITHHELD, Whereabouts};
 

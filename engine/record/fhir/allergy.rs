@@ -5,7 +5,6 @@
 //! nothing of what it leaves out. Four ways of having nothing in it are four different things: somebody asked
 //! and there is none, nobody asked, the sender deleted what was held, the sender said nothing.
 
-use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
 
@@ -14,7 +13,7 @@ use crate::fhir::coded::{concept, in_system, in_words};
 use crate::fhir::datatypes::{entity, named_organisation, practitioner};
 use crate::fhir::names::{AS_SENT, terminology, uk_core};
 use crate::fhir::tables::{ALLERGY_ABSENCE, ALLERGY_CATEGORY, ALLERGY_SEVERITY};
-use crate::json::{object, only};
+use crate::json::{Object, Value, object, only};
 use crate::source::Source;
 use crate::text::{stated, whole, whole_of};
 

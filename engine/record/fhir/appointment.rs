@@ -1,6 +1,5 @@
 //! SCH, AIS, AIG, AIL and AIP as UK Core Appointment.
 
-use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::Segment;
 
@@ -12,7 +11,7 @@ use crate::fhir::names::{fhir, terminology, uk_core};
 use crate::fhir::observation::comments;
 use crate::fhir::procedure::after;
 use crate::fhir::tables::{APPOINTMENT_STATUS, MAIN_SPECIALTY, day};
-use crate::json::{object, only};
+use crate::json::{Object, Value, object, only};
 use crate::source::Source;
 use crate::text::{stated, whole};
 use crate::time::Moment;

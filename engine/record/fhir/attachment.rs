@@ -1,9 +1,8 @@
 //! ED and RP: documents and images inside a result, as FHIR Attachment.
 
-use crate::json::{Object, Value};
 use hl7::segment::Repetition;
 
-use crate::json::object;
+use crate::json::{Object, Value, object};
 use crate::text::{stated, whole, words};
 
 /// An ED: source, type, subtype, encoding, data. `None` if the data is not what the encoding says:

@@ -1,6 +1,5 @@
 //! What PID says of a person's background: language, marital status, religion, ethnicity, birth.
 
-use crate::json::Value;
 use hl7::segment::{Repetition, Segment};
 
 use crate::fhir::built::{Draft, coded_extension};
@@ -8,7 +7,7 @@ use crate::fhir::coded::concept;
 use crate::fhir::names::{Extension, extension, fhir, uk_core};
 use crate::fhir::tables::{ETHNIC_CATEGORY, MARITAL_STATUS};
 use crate::fhir::yes_or_no::yes_or_no;
-use crate::json::{object, only};
+use crate::json::{Value, object, only};
 use crate::text::{whole, whole_of};
 
 const ETHNICITY: Extension = extension!(uk_core "Extension-UKCore-EthnicCategory");

@@ -2,14 +2,13 @@
 
 use std::fmt;
 
-use crate::json::{Object, Text, Value};
 use hl7::location::Location;
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
 use hl7::value::Value as Sent;
 use uuid::Uuid;
 
-use crate::json::{object, only};
+use crate::json::{Object, Text, Value, object, only};
 use crate::text::stated;
 
 /// A resource that states only what the message stated.

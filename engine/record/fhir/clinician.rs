@@ -1,6 +1,5 @@
 //! XCN as UK Core Practitioner, with a `PractitionerRole` where the message says what one does.
 
-use crate::json::Value;
 use hl7::message::Message;
 use hl7::segment::Repetition;
 
@@ -11,7 +10,7 @@ use crate::fhir::datatypes::{
 };
 use crate::fhir::names::{terminology, uk_core};
 use crate::fhir::tables::{MAIN_SPECIALTY, day};
-use crate::json::only;
+use crate::json::{Value, only};
 use crate::site::is_practice_among_doctors;
 use crate::source::Source;
 use crate::text::stated;

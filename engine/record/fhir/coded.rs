@@ -1,11 +1,10 @@
 //! Coded values: CE and CWE, and the code systems of UK feeds.
 
-use crate::json::{Object, Text, Value};
 use hl7::segment::Repetition;
 
 use crate::fhir::built::Parts;
 use crate::fhir::names::{LOCAL_CODES, TERMINOLOGY};
-use crate::json::{object, only};
+use crate::json::{Object, Text, Value, object, only};
 use crate::text::{whole, words};
 
 /// Code systems by the names that feeds give them (table 0396 and common others), in capitals.
@@ -107,10 +106,10 @@ pub(crate) fn in_words(text: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use crate::json::json;
     use hl7::message::{Message, Reading};
 
     use super::*;
+    use crate::json::json;
 
     #[test]
     fn a_text_is_not_cut_where_it_says_and() {

@@ -1,6 +1,5 @@
 //! DG1 as UK Core Condition.
 
-use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::Segment;
 
@@ -9,7 +8,7 @@ use crate::fhir::coded::{concept_of, in_system};
 use crate::fhir::datatypes::{entity, practitioner};
 use crate::fhir::encounter::visit;
 use crate::fhir::names::{AS_SENT, RANK, terminology, uk_core};
-use crate::json::{object, only};
+use crate::json::{Object, Value, object, only};
 use crate::source::Source;
 use crate::text::{stated, whole_of};
 

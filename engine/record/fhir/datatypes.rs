@@ -1,6 +1,5 @@
 //! Names, addresses, telephones, identifiers, doctors: HL7 v2 data types as FHIR ones.
 
-use crate::json::{Object, Value};
 use hl7::segment::Repetition;
 use jiff::tz::TimeZone;
 
@@ -8,7 +7,7 @@ use crate::fhir::built::{Parts, identifier_in};
 use crate::fhir::coded::{in_system, in_words};
 use crate::fhir::names::{GMC_NUMBER, GMP_NUMBER, ODS_ORGANISATION, ODS_SITE, terminology};
 use crate::fhir::tables::PROFESSIONAL_REGISTER;
-use crate::json::object;
+use crate::json::{Object, Value, object};
 use crate::site::is_practice_code;
 use crate::text::{is_ods_code, stated, whole};
 use crate::time::Moment;

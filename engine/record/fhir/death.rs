@@ -1,13 +1,12 @@
 //! PID-29 and PID-30: that a person has died, or has not after all.
 
-use crate::json::Value;
 use hl7::segment::Segment;
 
 use crate::fhir::built::{Draft, coded_extension};
 use crate::fhir::coded::in_system;
 use crate::fhir::names::{Extension, extension, uk_codes, uk_core};
 use crate::fhir::yes_or_no::yes_or_no;
-use crate::json::{object, only};
+use crate::json::{Value, object, only};
 use crate::source::Source;
 use crate::time::Moment;
 

@@ -101,10 +101,10 @@ fn canonical(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::json::json;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::json::json;
 
     fn put(text: &str) -> Value {
         let mut quantity = Object::new();

@@ -1,6 +1,5 @@
 //! TXA and OBX of a document as UK Core `DocumentReference`.
 
-use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::Segment;
 
@@ -11,7 +10,7 @@ use crate::fhir::datatypes::{PERSON, entity, entity_of_type, logical, organisati
 use crate::fhir::encounter::visit;
 use crate::fhir::names::{AS_SENT, fhir, uk_core};
 use crate::fhir::tables::{CONFIDENTIALITY, DOCUMENT_AVAILABILITY, DOCUMENT_COMPLETION};
-use crate::json::{object, only};
+use crate::json::{Object, Value, object, only};
 use crate::site;
 use crate::source::Source;
 use crate::text::{rendered, stated, whole};

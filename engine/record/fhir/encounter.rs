@@ -1,6 +1,5 @@
 //! PV1 and PV2 as UK Core Encounter.
 
-use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::Segment;
 
@@ -15,7 +14,7 @@ use crate::fhir::tables::{
     ADMISSION_METHOD, ADMISSION_SOURCE, DISCHARGE_DESTINATION, DISCHARGE_METHOD, LEGAL_STATUS,
     MAIN_SPECIALTY, OUTCOME_OF_ATTENDANCE, PATIENT_CLASS, day,
 };
-use crate::json::{object, only};
+use crate::json::{Object, Value, object, only};
 use crate::site;
 use crate::source::Source;
 use crate::text::stated;

@@ -1,6 +1,5 @@
 //! The consultant episode of PV1 and ZU1 as UK Core `EpisodeOfCare`.
 
-use crate::json::{Object, Value};
 use hl7::message::Message;
 
 use crate::fhir::built::{Built, Draft, id, reference};
@@ -8,7 +7,7 @@ use crate::fhir::datatypes::{organisation, practitioner};
 use crate::fhir::encounter::visit_number;
 use crate::fhir::names::uk_core;
 use crate::fhir::tables::{MAIN_SPECIALTY, day};
-use crate::json::only;
+use crate::json::{Object, Value, only};
 use crate::source::Source;
 
 /// Builds the `EpisodeOfCare` that a message states; none without a number of its own: PV1-54, else

@@ -1,8 +1,8 @@
 //! Messages for the tests of builders.
 
-use crate::json::Value;
 use hl7::message::{Message, Reading};
 
+use crate::json::Value;
 use crate::source::Source;
 
 /// A message of that type with these segments.

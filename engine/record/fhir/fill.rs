@@ -1,12 +1,12 @@
 //! Elements of a draft from fields, in their three states: absent says nothing, HL7 null clears, a
 //! value is set. A component that alone is null (`^""^`) clears what it stands for.
 
-use crate::json::Value;
 use hl7::segment::{Repetition, Segment};
 
 use crate::fhir::built::Draft;
 use crate::fhir::coded::{CODED, concept};
 use crate::fhir::tables::Table;
+use crate::json::Value;
 use crate::source::Source;
 use crate::text::stated;
 use crate::time::Moment;

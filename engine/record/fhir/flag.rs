@@ -1,12 +1,11 @@
 //! A Flag: that there is something to know of a patient, and where. Never what.
 
-use crate::json::Value;
 use hl7::message::Message;
 
 use crate::fhir::built::{Built, Draft, id, reference};
 use crate::fhir::coded::{in_system, in_words};
 use crate::fhir::names::{fhir, uk_core};
-use crate::json::{Text, object, only};
+use crate::json::{Text, Value, object, only};
 
 /// What a script says of a flag.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

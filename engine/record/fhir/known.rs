@@ -3,7 +3,6 @@
 //! These resources are of events that follow from the identity index (merges, moves, changes of
 //! number). They state identifiers and links only, never what a message says of the person.
 
-use crate::json::Value;
 use hl7::message::Message;
 
 use crate::fhir::built::{Built, Draft, id, identifier_in};
@@ -11,7 +10,7 @@ use crate::fhir::coded::in_system;
 use crate::fhir::datatypes::{identifier_type, organisation};
 use crate::fhir::encounter::visit_number;
 use crate::fhir::names::{NHS_NUMBER, terminology, uk_core};
-use crate::json::object;
+use crate::json::{Value, object};
 use crate::local::LocalId;
 use crate::nhs_number::NhsNumber;
 use crate::source::Source;

@@ -1,6 +1,5 @@
 //! PL: where a patient is, by the order of parts that the source uses.
 
-use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::Repetition;
 
@@ -8,7 +7,7 @@ use crate::fhir::built::{Built, Draft, Parts, id, reference};
 use crate::fhir::coded::in_system;
 use crate::fhir::datatypes::organisation;
 use crate::fhir::names::{terminology, uk_core};
-use crate::json::{object, only};
+use crate::json::{Object, Value, object, only};
 use crate::source::{PointOfCare, Source};
 use crate::text::{is_ods_code, stated};
 

@@ -1,6 +1,5 @@
 //! OBX as UK Core Observation.
 
-use crate::json::Value;
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
 
@@ -12,7 +11,7 @@ use crate::fhir::names::{
     OBSERVATION_STATUS, RESULT_KEY, SUB_ID, UNIT, fhir_r5, terminology, uk_core,
 };
 use crate::fhir::value::{Observed, absent_reason, observed, unit_beside};
-use crate::json::{object, only};
+use crate::json::{Value, object, only};
 use crate::result::code;
 use crate::source::Source;
 use crate::text::{rendered, stated, whole, whole_of};

@@ -1,6 +1,5 @@
 //! ORC and OBR as UK Core `ServiceRequest`.
 
-use crate::json::Value;
 use hl7::group::Group;
 use hl7::message::Message;
 use hl7::segment::Segment;
@@ -13,7 +12,7 @@ use crate::fhir::names::{self, uk_core};
 use crate::fhir::observation::comments;
 use crate::fhir::referral::{priority, set_priority};
 use crate::fhir::tables::{ORDER_CONTROL, ORDER_STATUS};
-use crate::json::{object, only};
+use crate::json::{Value, object, only};
 use crate::source::Source;
 use crate::text::{stated, whole_of};
 use crate::time::Moment;

@@ -1,12 +1,11 @@
 //! The organisations that a message names as UK Core Organization.
 
-use crate::json::Value;
 use hl7::message::Message;
 
 use crate::fhir::built::{Built, Draft, id, reference};
 use crate::fhir::datatypes::{named_organisation, organisation};
 use crate::fhir::names::uk_core;
-use crate::json::only;
+use crate::json::{Value, only};
 use crate::site;
 use crate::source::Source;
 

@@ -1,6 +1,5 @@
 //! PID and PD1 as UK Core Patient.
 
-use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
 
@@ -19,7 +18,7 @@ use crate::fhir::practice::general_practitioner;
 use crate::fhir::tables::day;
 use crate::fhir::yes_or_no::yes_or_no;
 use crate::identity::Identity;
-use crate::json::{object, only};
+use crate::json::{Object, Value, object, only};
 use crate::nhs_number::{NhsNumber, Status};
 use crate::precision::Precision;
 use crate::source::Source;
@@ -226,10 +225,10 @@ fn contact(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
 
 #[cfg(test)]
 mod tests {
-    use crate::json::json;
     use hl7::message::Reading;
 
     use super::*;
+    use crate::json::json;
 
     const FULL: &str = "PID|1||9990000018^^^NHS^NH~1234567^^^RXX01^MR||TEST^ANN^JANE^^MRS^^L~OLD^ANN^^^^^PREVIOUS||\
         19651213|2|||1 ROAD^VILLAGE^TOWN^COUNTY^AA1 1AA^GBR^H||01130000000^PRN^PH~07700900000^PRN^CP~\

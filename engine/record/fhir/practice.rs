@@ -1,10 +1,10 @@
 //! PD1-3 and PD1-4: the practice and the general practitioner a patient is registered with.
 
-use crate::json::Value;
 use hl7::segment::{Repetition, Segment};
 
 use crate::fhir::built::Draft;
 use crate::fhir::datatypes::{PERSON, practice, practitioner};
+use crate::json::Value;
 use crate::site::is_practice_among_doctors;
 use crate::text::{stated, whole};
 

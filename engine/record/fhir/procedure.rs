@@ -1,6 +1,5 @@
 //! PR1 as UK Core Procedure.
 
-use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::Segment;
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +9,7 @@ use crate::fhir::coded::{concept, concept_of, in_words};
 use crate::fhir::datatypes::{PERSON, entity, practitioner};
 use crate::fhir::encounter::visit;
 use crate::fhir::names::uk_core;
-use crate::json::{object, only};
+use crate::json::{Object, Value, object, only};
 use crate::source::Source;
 use crate::text::{stated, whole_of};
 use crate::time::{Moment, rfc3339};

@@ -1,6 +1,5 @@
 //! Where the resources of an event come from, as UK Core Provenance.
 
-use crate::json::{Object, Value};
 use hl7::message::Message;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -9,7 +8,7 @@ use crate::fhir::built::{Built, Draft, id, identifier_in, reference};
 use crate::fhir::coded::in_system;
 use crate::fhir::datatypes::{logical, organisation, practitioner};
 use crate::fhir::names::{CHANNEL, CONTROL_ID, SCRIPT, terminology, uk_core};
-use crate::json::{object, only};
+use crate::json::{Object, Value, object, only};
 use crate::source::Source;
 use crate::text::stated;
 use crate::time::{Moment, rfc3339};

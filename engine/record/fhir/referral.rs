@@ -1,6 +1,5 @@
 //! RF1, PRD and DG1 of a referral as UK Core `ServiceRequest`.
 
-use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::Segment;
 
@@ -11,7 +10,7 @@ use crate::fhir::encounter::visit;
 use crate::fhir::names::{AS_SENT, uk_core};
 use crate::fhir::observation::comments;
 use crate::fhir::tables::REQUEST_PRIORITY;
-use crate::json::{object, only};
+use crate::json::{Object, Value, object, only};
 use crate::source::Source;
 use crate::text::{is_ods_code, stated, whole};
 

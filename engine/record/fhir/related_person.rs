@@ -1,6 +1,5 @@
 //! NK1, and the mother of PID-21, as UK Core `RelatedPerson`.
 
-use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
 
@@ -13,7 +12,7 @@ use crate::fhir::datatypes::{
 use crate::fhir::names::{NHS_NUMBER, RANK, terminology, uk_core};
 use crate::fhir::patient::gender;
 use crate::fhir::tables::RELATIONSHIP;
-use crate::json::{object, only};
+use crate::json::{Object, Value, object, only};
 use crate::nhs_number::NhsNumber;
 use crate::source::Source;
 use crate::text::{stated, whole_of};

@@ -1,6 +1,5 @@
 //! ORC, OBR and OBX as UK Core `DiagnosticReport` with its Observations.
 
-use crate::json::{Object, Value};
 use hl7::group::Group;
 use hl7::message::Message;
 use hl7::segment::Segment;
@@ -19,7 +18,7 @@ use crate::fhir::names::{
 };
 use crate::fhir::observation::{Context, comments, observation};
 use crate::fhir::specimen::specimens;
-use crate::json::{object, only};
+use crate::json::{Object, Value, object, only};
 use crate::result::{
     Parent, ResultKind, classify, code, is_counted, is_finding, is_progress, is_shared,
     observation_keys, parent_number, result_key,

@@ -1,6 +1,5 @@
 //! SPM, else OBR-15, as UK Core Specimen.
 
-use crate::json::{Object, Value};
 use hl7::group::Group;
 use hl7::message::Message;
 use hl7::segment::Segment;
@@ -10,7 +9,7 @@ use crate::fhir::coded::{CODED, concept, in_words};
 use crate::fhir::datatypes::{entity_of_type, identifier_type};
 use crate::fhir::decimal::Decimal;
 use crate::fhir::names::uk_core;
-use crate::json::{object, only};
+use crate::json::{Object, Value, object, only};
 use crate::source::Source;
 use crate::text::{stated, whole, whole_of};
 use crate::time::Moment;

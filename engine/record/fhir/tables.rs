@@ -6,12 +6,11 @@
 
 use std::sync::LazyLock;
 
-use crate::json::{Object, Text, Value};
 use hl7::message::Message;
 
 use crate::fhir::coded::system;
 use crate::fhir::names::LOCAL_CODES;
-use crate::json::only;
+use crate::json::{Object, Text, Value, only};
 use crate::text::stated;
 
 /// One table.

@@ -1,12 +1,12 @@
 //! OBX-6: the unit of a value. It travels with its value or the message is parked.
 
-use crate::json::Object;
 use hl7::escape::render;
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
 
 use crate::fhir::built::Unmappable;
 use crate::fhir::coded::{is_system_name, system};
+use crate::json::Object;
 use crate::text::whole;
 
 /// The unit of an observation, as sent.

@@ -1,6 +1,5 @@
 //! OBX-2 and OBX-5: the value of an observation, never apart from its comparator and unit.
 
-use crate::json::{Object, Value};
 use hl7::message::Message;
 use hl7::segment::{Field, Repetition, Segment};
 
@@ -10,7 +9,7 @@ use crate::fhir::coded::{concept, in_system};
 use crate::fhir::decimal::Decimal;
 use crate::fhir::names::terminology;
 use crate::fhir::unit::Unit;
-use crate::json::object;
+use crate::json::{Object, Value, object};
 use crate::source::Source;
 use crate::text::{rendered, stated};
 use crate::time::Moment;
@@ -262,10 +261,10 @@ pub(crate) fn absent_reason(code: &'static str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use crate::json::json;
     use hl7::message::Reading as How;
 
     use super::*;
+    use crate::json::json;
 
     fn read(obx: &str) -> Result<Observed, Unmappable> {
         let text = format!("MSH|^~\\&|LIMS|RXX01|TIE|RXX|20240110||ORU^R01|1|P|2.5.1\r{obx}");

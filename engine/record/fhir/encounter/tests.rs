@@ -1,7 +1,7 @@
-use crate::json::json;
 use hl7::message::Reading;
 
 use super::*;
+use crate::json::json;
 
 fn built(trigger: &str, pv1: &str) -> Result<Built, Unmappable> {
     let text = format!("MSH|^~\\&|PAS|RXX01|TIE|RXX|20240110||ADT^{trigger}|1|P|2.4\r{pv1}");

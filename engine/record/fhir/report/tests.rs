@@ -1,9 +1,9 @@
-use crate::json::json;
 use hl7::message::Reading;
 
 use super::*;
 use crate::fhir::bundle::bundle;
 use crate::fhir::names::UNIT;
+use crate::json::json;
 
 fn built(body: &str) -> Result<Vec<Built>, Unmappable> {
     let text = format!("MSH|^~\\&|LIMS|RXX01|TIE|RXX|20240110||ORU^R01|1|P|2.5.1\r{body}");
