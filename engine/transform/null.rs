@@ -41,6 +41,13 @@ pub(crate) fn register(words: &mut Vocabulary) {
         "The value as text: empty for absent and for the HL7 null.",
         |v: Dynamic| text(&v),
     );
+    words.add(
+        Part::Values,
+        "code(value)",
+        "The value as a code as systems mean it: without blanks round it, in capitals; empty for \
+         absent and for the HL7 null.",
+        |v: Dynamic| -> ImmutableString { text(&v).trim().to_uppercase().into() },
+    );
     words.hidden("==", |_: Null, _: Null| true);
     words.hidden("!=", |_: Null, _: Null| false);
     for name in ["to_string", "to_debug"] {

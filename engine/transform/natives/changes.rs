@@ -1,5 +1,6 @@
 //! What a message states otherwise than its source did before.
 
+use rhai::Dynamic;
 use serde_json::{Map, Value};
 
 use crate::natives::message::Handle;
@@ -32,6 +33,15 @@ pub(crate) fn register(words: &mut Vocabulary) {
         Part::Patient,
         "stated",
         "The same as `previous` after this message: what it leaves out stays, what it deletes is gone.",
+    );
+    words.add(
+        Part::Patient,
+        "value_of(statement, key)",
+        "What `previous`, `stated` or a map in them holds under a key; `()` when it holds nothing.",
+        |statement: Dynamic, key: &str| {
+            let held = statement.read_lock::<rhai::Map>();
+            held.and_then(|map| map.get(key).cloned()).unwrap_or_default()
+        },
     );
     words.add(
         Part::Patient,
