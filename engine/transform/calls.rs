@@ -94,6 +94,7 @@ impl Findings<'_> {
         let own = self.own.counts(name);
         let native = self.native.counts(name);
         let given = call.args.len();
+        self.called.entry((name.to_owned(), given)).or_insert(at);
         let with_object = given + usize::from(form == Form::Method);
         let holds = |set: Option<&BTreeSet<usize>>, n| set.is_some_and(|set| set.contains(&n));
         if holds(own, given) || holds(own, with_object) || holds(native, with_object) {

@@ -6,6 +6,7 @@ use rhai::module_resolvers::StaticModuleResolver;
 use rhai::{AST, Engine, OptimizationLevel, ParseErrorType};
 
 use crate::check::{self, Import};
+use crate::clashes::Clashes;
 use crate::engine;
 use crate::findings::{Findings, Module};
 use crate::functions::Functions;
@@ -35,6 +36,7 @@ pub(crate) fn compile(
 ) -> Result<Compiled, Vec<ScriptProblem>> {
     let mut compiler = Compiler::new(sources, settings, limits);
     let ast = compiler.entry(path);
+    compiler.problems.extend(compiler.clashes.problems());
     let tables = compiler.tables();
     let (errors, warnings): (Vec<_>, Vec<_>) =
         compiler.problems.iter().cloned().partition(|p| p.severity == Severity::Error);
@@ -72,6 +74,7 @@ struct Compiler<'a> {
     settings_used: BTreeSet<String>,
     places: Vec<ScriptPlace>,
     uses_any_table: bool,
+    clashes: Clashes,
 }
 
 impl<'a> Compiler<'a> {
@@ -93,6 +96,7 @@ impl<'a> Compiler<'a> {
             settings_used: BTreeSet::new(),
             places: Vec::new(),
             uses_any_table: false,
+            clashes: Clashes::default(),
         }
     }
 
@@ -145,9 +149,11 @@ impl<'a> Compiler<'a> {
             tables_used: BTreeSet::new(),
             settings_used: BTreeSet::new(),
             places: Vec::new(),
+            called: BTreeMap::new(),
             uses_any_table: false,
         };
         findings.file(ast, is_entry);
+        self.clashes.add(file, ast, std::mem::take(&mut findings.called));
         self.uses_any_table |= findings.uses_any_table;
         self.tables_used.append(&mut findings.tables_used);
         self.settings_used.append(&mut findings.settings_used);

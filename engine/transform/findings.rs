@@ -32,6 +32,8 @@ pub(crate) struct Findings<'a> {
     pub(crate) settings_used: BTreeSet<String>,
     /// Places in a message that stand in it as literals.
     pub(crate) places: Vec<ScriptPlace>,
+    /// The first call of each name that is not of a library.
+    pub(crate) called: BTreeMap<(String, usize), Position>,
     /// A table name is computed, so any table may be used.
     pub(crate) uses_any_table: bool,
 }

@@ -29,6 +29,7 @@ pub mod table;
 
 mod calls;
 mod check;
+mod clashes;
 mod compile;
 mod engine;
 mod findings;

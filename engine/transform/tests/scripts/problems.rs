@@ -24,6 +24,30 @@ fn one(body: &str) -> (u32, u32, String) {
 }
 
 #[test]
+fn no_two_files_call_functions_of_one_name() {
+    let found = |library: &str, script: &str| {
+        let mut sources = sources(&format!("import \"lib/uk_adt\" as adt; {script}"));
+        sources.scripts.insert("lib/uk_adt.rhai".to_owned(), library.to_owned());
+        let found = compile(sources, Limits::default()).err().unwrap_or_default();
+        found.iter().map(|problem| (problem.file.clone(), problem.line)).collect::<Vec<_>>()
+    };
+    let library = "fn admit(msg) {\n update(msg) }\n fn update(msg) { filter(\"done\") }";
+    let both = "fn transform(msg) { adt::admit(msg); update(msg) }\nfn update(msg) { }";
+    let [entry, file] = ["main.rhai", "lib/uk_adt.rhai"].map(str::to_owned);
+    assert_eq!(found(library, both), [(file, 2), (entry.clone(), 1)]);
+    // The words of the engine are functions, too.
+    let word = "fn transform(msg) { text(msg[\"PID-8\"]); adt::admit(msg) } fn text(value) { }";
+    assert_eq!(found("fn admit(msg) { print(text(1)) }", word), [(entry, 1)]);
+    // A name with another count of values is another function, and so is one of a library by its name.
+    for script in [
+        "fn transform(msg) { update(msg, 1) } fn update(msg, n) { adt::update(msg) }",
+        "fn transform(msg) { adt::admit(msg) } fn update(msg) { }",
+    ] {
+        assert_eq!(found(library, script), []);
+    }
+}
+
+#[test]
 fn names_in_literals_are_checked_where_they_stand() {
     let cases = [
         (r#"emit("encounter.admited", 1)"#, 6, "did you mean `encounter.admitted`"),
