@@ -157,9 +157,13 @@ pub fn event(input: EventInput<'_>) -> Event {
     out.paths("cleared", &input.cleared);
     out.paths("replaced", &input.replaced);
     out.0.insert("data", input.data);
-    let body = serde_json::to_vec(&out.0).expect("a map of strings and values is JSON");
+    let mut body = Vec::with_capacity(ROOM);
+    out.0.write(&mut body);
     Event { id, event_type, routing_key, sensitivity: marks.sensitivity(), keyed, time, body }
 }
+
+/// Bytes that most events fit in.
+const ROOM: usize = 8 * 1024;
 
 const EVENTS: Uuid = Uuid::from_u128(0x9d0f_43c6_1b52_5e0a_8e7f_2a64_c1d9_35b8);
 

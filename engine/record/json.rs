@@ -12,6 +12,8 @@ use std::ops::{Index, IndexMut};
 use serde::ser::{Serialize, Serializer};
 pub use serde_json::Number;
 
+mod write;
+
 /// A name or text: a reference where it stands in our code.
 pub type Text = Cow<'static, str>;
 
@@ -405,7 +407,9 @@ impl Serialize for Object {
 /// As JSON without blanks.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+        let mut written = Vec::new();
+        self.write(&mut written);
+        f.write_str(std::str::from_utf8(&written).map_err(|_| fmt::Error)?)
     }
 }
 

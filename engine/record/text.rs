@@ -66,7 +66,8 @@ pub fn whole_of(segment: &Segment<'_>, field: usize, component: usize) -> Option
 /// The text without control characters, which CloudEvents attributes must not hold
 /// (CloudEvents 1.0, type system, String).
 pub fn printable(text: &str) -> String {
-    if text.chars().any(char::is_control) {
+    let plain = |byte: u8| (b' '..=b'~').contains(&byte);
+    if !text.bytes().all(plain) && text.chars().any(char::is_control) {
         text.chars().filter(|c| !c.is_control()).collect()
     } else {
         text.to_owned()

@@ -32,6 +32,7 @@ mod check;
 mod clashes;
 mod compile;
 mod engine;
+mod entry;
 mod findings;
 mod functions;
 mod hardened;

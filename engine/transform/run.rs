@@ -323,9 +323,10 @@ impl Findings for Vec<Built> {
     }
 }
 
-/// What is not stated is not in the map: `"death" in stated`.
+/// What is not stated is not in the map: `"death" in stated`. Shared, since each reading of the
+/// variable would copy the map.
 fn map_of(statement: Option<&Value>) -> Dynamic {
-    statement.map_or(Dynamic::UNIT, json::statement)
+    statement.map_or(Dynamic::UNIT, |held| json::statement(held).into_shared())
 }
 
 fn text_at(message: &Message, at: &str) -> Option<String> {

@@ -6,10 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use record::fhir::provenance::{Maker, version};
-use rhai::{AST, Dynamic, Engine, Position, Scope};
+use rhai::Position;
 
 use crate::check::ENTRY;
 use crate::compile::{Compiled, compile};
+use crate::entry::Entry;
 use crate::fault::{self, Fault, FaultClass};
 use crate::limits::Limits;
 use crate::natives::message::Handle;
@@ -21,8 +22,7 @@ use crate::sources::{Setting, Sources};
 /// One script with its libraries, tables, settings and limits. Share it behind an `Arc`.
 pub struct Script {
     path: String,
-    engine: Engine,
-    ast: AST,
+    entry: Entry,
     givens: Arc<Givens>,
     settings_used: BTreeSet<String>,
     files: Vec<String>,
@@ -53,8 +53,7 @@ impl Script {
         let maker = Maker { path: path.to_owned(), version: version(texts(sources, &compiled)) };
         Ok(Self {
             path: path.to_owned(),
-            engine: compiled.engine,
-            ast: compiled.ast,
+            entry: Entry::new(compiled.engine, compiled.ast),
             givens: Arc::new(Givens { tables: compiled.tables, settings, limits, maker }),
             settings_used: compiled.settings_used,
             files: compiled.files,
@@ -126,13 +125,10 @@ impl Script {
         // A run with a trap ends where the first one did; it must not be ended by the clock before.
         let time = self.givens.limits.time * if trap == Trap::None { 1 } else { 4 };
         let guard = Guard::begin(begin(), time, trap);
-        let called = catch_unwind(AssertUnwindSafe(|| {
-            let arguments = (message.clone(),);
-            self.engine.call_fn::<Dynamic>(&mut Scope::new(), &self.ast, ENTRY, arguments)
-        }));
+        let called = catch_unwind(AssertUnwindSafe(|| self.entry.call(message.clone())));
         let (run, used) = Guard::finish(guard);
         let ended = match called {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => fault::read(&error, &self.path, &self.closures),
             Err(_) => Err(self.fault(FaultClass::Panic, "a native function panicked")),
         };
@@ -151,7 +147,7 @@ impl Script {
         let (file, line, column) = match trapped {
             Some(trap) if trap.line > 0 => (trap.file, trap.line, trap.column),
             _ => {
-                let (line, column) = place(self.entry());
+                let (line, column) = place(self.start());
                 (self.path.clone(), line, column)
             }
         };
@@ -171,12 +167,12 @@ impl Script {
     }
 
     fn fault(&self, class: FaultClass, detail: &str) -> Fault {
-        Fault::new(class, &self.path, self.entry(), detail)
+        Fault::new(class, &self.path, self.start(), detail)
     }
 
     /// Where `transform` begins.
-    fn entry(&self) -> Position {
-        let mut functions = self.ast.iter_fn_def();
+    fn start(&self) -> Position {
+        let mut functions = self.entry.ast.iter_fn_def();
         let entry = functions.find(|function| function.name == ENTRY);
         entry.map_or(Position::NONE, |function| function.body.start_position())
     }
@@ -230,16 +226,17 @@ mod tests {
     #[test]
     fn a_panic_in_a_native_function_costs_one_message() {
         let mut script = script("fn transform(msg) { filter(\"done\") }");
-        let good = script.ast.clone();
-        script.engine.register_fn("burst", || -> i64 { panic!("by intent") });
-        script.ast = script
+        let good = script.entry.ast.clone();
+        script.entry.engine.register_fn("burst", || -> i64 { panic!("by intent") });
+        script.entry.ast = script
+            .entry
             .engine
             .compile("fn transform(msg) {\n quality(\"seen\"); burst() }")
             .expect("a script");
         let fault = script.run(input()).expect_err("a panic");
         assert_eq!((fault.code, fault.line), ("script.panic", 1));
 
-        script.ast = good;
+        script.entry.ast = good;
         let outcome = script.run(input()).expect("the next message is well");
         assert!(outcome.quality.is_empty());
     }

@@ -1,11 +1,15 @@
 //! What a message states otherwise than its source did before.
 
-use rhai::Dynamic;
+use hl7::message::Message;
+use record::fhir::allergy::{self, AllergyStatus};
+use record::trigger::trigger;
+use rhai::{Array, Dynamic, ImmutableString};
 use serde_json::{Map, Value};
 
+use crate::json;
 use crate::natives::message::Handle;
 use crate::reference::Part;
-use crate::run;
+use crate::run::{self, Run};
 use crate::vocabulary::Vocabulary;
 
 /// What may have changed, and the keys of a statement that say so.
@@ -59,6 +63,122 @@ pub(crate) fn register(words: &mut Vocabulary) {
             })
         },
     );
+    words.add(
+        Part::Patient,
+        "news(msg)",
+        "A list of what the message may have to say besides what it is about, mostly empty: \"kin\" \
+         (other than this source stated), \"practice\" (or doctor; other), \"death\" (spoken of, \
+         other, or a discharge), \"allergies\", \"diagnoses\", \"procedures\" (listed), \"birth\" \
+         (other) and \"law\" (ZU5 is there), in this order.",
+        |message: &mut Handle| run::with(|run| Ok(news(run, &message.now().0))),
+    );
+    of_the_visit(words);
+}
+
+/// What is known of the visit that PV1-19 names.
+fn of_the_visit(words: &mut Vocabulary) {
+    words.add(
+        Part::Patient,
+        "visit_before(msg, what)",
+        "What this source said before of the visit of PV1-19, while it was not over: its `class`, \
+         `location`, `consultant`, `service`, `ready`, `law` or `status`; `()` when it said nothing.",
+        |message: &mut Handle, what: &str| {
+            run::with(|run| {
+                let visit = visit(run.input.previous.as_ref(), &message.now().0);
+                let held = visit.filter(|visit| !is_over(visit)).and_then(|visit| visit.get(what));
+                Ok(held.map_or(Dynamic::UNIT, json::statement))
+            })
+        },
+    );
+    words.add(
+        Part::Patient,
+        "visit_after(msg, what)",
+        "The same after this message, and of visits that are over, too.",
+        |message: &mut Handle, what: &str| {
+            run::with(|run| {
+                let visit = visit(run.input.stated.as_ref(), &message.now().0);
+                let held = visit.and_then(|visit| visit.get(what));
+                Ok(held.map_or(Dynamic::UNIT, json::statement))
+            })
+        },
+    );
+    words.add(
+        Part::Patient,
+        "visit_class(msg)",
+        "The patient class (PV1-2) as a code; where an update leaves it out, that which this source \
+         stated of the visit before.",
+        |message: &mut Handle| {
+            run::with(|run| Ok(ImmutableString::from(class(run, &message.now().0))))
+        },
+    );
+    words.add(
+        Part::Patient,
+        "visit_known(msg)",
+        "Whether this source stated the visit of PV1-19 before, and it was not over.",
+        |message: &mut Handle| {
+            run::with(|run| {
+                let visit = visit(run.input.previous.as_ref(), &message.now().0);
+                Ok(visit.is_some_and(|visit| !is_over(visit)))
+            })
+        },
+    );
+}
+
+/// The patient class as systems mean it; where an update leaves it out, that of the visit before.
+fn class(run: &Run, message: &Message) -> String {
+    let code = |text: &str| text.trim().to_uppercase();
+    let sent = message
+        .segment("PV1", 1)
+        .and_then(|pv1| pv1.text(2, 1).into_option().map(|text| code(&text)));
+    let sent = sent.filter(|class| !class.is_empty());
+    sent.or_else(|| {
+        let visit = visit(run.input.previous.as_ref(), message).filter(|visit| !is_over(visit))?;
+        visit.get("class").and_then(Value::as_str).map(code)
+    })
+    .unwrap_or_default()
+}
+
+fn visit<'s>(statement: Option<&'s Value>, message: &Message) -> Option<&'s Value> {
+    let visits = statement?.get("visits")?;
+    let number = message.segment("PV1", 1)?.text(19, 1).into_option()?;
+    visits.get(number.as_ref())
+}
+
+fn is_over(visit: &Value) -> bool {
+    matches!(visit.get("status").and_then(Value::as_str), Some("finished" | "cancelled"))
+}
+
+/// What the rules of scripts would find nothing in is left out, so that they need not be asked.
+fn news(run: &Run, message: &Message) -> Array {
+    let (before, now) = (run.input.previous.as_ref(), run.input.stated.as_ref());
+    let held =
+        |statement: Option<&Value>, key: &str| statement.and_then(|held| held.get(key)).cloned();
+    let other =
+        |key: &str| held(now, key).is_some_and(|held_now| held(before, key) != Some(held_now));
+    let differs = |aspect: &str| changed(before, now, aspect).unwrap_or_default();
+    let listed = |name: &str| message.segment(name, 1).is_some();
+    let field = |name: &str, number: usize| {
+        message.segment(name, 1).is_some_and(|segment| !segment.text(number, 1).is_absent())
+    };
+    let mortal = || {
+        let discharge = || trigger(message).is_some_and(|trigger| trigger == "A03");
+        let spoken_of = field("PID", 29) || field("PID", 30);
+        spoken_of || discharge() || differs("death")
+    };
+    [
+        ("kin", other("kin")),
+        ("practice", differs("practice") || differs("gp")),
+        ("death", mortal()),
+        ("allergies", allergy::status(message) != AllergyStatus::Absent),
+        ("diagnoses", listed("DG1")),
+        ("procedures", listed("PR1")),
+        ("birth", other("birth")),
+        ("law", field("ZU5", 2) || field("ZU5", 3)),
+    ]
+    .into_iter()
+    .filter(|(_, there)| *there)
+    .map(|(what, _)| what.into())
+    .collect()
 }
 
 /// `None` if there is no such aspect.

@@ -8,6 +8,7 @@ use hl7::location::{Location, SegmentName};
 use hl7::message::Message;
 use hl7::segment::Segment;
 use hl7::value::Value;
+use record::trigger::trigger;
 use rhai::{Array, Dynamic, EvalAltResult, ImmutableString};
 
 use crate::null::{self, Null};
@@ -71,6 +72,12 @@ pub(crate) fn register(words: &mut Vocabulary) {
     words.index_get(|view: &mut RepetitionView, at: &str| read(view, at));
 
     words.index_set(|message: &mut Handle, at: &str, value: Dynamic| message.write(at, &value));
+    words.add(
+        Part::Message,
+        "trigger(msg)",
+        "The trigger event in capitals: MSH-9.2, else EVN-1, as in version 2.1; empty when neither says.",
+        |message: &mut Handle| ImmutableString::from(trigger(&message.now().0).unwrap_or_default()),
+    );
     words.add(
         Part::Message,
         "msg.segments(name)",

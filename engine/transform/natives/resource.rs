@@ -9,6 +9,7 @@ use rhai::{Array, Dynamic, EvalAltResult, Map};
 
 use crate::json;
 use crate::natives::message::{GroupView, Handle};
+use crate::natives::tables;
 use crate::null::{self, Null};
 use crate::path::Path;
 use crate::reference::Part;
@@ -89,6 +90,13 @@ pub(crate) fn register(words: &mut Vocabulary) {
     );
     words.add(
         Part::Resources,
+        "name_wards(encounter, table, site)",
+        "Writes the name of each ward among the locations of an Encounter as `location.display`: what \
+         the table has for `SITE.WARD`, else its code. A ward that says no site is of `site`.",
+        |resource: &mut Resource, table: &str, site: &str| resource.name_wards(table, site),
+    );
+    words.add(
+        Part::Resources,
         "resource(map)",
         "A resource of a map that has a `resourceType`.",
         |map: Map| Resource::from_map(&map),
@@ -165,6 +173,27 @@ impl Resource {
         let path: Path<'_> = Path::parse(path)?;
         let list = path.read(&self.0.built.resource).and_then(Value::as_array);
         Ok(list.map_or(0, |list| i64::try_from(list.len()).unwrap_or(i64::MAX)))
+    }
+
+    fn name_wards(&mut self, table: &str, site: &str) -> Fallible<()> {
+        let built = &mut Arc::make_mut(&mut self.0).built;
+        let places = built.resource.get_mut("location").and_then(Value::as_array_mut);
+        for place in places.into_iter().flatten() {
+            let kind = place["physicalType"]["coding"][0]["code"].as_str();
+            if !matches!(kind, None | Some("wa")) {
+                continue;
+            }
+            let identifier = &place["location"]["identifier"];
+            let named = identifier["assigner"]["identifier"]["value"].as_str().unwrap_or(site);
+            let Some(ward) = identifier["value"].as_str() else { continue };
+            let code = Dynamic::from(format!("{named}.{ward}"));
+            let name = run::with(|run| tables::look_up(run, table, &code))?;
+            let name = name.map_or_else(|| ward.into(), |name| null::text(&name));
+            if let Some(location) = place.get_mut("location").and_then(Value::as_object_mut) {
+                location.insert("display", Value::text(&name));
+            }
+        }
+        Ok(())
     }
 
     fn set(&mut self, text: &str, value: &Dynamic) -> Fallible<()> {

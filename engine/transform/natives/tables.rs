@@ -60,7 +60,7 @@ pub(crate) fn register(words: &mut Vocabulary) {
 }
 
 /// A code that the sender did not state is not looked up, and is no miss.
-fn look_up(run: &mut Run, name: &str, code: &Dynamic) -> Fallible<Option<Dynamic>> {
+pub(crate) fn look_up(run: &mut Run, name: &str, code: &Dynamic) -> Fallible<Option<Dynamic>> {
     let Some(table) = run.givens.tables.get(name) else {
         return Err(format!("there is no table `{name}`").into());
     };
