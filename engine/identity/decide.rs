@@ -207,13 +207,15 @@ fn deliberate(desk: &mut Desk<'_, '_>, stated: &Stated) -> Result<Decision, Stop
     let patient = desk.canonical(patient)?;
     withdraw(desk, stated, patient, &mut placed)?;
     let previous = desk.statement(patient)?;
-    let mut now = previous.clone().unwrap_or_default();
-    if !desk.ignores_names {
-        now = stated.said.over(previous.as_ref());
+    let now = if desk.ignores_names {
+        previous.clone().unwrap_or_default()
+    } else {
+        let now = stated.said.over(previous.as_ref());
         if previous.as_ref().map_or(!now.is_empty(), |previous| *previous != now) {
             desk.learn(Fact::Stated { patient, statement: now.clone() })?;
         }
-    }
+        now
+    };
     decision.patient = Some(patient);
     decision.number = placed.number;
     decision.previous = previous.map(Value::Object);

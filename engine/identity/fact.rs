@@ -2,6 +2,7 @@
 
 use record::demographics::{BirthDate, Demographics};
 use record::local::LocalId;
+use record::name_based::name_based;
 use record::nhs_number::{NhsNumber, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -152,7 +153,7 @@ impl LoadedStatement {
 
 fn hash(statement: &Map<String, Value>) -> Uuid {
     let text = serde_json::to_vec(statement).unwrap_or_default();
-    Uuid::new_v5(&Uuid::nil(), &text)
+    name_based(&Uuid::nil(), &text)
 }
 
 /// Folded names and a birth date, as they stand in a fact.

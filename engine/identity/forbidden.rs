@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use record::local::LocalId;
+use record::name_based::name_based;
 use record::nhs_number::NhsNumber;
 use serde::Serialize;
 use uuid::Uuid;
@@ -79,5 +80,5 @@ fn hash(salt: Uuid, one: &Identifier, other: &Identifier) -> Uuid {
     };
     let mut pair = [text(one), text(other)];
     pair.sort_unstable();
-    Uuid::new_v5(&salt, pair.join("\n").as_bytes())
+    name_based(&salt, pair.join("\n").as_bytes())
 }

@@ -4,6 +4,7 @@
 use hl7::message::Message;
 use hl7::segment::{Field, Repetition, Segment};
 use record::demographics::name_parts;
+use record::name_based::name_based;
 use record::site;
 use record::source::Source;
 use record::text::stated;
@@ -94,7 +95,7 @@ impl Said {
             .map(|segment| segment.raw())
             .collect();
         if !all.is_empty() {
-            let mark = Uuid::new_v5(&MARKS, &all.join(&b'\r'));
+            let mark = name_based(&MARKS, &all.join(&b'\r'));
             self.values.push((key, Some(json!(mark.simple().to_string()))));
         }
     }

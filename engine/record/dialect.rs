@@ -94,7 +94,8 @@ pub struct Placeholders {
 impl Placeholders {
     /// Whether a list has the text.
     pub(crate) fn holds(list: &[String], text: &str) -> bool {
-        list.iter().any(|entry| entry.trim().eq_ignore_ascii_case(text.trim()))
+        let text = text.trim();
+        list.iter().any(|entry| entry.trim().eq_ignore_ascii_case(text))
     }
 
     /// Whether a number is one digit again and again, whatever stands between: `(000)000-0000`.

@@ -9,6 +9,7 @@
 //! `partitionkey` is the internal patient id: no identifier and no hash of one, which could be
 //! guessed. It stays the same when the patient's number changes, so consumers partition by it.
 
+use crate::name_based::name_based;
 use hl7::header::Header;
 use hl7::message::Message;
 use jiff::Timestamp;
@@ -191,7 +192,7 @@ fn event_id(input: &EventInput<'_>, revision: u32) -> Uuid {
         name.extend_from_slice(&(part.len() as u64).to_be_bytes());
         name.extend_from_slice(part);
     }
-    Uuid::new_v5(&EVENTS, &name)
+    name_based(&EVENTS, &name)
 }
 
 fn routing_key(input: &EventInput<'_>, marks: Marks) -> String {

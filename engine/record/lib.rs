@@ -35,6 +35,7 @@ pub mod local;
 pub mod marks;
 pub mod mns;
 pub mod movement;
+pub mod name_based;
 pub mod nhs_number;
 pub mod notification;
 pub mod replay;

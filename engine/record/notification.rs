@@ -1,6 +1,7 @@
 //! A signal as the Multicast Notification Service delivers it: a FHIR R4 Bundle of type `history`
 //! after HL7's Subscriptions R5 Backport, whose first entry says what happened.
 
+use crate::name_based::name_based;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -28,7 +29,7 @@ pub fn notification(event: &Value, shape: &Shape) -> Result<Value, Omitted> {
     let signal = mns::signal(event, &shape.signal)?;
     let text = |name: &str| signal[name].as_str();
     let id = text("id").unwrap_or_default();
-    let own = Uuid::new_v5(&PARAMETERS, id.as_bytes()).to_string();
+    let own = name_based(&PARAMETERS, id.as_bytes()).to_string();
     let mut happened = vec![
         // The service fixes it: a notification holds one event.
         json!({ "name": "event-number", "valueString": "1" }),

@@ -10,18 +10,27 @@ use hl7::value::Value;
 /// The text of a value without surrounding blanks; absent, HL7 null and blank are nothing.
 pub fn stated(value: Value<Cow<'_, str>>) -> Option<String> {
     let text = value.into_option()?;
-    let text = text.trim();
+    let text = trimmed(&text);
     (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// As [`stated`], without a copy where the message has the text as it is.
 pub(crate) fn meant(value: Value<Cow<'_, str>>) -> Option<Cow<'_, str>> {
     let text = match value.into_option()? {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Borrowed(text) => Cow::Borrowed(trimmed(text)),
         Cow::Owned(text) if text.trim().len() == text.len() => Cow::Owned(text),
         Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
     };
     (!text.is_empty()).then_some(text)
+}
+
+/// The text without blanks round it; nearly every one has none, which a look at its ends tells.
+fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [one] if one.is_ascii_graphic() => text,
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
+    }
 }
 
 /// The text of a whole component, its subcomponents joined by `&`: senders leave `&` unescaped in

@@ -12,6 +12,7 @@ use record::envelope::{self, Event, EventInput, Known};
 use record::fhir::built::Built;
 use record::identity::Identity;
 use record::marks::Marks;
+use record::name_based::name_based;
 use record::replay::is_replay;
 use record::timing::{self, Timing};
 use transform::outcome::Emitted;
@@ -42,7 +43,7 @@ impl<'a> About<'a> {
         facts: &'a Facts,
         whom: &Whom,
     ) -> Self {
-        let content_hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, frame);
+        let content_hash = name_based(&Uuid::NAMESPACE_OID, frame);
         // The journal's number: the same whenever the message is processed again.
         let cause = format!("{} {}", channel.source.uri(), facts.message_id);
         Self {
@@ -52,7 +53,7 @@ impl<'a> About<'a> {
             header,
             content_hash,
             partition: whom.patient.map(|patient| patient.to_string()),
-            causation: Uuid::new_v5(&content_hash, cause.as_bytes()).to_string(),
+            causation: name_based(&content_hash, cause.as_bytes()).to_string(),
             marks: Marks {
                 protected: whom.protected,
                 dissent: whom.dissent,

@@ -14,6 +14,7 @@ use identity::index::Index;
 use record::envelope::Event;
 use record::identity::Identity;
 use record::timing::Timing;
+use serde_json::Value;
 use transform::fault::{Fault, FaultClass};
 use transform::outcome::{Decision, Emitted, Input};
 use transform::script::Script;
@@ -133,7 +134,8 @@ pub fn transform(
         Some(parks) => (processed.reason, processed.detail) = parks,
         None if ours => processed.settle_without_events(),
         None => {
-            processed.run(&about, &identity, &whom);
+            let before = (whom.previous.take(), std::mem::take(&mut whom.stated));
+            processed.run(&about, &identity, before);
             // What it says of identity is a result, though its script has none.
             let silent = processed.reason.as_deref() == Some("script.no-result");
             if silent && (stated.moves() || !whom.events.is_empty()) {
@@ -163,14 +165,14 @@ fn held_against(
 }
 
 /// Runs the script; again when it was only too slow, for then the machine may have been too busy.
-fn run(script: &Script, input: &Input) -> Result<transform::outcome::Outcome, Fault> {
+fn run(script: &Script, input: &Arc<Input>) -> Result<transform::outcome::Outcome, Fault> {
     for _ in 0..TIME_RETRIES {
-        match script.run(input.clone()) {
+        match script.run(Arc::clone(input)) {
             Err(fault) if fault.class == FaultClass::Time => {}
             ended => return ended,
         }
     }
-    script.run(input.clone())
+    script.run(Arc::clone(input))
 }
 
 /// What of the message could be read only with tolerance. How lines end says nothing of the data.
@@ -226,16 +228,22 @@ impl Processed {
         self.detail = None;
     }
 
-    fn run(&mut self, about: &About<'_>, identity: &Arc<Identity>, whom: &Whom) {
+    /// Runs the script, given what the source stated of the patient before and states now.
+    fn run(
+        &mut self,
+        about: &About<'_>,
+        identity: &Arc<Identity>,
+        (previous, stated): (Option<Value>, Value),
+    ) {
         let input = Input {
             message: about.message.clone(),
             source: about.channel.source.clone(),
             identity: identity.clone(),
-            previous: whom.previous.clone(),
-            stated: Some(whom.stated.clone()),
+            previous,
+            stated: Some(stated),
             now: about.facts.recorded,
         };
-        match run(&about.channel.script, &input) {
+        match run(&about.channel.script, &Arc::new(input)) {
             Err(fault) => {
                 let overloaded = fault.class == FaultClass::Time;
                 let code = if overloaded { "overloaded" } else { fault.code };

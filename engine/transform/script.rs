@@ -95,8 +95,8 @@ impl Script {
 
     /// Runs the script on a message. The same input always gives the same outcome, except that a
     /// slow machine may give [`FaultClass::Time`].
-    pub fn run(&self, input: Input) -> Result<Outcome, Fault> {
-        let input = Arc::new(input);
+    pub fn run(&self, input: impl Into<Arc<Input>>) -> Result<Outcome, Fault> {
+        let input = input.into();
         let attempt = self.attempt(&input, Trap::None);
         let fault = match attempt.ended.and_then(|()| self.decision(&attempt.run)) {
             Ok(decision) => {

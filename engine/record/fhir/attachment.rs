@@ -2,6 +2,8 @@
 
 use hl7::segment::Repetition;
 
+use sha1::{Digest, Sha1};
+
 use crate::json::{Object, Value, object};
 use crate::text::{stated, whole, words};
 
@@ -46,7 +48,7 @@ pub(crate) fn measured(mut attachment: Value) -> Value {
     let bytes = attachment["data"].as_str().map(from_base64);
     if let Some(bytes) = bytes {
         attachment["size"] = Value::from(bytes.len());
-        attachment["hash"] = Value::from(base64(&sha1_smol::Sha1::from(&bytes).digest().bytes()));
+        attachment["hash"] = Value::from(base64(&Sha1::digest(&bytes)));
     }
     attachment
 }

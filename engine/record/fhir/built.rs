@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::name_based::name_based;
 use hl7::location::Location;
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
@@ -208,7 +209,7 @@ pub(crate) fn id(message: &Message, kind: &str, number: usize) -> String {
     name.extend_from_slice(kind.as_bytes());
     name.push(b'/');
     name.extend_from_slice(number.to_string().as_bytes());
-    Uuid::new_v5(&RESOURCES, &name).to_string()
+    name_based(&RESOURCES, &name).to_string()
 }
 
 /// The URL of a resource in its bundle.

@@ -1,5 +1,6 @@
 //! Where the resources of an event come from, as UK Core Provenance.
 
+use crate::name_based::name_based;
 use hl7::message::Message;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -33,7 +34,7 @@ pub fn version<'t>(texts: impl IntoIterator<Item = (&'t str, &'t str)>) -> Strin
             name.extend_from_slice(part.as_bytes());
         }
     }
-    Uuid::new_v5(&SCRIPTS, &name).to_string()
+    name_based(&SCRIPTS, &name).to_string()
 }
 
 /// Builds the Provenance of a message: it aims at the Patient, and a bundle adds its other resources.

@@ -1,6 +1,6 @@
 //! Values as the text of JSON.
 
-use crate::json::{Object, Value};
+use crate::json::{Object, Text, Value};
 
 impl Value {
     /// Appends the value as JSON without blanks: the same bytes as `serde_json` writes.
@@ -30,16 +30,30 @@ impl Object {
     /// Appends the object as JSON without blanks.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.push(b'{');
-        for (position, (name, value)) in self.iter().enumerate() {
+        for (position, (name, value)) in self.0.iter().enumerate() {
             if position > 0 {
                 out.push(b',');
             }
-            write_text(name, out);
-            out.push(b':');
+            write_name(name, out);
             value.write(out);
         }
         out.push(b'}');
     }
+}
+
+/// A name in quotes, and what stands behind it. One of our own code is a word.
+fn write_name(name: &Text, out: &mut Vec<u8>) {
+    match name {
+        Text::Borrowed(name) => {
+            debug_assert!(first_to_escape(name.as_bytes()).is_none(), "a name in our code: {name}");
+            out.reserve(name.len() + 3);
+            out.push(b'"');
+            out.extend_from_slice(name.as_bytes());
+            out.push(b'"');
+        }
+        Text::Owned(name) => write_text(name, out),
+    }
+    out.push(b':');
 }
 
 /// A text in quotes. Most need no escape, and their bytes go over in one piece.

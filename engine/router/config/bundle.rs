@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use record::name_based::name_based;
 use uuid::Uuid;
 
 use crate::config::overrides::{self, Overrides};
@@ -102,7 +103,7 @@ impl Bundle {
             add(text);
         }
         self.set.iter().for_each(|text| add(text));
-        let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, &all);
+        let hash = name_based(&Uuid::NAMESPACE_OID, &all);
         hash.simple().to_string().chars().take(12).collect()
     }
 
