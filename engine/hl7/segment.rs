@@ -11,6 +11,7 @@ use crate::delimiters::Delimiters;
 use crate::escape::{render, unescape};
 use crate::index::Parts;
 use crate::location::{Location, SegmentName};
+use crate::nth_part::nth_part;
 use crate::value::Value;
 
 const NULL: &[u8] = b"\"\"";
@@ -348,21 +349,14 @@ impl<'m> Part<'m> {
     }
 
     fn nth(self, delimiter: u8, number: usize) -> Option<Self> {
-        /// Up to so many bytes, a look at each is quicker than a search for the next delimiter.
-        const SHORT: usize = 64;
-        let mut before = number.checked_sub(1)?;
-        if self.raw.len() > SHORT || self.verbatim || delimiter == Delimiters::NONE {
+        /// From so many bytes on a search for each delimiter is quicker.
+        const LONG: usize = 512;
+        let before = number.checked_sub(1)?;
+        if self.raw.len() > LONG || self.verbatim || delimiter == Delimiters::NONE {
             return self.split(delimiter).nth(before);
         }
-        let mut start = 0;
-        for (end, _) in self.raw.iter().enumerate().filter(|(_, byte)| **byte == delimiter) {
-            if before == 0 {
-                return Some(Self { raw: &self.raw[start..end], ..self });
-            }
-            before -= 1;
-            start = end + 1;
-        }
-        (before == 0).then(|| Self { raw: &self.raw[start..], ..self })
+        let range = nth_part(self.raw, delimiter, before)?;
+        Some(Self { raw: &self.raw[range], ..self })
     }
 
     fn split(self, delimiter: u8) -> impl Iterator<Item = Self> + use<'m> {

@@ -182,7 +182,7 @@ fn news(run: &Run, message: &Message) -> Array {
 }
 
 /// `None` if there is no such aspect.
-fn changed(before: Option<&Value>, now: Option<&Value>, aspect: &str) -> Option<bool> {
+fn changed<'s>(before: Option<&'s Value>, now: Option<&'s Value>, aspect: &str) -> Option<bool> {
     let now = now.and_then(Value::as_object);
     let before = before.and_then(Value::as_object);
     if let Some((_, keys)) = PERSON.iter().find(|(name, _)| *name == aspect) {
@@ -193,8 +193,8 @@ fn changed(before: Option<&Value>, now: Option<&Value>, aspect: &str) -> Option<
         });
     }
     let key = *VISIT.iter().find(|name| **name == aspect)?;
-    let visits = |statement: Option<&Map<String, Value>>| {
-        statement.and_then(|map| map.get("visits")).and_then(Value::as_object).cloned()
+    let visits = |statement: Option<&'s Map<String, Value>>| {
+        statement.and_then(|map| map.get("visits")).and_then(Value::as_object)
     };
     let (Some(before), Some(now)) = (visits(before), visits(now)) else { return Some(false) };
     Some(now.iter().any(|(number, visit)| {

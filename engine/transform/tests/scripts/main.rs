@@ -4,6 +4,7 @@
 
 mod adt;
 mod builders;
+mod changes;
 mod faults;
 mod limits;
 mod problems;
