@@ -6,7 +6,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use rhai::{AST, Caches, Engine, EvalAltResult, ImmutableString, OptimizationLevel, Scope};
+use rhai::{AST, Caches, Engine, EvalAltResult, ImmutableString, Scope};
 
 use crate::check::ENTRY;
 use crate::natives::message::Handle;
@@ -32,7 +32,6 @@ impl Entry {
         let call = engine
             .compile_with_scope(&scope, format!("{ENTRY}({MESSAGE})"))
             .expect("a call of a function is a script");
-        let call = engine.optimize_ast(&scope, call, OptimizationLevel::None);
         let source = ast.source().map(ImmutableString::from);
         Self { engine, ast, source, call, found: Mutex::default() }
     }
