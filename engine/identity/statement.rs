@@ -100,6 +100,18 @@ impl Said {
         }
     }
 
+    /// ZU5-2, 3 and 5. Feeds lose the leading zero of a code, and mean the same.
+    fn law(&mut self, message: &Message) {
+        let Some(zu5) = message.segment("ZU5", 1) else { return };
+        for (key, number) in [("law", 2), ("law_at_census", 3), ("detained", 5)] {
+            self.value(key, zu5.field(number));
+            for (_, said) in self.values.iter_mut().filter(|(said, _)| *said == key) {
+                let code = said.as_ref().and_then(Value::as_str);
+                *said = code.map(|code| json!(code.trim().trim_start_matches('0')));
+            }
+        }
+    }
+
     fn name(&mut self, pid: &Segment<'_>) {
         let Some(field) = pid.field(5) else { return };
         if is_null(Some(field)) {
@@ -304,7 +316,7 @@ fn visit(message: &Message) -> Option<Visit> {
             *value = (!texts.is_empty()).then(|| texts.remove(0));
         }
     }
-    said.imprint("law", message, &["ZU5"]);
+    said.law(message);
     Some(Visit { number, step, values: said.values })
 }
 
@@ -327,9 +339,12 @@ fn step(trigger: &str, pv1: &Segment<'_>, message: &Message) -> Step {
     }
 }
 
-/// ZU3-3 of a visit to a clinic: whether the patient was seen (5, 6) or not (2, 3, 4, 7).
+/// ZU3-3 of a visit to a clinic or of the community: whether the patient was seen (5, 6) or not (2, 3,
+/// 4, 7).
 fn was_seen(pv1: &Segment<'_>, message: &Message) -> Option<bool> {
-    stated(pv1.text(2, 1)).filter(|class| class.trim().eq_ignore_ascii_case("O"))?;
+    stated(pv1.text(2, 1)).filter(|class| {
+        ["O", "C"].iter().any(|clinic| class.trim().eq_ignore_ascii_case(clinic))
+    })?;
     let outcome = stated(message.segment("ZU3", 1)?.text(3, 1))?;
     match outcome.trim().trim_start_matches('0') {
         "5" | "6" => Some(true),
@@ -348,13 +363,33 @@ fn discharge(message: &Message) -> Option<(String, bool)> {
     let code = |text: &Option<String>| {
         text.as_deref().map(|text| text.trim().trim_start_matches('0').to_owned())
     };
-    let died = matches!(code(&method).as_deref(), Some("4" | "5"))
-        || code(&destination).as_deref() == Some("79");
+    let is_emergency = stated(pv1.text(2, 1)).is_some_and(|class| class.trim() == "E");
+    let by_destination = code(&destination).as_deref() == Some("79");
+    let died = match code(&method).as_deref() {
+        // An emergency department has the attendance disposal there: 4 and 5 are clinics.
+        Some(disposal) if is_emergency => disposal == "10" || by_destination,
+        // Stillborn is the child, even where the discharge of the mother says so.
+        Some("5") => is_newborn(message),
+        Some("4") => true,
+        _ => by_destination,
+    };
     match trigger(message)?.as_str() {
         "A03" => Some((number, died)),
         "A11" | "A13" | "A23" => Some((number, false)),
         "A08" if !died && (method.is_some() || destination.is_some()) => Some((number, false)),
         _ => None,
+    }
+}
+
+/// Born in the year of the message or the one before; without a birth date, with a mother (PID-21).
+fn is_newborn(message: &Message) -> bool {
+    let year = |segment: &str, field: usize| {
+        let text = stated(message.segment(segment, 1)?.text(field, 1))?;
+        text.get(..4)?.parse::<u32>().ok()
+    };
+    match (year("PID", 7), year("EVN", 2).or_else(|| year("MSH", 7))) {
+        (Some(born), Some(now)) => now.saturating_sub(born) <= 1,
+        _ => message.segment("PID", 1).is_some_and(|pid| stated(pid.text(21, 1)).is_some()),
     }
 }
 

@@ -166,6 +166,40 @@ fn a_death_on_discharge_stands_apart_from_the_one_of_the_person() {
 }
 
 #[test]
+fn a_clinic_of_the_emergency_department_and_a_stillborn_child_are_no_death_of_the_patient() {
+    let dead = |class: &str, born: &str, method: &str, destination: &str| {
+        let end = format!("{method}|{destination}");
+        let pv1 = format!("PV1|1|{class}|W1{}V1{}{end}\r", "|".repeat(16), "|".repeat(17));
+        let world = World::new();
+        let message = adt("A03", &format!("{}{pv1}", pid("M1", "SMITH^ANN", born)));
+        world.send(PAS, &message).stated.get("death_on_discharge").is_some()
+    };
+    assert!(dead("I", "19651213", "4", "") && dead("I", "19651213", "", "79"));
+    // The attendance disposal: 04 and 05 are clinics, 10 is a death in the department.
+    assert!(!dead("E", "19651213", "05", "19") && !dead("E", "19651213", "4", ""));
+    assert!(dead("E", "19651213", "10", "") && dead("E", "19651213", "4", "79"));
+    // Stillborn is the child.
+    assert!(!dead("B", "19651213", "5", "79"));
+    assert!(dead("I", "20260630", "5", "79"));
+}
+
+#[test]
+fn the_legal_status_is_kept_by_its_fields() {
+    let world = World::new();
+    let law = |zu5: &str| {
+        let pv1 = format!("PV1|1|I|W1{}V1\r", "|".repeat(16));
+        let body = format!("{}{pv1}{zu5}\r", pid("M1", "SMITH^ANN", "19651213"));
+        let visit = world.send(PAS, &adt("A08", &body)).stated["visits"]["V1"].clone();
+        ["law", "law_at_census", "detained"].map(|key| visit.get(key).cloned())
+    };
+    let since = Some(json!("20240109"));
+    assert_eq!(law("ZU5||02|||20240109"), [Some(json!("2")), None, since.clone()]);
+    assert_eq!(law("ZU5||2"), [Some(json!("2")), None, since.clone()]);
+    assert_eq!(law("ZU5||03|98"), [Some(json!("3")), Some(json!("98")), since.clone()]);
+    assert_eq!(law("ZU5||\"\""), [None, Some(json!("98")), since]);
+}
+
+#[test]
 fn protection_is_the_patients() {
     let world = World::new();
     world.admit("M1 9990000018", "SMITH^ANN", "19651213");

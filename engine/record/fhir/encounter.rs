@@ -11,8 +11,8 @@ use crate::fhir::datatypes::{
 use crate::fhir::location::{PLACED, PLACED_IN_CLINIC, Placed, places};
 use crate::fhir::names::{Extension, extension, fhir_r5, terminology, tieline, uk_codes, uk_core};
 use crate::fhir::tables::{
-    ADMISSION_METHOD, ADMISSION_SOURCE, DISCHARGE_DESTINATION, DISCHARGE_METHOD, LEGAL_STATUS,
-    MAIN_SPECIALTY, OUTCOME_OF_ATTENDANCE, PATIENT_CLASS, day,
+    ADMISSION_METHOD, ADMISSION_SOURCE, ATTENDANCE_DISPOSAL, DISCHARGE_DESTINATION,
+    DISCHARGE_METHOD, LEGAL_STATUS, MAIN_SPECIALTY, OUTCOME_OF_ATTENDANCE, PATIENT_CLASS, day,
 };
 use crate::json::{Object, Value, object, only};
 use crate::site;
@@ -92,7 +92,7 @@ pub fn encounter(
     // What the discharge said no longer holds, whether or not PV1 still says it.
     let reopened = trigger == "A13";
     period(&mut draft, &pv1, source, reopened);
-    hospitalization(&mut draft, &pv1, reopened, &day);
+    hospitalization(&mut draft, &pv1, (&class, reopened), &day);
     locations(&mut draft, &pv1, source, status, &class);
     plan(&mut draft, message, source);
     attendance(&mut draft, message, &trigger, &day);
@@ -259,8 +259,13 @@ fn period(draft: &mut Draft, pv1: &Segment<'_>, source: &Source, reopened: bool)
 }
 
 /// PV1-4 is the admission method in the NHS, not the type of admission; PV1-14 its source, PV1-36
-/// the discharge method and PV1-37 the destination.
-fn hospitalization(draft: &mut Draft, pv1: &Segment<'_>, reopened: bool, day: &str) {
+/// the discharge method (of class E the attendance disposal) and PV1-37 the destination.
+fn hospitalization(
+    draft: &mut Draft,
+    pv1: &Segment<'_>,
+    (class, reopened): (&str, bool),
+    day: &str,
+) {
     let mut stay = Object::with_capacity(4);
     if let Some(number) = draft.read_coded(pv1, 5, "hospitalization.preAdmissionIdentifier", entity)
     {
@@ -283,7 +288,10 @@ fn hospitalization(draft: &mut Draft, pv1: &Segment<'_>, reopened: bool, day: &s
         {
             stay.insert("dischargeDisposition", concept);
         }
-        if let Some(concept) = draft.tabled(pv1, 36, DISCHARGED.path, (&DISCHARGE_METHOD, day)) {
+        // An emergency department has the attendance disposal there, whose 5 is the fracture clinic
+        // and not the stillborn child of the other list.
+        let methods = if class == "E" { &ATTENDANCE_DISPOSAL } else { &DISCHARGE_METHOD };
+        if let Some(concept) = draft.tabled(pv1, 36, DISCHARGED.path, (methods, day)) {
             draft.extension(coded_extension(DISCHARGED.url, concept));
         }
     }

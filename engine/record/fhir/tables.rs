@@ -50,6 +50,7 @@ tables! {
     ALLERGY_CATEGORY "allergy-category",
     ALLERGY_SEVERITY "allergy-severity",
     APPOINTMENT_STATUS "appointment-status",
+    ATTENDANCE_DISPOSAL "attendance-disposal",
     CONFIDENTIALITY "confidentiality",
     DISCHARGE_DESTINATION "discharge-destination",
     DISCHARGE_METHOD "discharge-method",
