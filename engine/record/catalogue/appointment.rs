@@ -33,7 +33,7 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "appointment.modified",
         description: "Something of an appointment other than its time changed.",
-        trigger: "SIU S14, and S18 to S24 (services and resources).",
+        trigger: "SIU S14, and S18 to S22 (services and resources).",
         ..APPOINTMENT
     },
     EventType {

@@ -3,11 +3,11 @@
 use hl7::message::Message;
 use hl7::segment::Segment;
 
-use crate::fhir::built::{Built, Draft, Unmappable, id, reference};
+use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, reference};
 use crate::fhir::coded::{concept, in_system};
 use crate::fhir::datatypes::{entity_of_type, logical, practitioner};
 use crate::fhir::location::places;
-use crate::fhir::names::{fhir, terminology, uk_core};
+use crate::fhir::names::{AS_SENT, fhir, terminology, uk_core};
 use crate::fhir::observation::comments;
 use crate::fhir::procedure::after;
 use crate::fhir::tables::{APPOINTMENT_STATUS, MAIN_SPECIALTY, day};
@@ -75,8 +75,9 @@ pub fn appointment(
 fn status_of(draft: &mut Draft, trigger: &str, sch: &Segment<'_>) -> &'static str {
     let stated = draft.read(sch, 25, "status");
     let coded = stated.as_deref().and_then(|code| APPOINTMENT_STATUS.code(code));
-    if coded.is_none() && stated.is_some() {
+    if let (None, Some(sent)) = (coded, stated) {
         draft.quality.push("code.unknown");
+        draft.set("_status", object([("extension", only(code_as_sent(AS_SENT, sent)))]));
     }
     match trigger {
         "S15" | "S16" => "cancelled",
@@ -104,7 +105,7 @@ fn reasons(draft: &mut Draft, sch: &Segment<'_>, status: &str) {
 
 /// AIS-3, and the specialty of PV1-10.
 fn what(draft: &mut Draft, message: &Message) {
-    for ais in message.segments_named("AIS") {
+    for ais in message.segments_named("AIS").filter(|ais| !is_removed(ais)) {
         if let Some(service) = draft.read_coded(&ais, 3, "serviceType", concept) {
             draft.push("serviceType", service);
         }
@@ -141,6 +142,7 @@ fn when(draft: &mut Draft, message: &Message, sch: &Segment<'_>, source: &Source
     let resource = || {
         message
             .segments()
+            .filter(|segment| !is_removed(segment))
             .find_map(|segment| stated(segment.text(resource_fields(segment.name())?, 1)))
     };
     let start = at(timing(4).or_else(resource));
@@ -261,8 +263,18 @@ fn resource(draft: &mut Draft, aig: &Segment<'_>) {
     draft.push("participant", participant(Value::Object(actor), kind, filled(aig, 14)));
 }
 
-/// The filler status of a resource (table 0278) as that of a participant.
+/// Whether a modification takes the resource away: AIS-2, AIG-2, AIL-2, AIP-2 (table 0206).
+fn is_removed(resource: &Segment<'_>) -> bool {
+    resource_fields(resource.name()).is_some()
+        && stated(resource.text(2, 1)).is_some_and(|action| action.eq_ignore_ascii_case("D"))
+}
+
+/// The filler status of a resource (table 0278) as that of a participant; one that is taken away does
+/// not come.
 fn filled(segment: &Segment<'_>, field: usize) -> &'static str {
+    if is_removed(segment) {
+        return "declined";
+    }
     let status = stated(segment.text(field, 1)).and_then(|code| APPOINTMENT_STATUS.code(&code));
     match status {
         Some("pending" | "waitlist" | "proposed") => "tentative",
@@ -336,6 +348,36 @@ mod tests {
     }
 
     #[test]
+    fn words_of_booking_systems_are_read() {
+        for (sent, status) in [
+            ("DNA", "noshow"),
+            ("Did not attend", "noshow"),
+            ("Arrived", "arrived"),
+            ("Cancelled by patient", "cancelled"),
+        ] {
+            let sch = segment("SCH", &[(1, "P1"), (25, sent)]);
+            let appointment = built("S14", &sch).expect("an appointment").resource;
+            assert_eq!(
+                (&appointment["status"], appointment.get("_status")),
+                (&json!(status), None)
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_modification_takes_away_does_not_come() {
+        let body = "SCH|P1\rRGS|1\rAIS|1|D|ECG^ECG|202402010900\rAIS|2|X|FU^Follow up|202402011030\r\
+                    AIL|1|D|RXX^CLINIC 4^^RXX01\rAIP|1|D|C3456789^DOE^SAM\rAIP|2|A|C9999104^ROE^ANN";
+        let appointment = built("S22", body).expect("an appointment").resource;
+        assert_eq!(appointment["start"], "2024-02-01T10:30:00+00:00");
+        let services = appointment["serviceType"].as_array().expect("a list");
+        assert_eq!((services.len(), code(&services[0])), (1, "FU"));
+        let people = appointment["participant"].as_array().expect("a list");
+        let statuses: Vec<_> = people.iter().map(|each| &each["status"]).collect();
+        assert_eq!(statuses, ["accepted", "declined", "declined", "accepted"]);
+    }
+
+    #[test]
     fn an_end_that_nobody_said_is_unknown() {
         let one = |fields: &[(usize, &str)]| {
             let mut all = vec![(1, "P1")];
@@ -361,6 +403,7 @@ mod tests {
         assert_eq!(nulls.cleared, cleared.map(|path| format!("Appointment.{path}")));
         let odd = built("S12", &segment("SCH", &[(1, "P1"), (25, "MAYBE")])).expect("one");
         assert_eq!(odd.quality[0], "code.unknown");
+        assert_eq!(odd.resource["_status"]["extension"][0]["valueCode"], "MAYBE");
     }
 
     #[test]
