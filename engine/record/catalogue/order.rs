@@ -21,25 +21,28 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "order.placed",
         description: "A test or service was asked for.",
-        trigger: "ORM O01, OML O21 or OMG O19 with ORC-1 `NW`; each OBR of the message.",
+        trigger: "ORM O01, OML O21 or OMG O19 with ORC-1 `NW`, or `RO` in the place of \
+                  another; each OBR of the message.",
         ..ORDER
     },
     EventType {
         name: "order.changed",
         description: "A request was changed. It keeps its number (ORC-2, ORC-3).",
-        trigger: "The same with ORC-1 `XO`, `XX` or `RO`.",
+        trigger: "The same with ORC-1 `XO`, `XX` or `XR`.",
         ..ORDER
     },
     EventType {
         name: "order.cancelled",
         description: "A request was withdrawn or will not be done.",
-        trigger: "The same with ORC-1 `CA`, `OC`, `CR`, `DC`, `OD`.",
+        trigger: "The same with ORC-1 `CA`, `OC`, `CR`, `DC`, `OD`, `DR`, `RP`, `RQ`, `RU`; or any \
+                  but a new one whose ORC-5 says so.",
         ..ORDER
     },
     EventType {
         name: "order.status-changed",
         description: "A request got another state: received, held, in progress, done.",
-        trigger: "The same with ORC-1 `SC`, `SN`, `HD`, `OH`, `RL`, `OE`, `OK`.",
+        trigger: "The same with ORC-1 `SC`, `SR`, `RE`, `SN`, `NA`, `HD`, `OH`, `HR`, `RL`, `OE`, `OR`, \
+                  `OK`.",
         ..ORDER
     },
 ];

@@ -56,10 +56,13 @@ pub fn order(
         asked(&mut draft, obr, source);
     }
     // Changing or cancelling an order need not repeat what was asked for.
-    let control = orc.and_then(|orc| stated(orc.text(1, 1)));
-    let is_new = control.is_none_or(|control| control.eq_ignore_ascii_case("NW"));
-    if is_new && !draft.body.contains_key("code") {
+    if orc.is_none_or(|orc| is_new(&orc)) && !draft.body.contains_key("code") {
         return Err(Unmappable::in_field("order.no-code", &obr.unwrap_or(first), 4));
+    }
+    if own.is_some_and(|orc| control(&orc) == "RO") {
+        for number in replaced(message, group) {
+            draft.push("replaces", logical("ServiceRequest", number));
+        }
     }
     let mut observed = false;
     let notes = group.segments().filter(|segment| {
@@ -80,6 +83,36 @@ fn common_control<'m>(message: &'m Message, group: &Group<'_>) -> Option<Segment
         .find(|segment| segment.name() == "ORC")
 }
 
+/// ORC-1, in capitals.
+fn control(orc: &Segment<'_>) -> String {
+    stated(orc.text(1, 1)).unwrap_or_default().to_ascii_uppercase()
+}
+
+/// A new order, or one that takes the place of others.
+fn is_new(orc: &Segment<'_>) -> bool {
+    matches!(control(orc).as_str(), "" | "NW" | "RO")
+}
+
+/// The numbers of the orders that stand before this one to be replaced (RP, RQ, RU); other orders that
+/// replace them may stand between (HL7 v2, chapter 4, order control codes).
+fn replaced(message: &Message, group: &Group<'_>) -> Vec<Value> {
+    let groups = message.groups(&["ORC", "OBR"]);
+    let before = groups.iter().filter(|other| other.range().end <= group.range().start);
+    let controls: Vec<Segment<'_>> = before.filter_map(|other| other.segment("ORC", 1)).collect();
+    let ended = controls
+        .iter()
+        .rev()
+        .skip_while(|orc| control(orc) == "RO")
+        .take_while(|orc| matches!(control(orc).as_str(), "RP" | "RQ" | "RU"));
+    let number = |orc: &Segment<'_>| {
+        let of = |field: usize, kind| entity_of_type(&orc.field(field)?.repetition(1)?, kind);
+        of(2, "PLAC").or_else(|| of(3, "FILL"))
+    };
+    let mut numbers: Vec<Value> = ended.filter_map(number).collect();
+    numbers.reverse();
+    numbers
+}
+
 /// Placer and filler numbers of ORC, else of OBR.
 fn numbers(draft: &mut Draft, orc: Option<&Segment<'_>>, obr: Option<&Segment<'_>>) {
     for (field, kind) in [(2, "PLAC"), (3, "FILL")] {
@@ -94,9 +127,9 @@ fn numbers(draft: &mut Draft, orc: Option<&Segment<'_>>, obr: Option<&Segment<'_
 
 /// ORC-1 (table 0119) and ORC-5 (table 0038), both kept as sent: FHIR has fewer words.
 fn status_of(draft: &mut Draft, orc: &Segment<'_>) -> &'static str {
-    let control = stated(orc.text(1, 1));
+    let asked = stated(orc.text(1, 1));
     let state = draft.read(orc, 5, "status");
-    for (url, code) in [(names::ORDER_CONTROL, &control), (names::ORDER_STATUS, &state)] {
+    for (url, code) in [(names::ORDER_CONTROL, &asked), (names::ORDER_STATUS, &state)] {
         if let Some(code) = code {
             draft.extension(code_as_sent(url, code.clone()));
         }
@@ -105,13 +138,19 @@ fn status_of(draft: &mut Draft, orc: &Segment<'_>) -> &'static str {
     if stated.is_none() && state.is_some() {
         draft.quality.push("code.unknown");
     }
-    let ordered = control.as_deref().and_then(|control| ORDER_CONTROL.code(control));
-    ordered.or(stated).unwrap_or("active")
+    let ordered = asked.as_deref().and_then(|control| ORDER_CONTROL.code(control));
+    // What a change of state says in a word that nobody knows, or leaves out, is no state.
+    let is_silent = matches!(control(orc).as_str(), "SC" | "SR" | "RE");
+    let unsaid = if is_silent || (state.is_some() && !is_new(orc)) { "unknown" } else { "active" };
+    ordered.or(stated).unwrap_or(unsaid)
 }
 
-/// When, by whom and why the order was placed: ORC-9, 12, 16, 21, 29.
+/// When, by whom and why the order was placed: ORC-9 (of a new one), 12, 16, 21, 29.
 fn placed(draft: &mut Draft, orc: &Segment<'_>, source: &Source) {
-    draft.date_time(orc, 9, "authoredOn", source);
+    // Of any other transaction than the order itself, ORC-9 is the time of that transaction.
+    if is_new(orc) {
+        draft.date_time(orc, 9, "authoredOn", source);
+    }
     let requester = draft.read_coded(orc, 12, "requester", practitioner);
     let organisation = || named_organisation(&orc.field(21)?.repetition(1)?);
     draft.set("requester", requester.or_else(organisation));
@@ -237,11 +276,50 @@ mod tests {
             ("SC", "HD", "on-hold"),
             ("XO", "IP", "active"),
             ("DE", "", "entered-in-error"),
+            ("NW", "Q", "active"),
+            ("XO", "", "active"),
+            ("XO", "Q", "unknown"),
+            ("SC", "", "unknown"),
+            ("sc", "Q", "unknown"),
         ] {
             let order = built(&format!("{}\rOBR|1|||FBC", orc(control, state))).expect("an order");
             assert_eq!(order.resource["status"], word, "{control} {state}");
         }
         assert_eq!(built(&orc("SC", "Q")).expect("an order").quality, ["code.unknown"]);
+    }
+
+    #[test]
+    fn only_a_new_order_is_written_when_its_message_says() {
+        let authored = |control: &str| {
+            let order = built(&format!("{}\rOBR|1|||FBC", orc(control, ""))).expect("an order");
+            order.resource.get("authoredOn").is_some()
+        };
+        assert!(authored("NW") && authored("RO"));
+        assert!(!authored("CA") && !authored("SC") && !authored("XO"));
+    }
+
+    #[test]
+    fn what_takes_the_place_of_orders_names_them() {
+        let body = "ORC|CA|P0^OCS\rORC|RP|P1^OCS\rOBR|1|||FBC\rORC|RP||F2^LIMS\rORC|RO|P3^OCS\r\
+                    OBR|1|||FBC\rORC|RO|P4^OCS\rOBR|1|||UE\rORC|NW|P5^OCS\rOBR|1|||LFT";
+        let message = message("OML^O21", body);
+        let groups = message.groups(&["ORC", "OBR"]);
+        let replaced = |number: &str| {
+            let group = groups.iter().find(|group| {
+                group
+                    .segment("ORC", 1)
+                    .is_some_and(|orc| stated(orc.text(2, 1)) == Some(number.into()))
+            });
+            let order =
+                order(&message, group.expect("a group"), &source(), None).expect("an order");
+            let replaced = order.resource["replaces"].as_array().map(Vec::as_slice);
+            let number =
+                |each: &Value| each["identifier"]["value"].as_str().unwrap_or("").to_owned();
+            replaced.unwrap_or_default().iter().map(number).collect::<Vec<_>>()
+        };
+        assert_eq!(replaced("P3"), ["P1", "F2"]);
+        assert_eq!(replaced("P4"), ["P1", "F2"]);
+        assert!(replaced("P5").is_empty() && replaced("P1").is_empty());
     }
 
     #[test]
@@ -283,7 +361,7 @@ mod tests {
         assert_eq!(built("OBR|1|P1").expect_err("none").code, "order.no-code");
         let nulls =
             segment("ORC", &[(1, "XO"), (2, "P1"), (9, "\"\""), (12, "\"\""), (16, "^\"\"")]);
-        let cleared = ["authoredOn", "requester", "reasonCode.text"];
+        let cleared = ["requester", "reasonCode.text"];
         let cleared = cleared.map(|path| format!("ServiceRequest.{path}"));
         assert_eq!(built(&nulls).expect("an order").cleared, cleared);
     }
