@@ -53,7 +53,8 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "socialcare.service-ended",
         description: "A person no longer gets a service.",
-        trigger: "A03 of a council for a service, as its script reads PV1.",
+        trigger: "A03 of a council for a service, as its script reads PV1; or A08 or A01 with a PV1-45 that \
+                  has come.",
         times: &["PV1-45", "EVN-6", "EVN-2", "MSH-7"],
         resources: &["Patient", "EpisodeOfCare"],
         ..CARE
