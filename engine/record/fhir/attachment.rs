@@ -33,9 +33,32 @@ pub(crate) fn pointer(rp: &Repetition<'_>) -> Option<Value> {
     Some(attachment(content_type(part(3), part(4)), "url", url))
 }
 
-/// Text as a document of its own.
-pub(crate) fn plain_text(text: &str) -> Value {
-    attachment("text/plain; charset=utf-8".to_owned(), "data", base64(text.as_bytes()))
+/// Text as a document of its own. What is written in the marks of RTF or HTML is not plain.
+pub(crate) fn of_text(text: &str) -> Value {
+    let kind = match markup(text) {
+        Some(Markup::Rtf) => "application/rtf",
+        Some(Markup::Html) => "text/html; charset=utf-8",
+        None => "text/plain; charset=utf-8",
+    };
+    attachment(kind.to_owned(), "data", base64(text.as_bytes()))
+}
+
+/// Marks that people are not meant to read.
+pub(crate) enum Markup {
+    Rtf,
+    Html,
+}
+
+/// The markup that a whole text is written in, if its beginning says so.
+pub(crate) fn markup(text: &str) -> Option<Markup> {
+    let text = text.trim_start();
+    let begins =
+        |with: &str| text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+    if begins("{\\rtf") {
+        return Some(Markup::Rtf);
+    }
+    let html = ["<!doctype html", "<html", "<head>", "<body", "<div>", "<p>", "<table"];
+    html.iter().any(|with| begins(with)).then_some(Markup::Html)
 }
 
 fn attachment(content_type: String, key: &'static str, content: String) -> Value {
@@ -159,12 +182,23 @@ mod tests {
         for plain in ["f", "fo", "foo", "foobar"] {
             assert_eq!(from_base64(&base64(plain.as_bytes())), plain.as_bytes());
         }
-        let document = measured(plain_text("abc"));
+        let document = measured(of_text("abc"));
         assert_eq!(
             (&document["data"], &document["size"]),
             (&Value::from("YWJj"), &Value::from(3_u8))
         );
         assert_eq!(document["hash"], "qZk+NkcGgWq6PiVxeFDCbJzQ2J0=");
+    }
+
+    #[test]
+    fn a_text_with_marks_is_no_plain_text() {
+        let kind = |text: &str| of_text(text)["contentType"].as_str().map(str::to_owned);
+        assert_eq!(kind("{\\rtf1\\ansi Dear Sam}").as_deref(), Some("application/rtf"));
+        let html = Some("text/html; charset=utf-8");
+        assert_eq!(kind(" <!DOCTYPE html><html>").as_deref(), html);
+        let plain = Some("text/plain; charset=utf-8");
+        assert_eq!(kind("Dear Sam, <p>").as_deref(), plain);
+        assert_eq!(kind("ŵ").as_deref(), plain);
     }
 
     #[test]

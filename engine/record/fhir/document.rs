@@ -3,7 +3,7 @@
 use hl7::message::Message;
 use hl7::segment::Segment;
 
-use crate::fhir::attachment::{encapsulated, measured, plain_text, pointer, without_data};
+use crate::fhir::attachment::{encapsulated, measured, of_text, pointer, without_data};
 use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, reference};
 use crate::fhir::coded::{concept, in_system};
 use crate::fhir::datatypes::{PERSON, entity, entity_of_type, logical, organisation, practitioner};
@@ -179,7 +179,7 @@ fn content(
     }
     let text = lines.join("\n");
     if !text.trim().is_empty() {
-        attachments.push(measured(plain_text(text.trim_end())));
+        attachments.push(measured(of_text(text.trim_end())));
     }
     if attachments.is_empty() {
         attachments.push(Value::Object(Object::new()));

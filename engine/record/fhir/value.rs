@@ -146,7 +146,10 @@ impl<'m> Reading<'m> {
         let text = self.rendered();
         match (comparison(&text), self.unit) {
             (Some((comparator, number)), Some(_)) => self.quantity(comparator, &number, None),
-            _ => Observed::text(text, self.unit, None),
+            _ => {
+                let finding = attachment::markup(&text).map(|_| "result.markup");
+                Observed::text(text, self.unit, finding)
+            }
         }
     }
 
@@ -306,6 +309,14 @@ mod tests {
         assert_eq!(value("NM", "12,8", "g/L"), text("12,8 g/L"));
         assert_eq!(value("NM", "1~2", "g/L"), text("1\n2\nunit: g/L"));
         assert_eq!(value("TX", "10^9 ~b", "").1, "10^9 \nb");
+    }
+
+    #[test]
+    fn a_text_with_marks_is_counted() {
+        let counted = |text: &str| value("TX", text, "").2;
+        assert_eq!(counted("<p>No bleed</p>"), Some("result.markup"));
+        assert_eq!(counted("{\\E\\rtf1 No bleed}"), Some("result.markup"));
+        assert_eq!((counted("<5 colonies"), counted("No bleed")), (None, None));
     }
 
     #[test]
