@@ -334,9 +334,17 @@ fn step(trigger: &str, pv1: &Segment<'_>, message: &Message) -> Step {
         "A03" => Step::Ends("finished"),
         "A11" | "A27" | "A32" | "A38" => Step::Ends("cancelled"),
         "A23" => Step::Forgets,
-        "A08" if stated(pv1.text(45, 1)).is_some() => Step::Goes(Some("finished")),
+        "A08" if has_ended(pv1, message) => Step::Goes(Some("finished")),
         _ => Step::Tells,
     }
+}
+
+/// PV1-45, unless its day is after that of the message: an end may be known before it comes.
+fn has_ended(pv1: &Segment<'_>, message: &Message) -> bool {
+    let day = |text: &str| text.chars().filter(char::is_ascii_digit).take(8).collect::<String>();
+    let at = |segment: &str, field: usize| stated(message.segment(segment, 1)?.text(field, 1));
+    let now = at("EVN", 2).or_else(|| at("MSH", 7));
+    stated(pv1.text(45, 1)).is_some_and(|end| now.is_none_or(|now| day(&end) <= day(&now)))
 }
 
 /// ZU3-3 of a visit to a clinic or of the community: whether the patient was seen (5, 6) or not (2, 3,
@@ -363,7 +371,8 @@ fn discharge(message: &Message) -> Option<(String, bool)> {
     let code = |text: &Option<String>| {
         text.as_deref().map(|text| text.trim().trim_start_matches('0').to_owned())
     };
-    let is_emergency = stated(pv1.text(2, 1)).is_some_and(|class| class.trim() == "E");
+    let is_emergency =
+        stated(pv1.text(2, 1)).is_some_and(|class| class.trim().eq_ignore_ascii_case("E"));
     let by_destination = code(&destination).as_deref() == Some("79");
     let died = match code(&method).as_deref() {
         // An emergency department has the attendance disposal there: 4 and 5 are clinics.
