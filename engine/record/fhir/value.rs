@@ -144,13 +144,11 @@ impl<'m> Reading<'m> {
     /// ST, TX, FT and unknown types. With a unit, a number or comparison is a quantity.
     fn free_text(&self) -> Observed {
         let text = self.rendered();
-        match (comparison(&text), self.unit) {
-            (Some((comparator, number)), Some(_)) => self.quantity(comparator, &number, None),
-            _ => {
-                let finding = attachment::markup(&text).map(|_| "result.markup");
-                Observed::text(text, self.unit, finding)
-            }
+        if let (Some((comparator, number)), Some(_)) = (comparison(&text), self.unit) {
+            return self.quantity(comparator, &number, None);
         }
+        let finding = attachment::markup(&text).map(|_| "result.markup");
+        Observed::text(text, self.unit, finding)
     }
 
     fn quantity(
