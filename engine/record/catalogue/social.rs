@@ -1,6 +1,6 @@
 //! Adult social care, in the words of Client Level Data: request, assessment, service, review.
 
-use super::{EventType, HAPPENED};
+use super::{CANCELLATION, EventType, HAPPENED};
 
 const CARE: EventType = EventType {
     name: "",
@@ -43,10 +43,26 @@ pub(super) const EVENTS: &[EventType] = &[
         ..CARE
     },
     EventType {
+        name: "socialcare.assessment-cancelled",
+        description: "An assessment was taken back. It keeps its number.",
+        trigger: "A11 of a council for an assessment, or A23: it should not have been recorded.",
+        times: CANCELLATION,
+        heading: "Assessments",
+        ..CARE
+    },
+    EventType {
         name: "socialcare.service-started",
         description: "A person gets a service.",
         trigger: "A01 or A04 of a council for a service, as its script reads PV1.",
         times: &["PV1-44", "EVN-6", "EVN-2", "MSH-7"],
+        resources: &["Patient", "EpisodeOfCare"],
+        ..CARE
+    },
+    EventType {
+        name: "socialcare.service-start-cancelled",
+        description: "A service did not begin. It keeps its number.",
+        trigger: "A11 of a council for a service, or A23: it should not have been recorded.",
+        times: CANCELLATION,
         resources: &["Patient", "EpisodeOfCare"],
         ..CARE
     },
@@ -60,6 +76,15 @@ pub(super) const EVENTS: &[EventType] = &[
         ..CARE
     },
     EventType {
+        name: "socialcare.service-end-cancelled",
+        description: "A person goes on getting a service that was said to be over.",
+        trigger: "A13 of a council for a service.",
+        times: CANCELLATION,
+        resources: &["Patient", "EpisodeOfCare"],
+        cleared: "`EpisodeOfCare.period.end`, always; of Patient as in `patient.updated`.",
+        ..CARE
+    },
+    EventType {
         name: "socialcare.review",
         description: "What a person gets was reviewed.",
         trigger: "An ADT of a council whose visit is a review, as its script reads PV1.",
@@ -67,9 +92,25 @@ pub(super) const EVENTS: &[EventType] = &[
         ..CARE
     },
     EventType {
+        name: "socialcare.review-cancelled",
+        description: "A review was taken back. It keeps its number.",
+        trigger: "A11 of a council for a review, or A23: it should not have been recorded.",
+        times: CANCELLATION,
+        heading: "Assessments",
+        ..CARE
+    },
+    EventType {
         name: "socialcare.contact",
         description: "Somebody of the council was in touch with a person.",
         trigger: "An ADT of a council whose visit is a contact, as its script reads PV1.",
+        heading: "Contacts with professionals",
+        ..CARE
+    },
+    EventType {
+        name: "socialcare.contact-cancelled",
+        description: "A contact was taken back. It keeps its number.",
+        trigger: "A11 of a council for a contact, or A23: it should not have been recorded.",
+        times: CANCELLATION,
         heading: "Contacts with professionals",
         ..CARE
     },
