@@ -46,6 +46,52 @@ impl Message {
         groups
     }
 
+    /// What was ordered and what came of it: a group for each OBR with its ORC, and for each ORC
+    /// without one.
+    ///
+    /// Where results are stated by specimen (OUL^R22, OUL^R23), SPM stands before its orders and ORC
+    /// behind its OBR. A group then ends where the next specimen begins, and what is observed of the
+    /// specimen itself, between SPM and the first order, is in no group.
+    pub fn orders(&self) -> Vec<Group<'_>> {
+        if !self.is_by_specimen() {
+            return self.groups(&["ORC", "OBR"]);
+        }
+        let names =
+            if self.has_control_behind() { ["SPM", "OBR", "ORC"] } else { ["SPM", "ORC", "OBR"] };
+        self.groups(&names).into_iter().filter_map(Group::from_its_order).collect()
+    }
+
+    /// The specimen of an order, where results are stated by specimen; see [`Message::orders`].
+    pub fn specimen_of(&self, order: &Group<'_>) -> Option<Segment<'_>> {
+        let start = order.range().start;
+        let before = self.segments().take_while(|segment| segment.index() < start);
+        before.filter(|segment| segment.name() == "SPM").last().filter(|_| self.is_by_specimen())
+    }
+
+    /// The segments at these positions, counted from 0, as a group.
+    pub fn group(&self, range: Range<usize>) -> Group<'_> {
+        Group { message: self, range }
+    }
+
+    /// Whether it is of the type OUL.
+    fn is_by_specimen(&self) -> bool {
+        let kind = self.segment("MSH", 1).map(|msh| msh.text(9, 1));
+        kind.and_then(Value::into_option).is_some_and(|kind| kind.eq_ignore_ascii_case("OUL"))
+    }
+
+    /// Whether ORC belongs to the OBR before it: the first one stands directly behind one.
+    fn has_control_behind(&self) -> bool {
+        let orders = self.segments().filter(|segment| segment.name() != "NTE");
+        let mut before = "";
+        for segment in orders {
+            if segment.name() == "ORC" {
+                return before == "OBR";
+            }
+            before = segment.name();
+        }
+        true
+    }
+
     /// The notes (NTE) that directly follow the segment at a position, counted from 0.
     pub fn notes_of(&self, index: usize) -> impl Iterator<Item = Segment<'_>> {
         self.segment_at(index).into_iter().flat_map(|segment| segment.notes())
@@ -53,6 +99,12 @@ impl Message {
 }
 
 impl<'m> Group<'m> {
+    /// The group without what stands before its order; `None` if it has none.
+    fn from_its_order(self) -> Option<Self> {
+        let order = self.segments().find(|segment| matches!(segment.name(), "ORC" | "OBR"))?;
+        Some(Group { range: order.index()..self.range.end, ..self })
+    }
+
     /// Its segments in order.
     pub fn segments(&self) -> impl Iterator<Item = Segment<'m>> + use<'m> {
         let message = self.message;
@@ -130,6 +182,39 @@ mod tests {
         ];
         for (names, expected) in cases {
             assert_eq!(groups(names), expected, "{names}");
+        }
+    }
+
+    /// The orders of a message of the type OUL, each with the specimen that it is of.
+    fn by_specimen(names: &str) -> Vec<String> {
+        let lines = names.split(' ').enumerate().map(|(index, name)| format!("{name}|{index}\r"));
+        let text = format!("MSH|^~\\&|LIMS||||||OUL^R22\r{}", lines.collect::<String>());
+        let message = Message::parse(text.into_bytes(), &Reading::default()).expect("readable");
+        let orders = message.orders();
+        let shown = orders.iter().map(|order| {
+            let names: Vec<&str> = order.segments().map(|segment| segment.name()).collect();
+            let specimen = message.specimen_of(order).map_or(0, |specimen| specimen.index());
+            format!("{specimen}: {}", names.join(" "))
+        });
+        shown.collect()
+    }
+
+    #[test]
+    fn an_order_stated_by_specimen_has_its_own_results_and_no_others() {
+        let cases: [(&str, &[&str]); 7] = [
+            (
+                "PID SPM OBX OBR ORC OBX OBX OBR ORC OBX SPM OBR OBX",
+                &["2: OBR ORC OBX OBX", "2: OBR ORC OBX", "11: OBR OBX"],
+            ),
+            ("PID SPM OBR NTE ORC OBX OBR OBX", &["2: OBR NTE ORC OBX", "2: OBR OBX"]),
+            ("PID SPM ORC OBR OBX ORC OBR OBX", &["2: ORC OBR OBX", "2: ORC OBR OBX"]),
+            ("PID SPM OBR OBX ORC OBR OBX", &["2: OBR OBX", "2: ORC OBR OBX"]),
+            ("PID SPM OBX SAC OBR ORC OBX SAC OBR OBX", &["2: OBR ORC OBX SAC", "2: OBR OBX"]),
+            ("PID SPM OBX SPM OBX OBR OBX", &["4: OBR OBX"]),
+            ("PID ORC OBR OBX ORC OBR OBX", &["0: ORC OBR OBX", "0: ORC OBR OBX"]),
+        ];
+        for (names, expected) in cases {
+            assert_eq!(by_specimen(names), expected, "{names}");
         }
     }
 

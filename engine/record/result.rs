@@ -109,7 +109,7 @@ pub fn result_key(message: &Message, group: &Group<'_>) -> Result<String, NoKey>
     let key = base_key(message, group)?;
     let place =
         |group: &Group<'_>| group.segment("OBR", 1).map_or(group.range().start, |obr| obr.index());
-    let groups = message.groups(&["ORC", "OBR"]);
+    let groups = message.orders();
     let earlier = groups.iter().take_while(|other| place(other) < place(group));
     let same = earlier.filter(|other| base_key(message, other).as_ref() == Ok(&key)).count();
     Ok(if same == 0 { key } else { format!("{key}#{}", same + 1) })
@@ -119,7 +119,7 @@ pub fn result_key(message: &Message, group: &Group<'_>) -> Result<String, NoKey>
 /// has the same number and test.
 pub fn is_shared(message: &Message, key: &str) -> bool {
     let base = key.split('#').next().unwrap_or(key);
-    let groups = message.groups(&["ORC", "OBR"]);
+    let groups = message.orders();
     let reports = groups.iter().filter(|group| group.segment("OBR", 1).is_some());
     let same = reports.filter(|group| base_key(message, group).is_ok_and(|other| other == base));
     same.count() > 1
@@ -181,7 +181,7 @@ impl Parent {
     ) -> Option<(String, Segment<'m>)> {
         let number = parent_number(&child.segment("OBR", 1)?);
         let mut found = Vec::new();
-        for group in message.groups(&["ORC", "OBR"]) {
+        for group in message.orders() {
             let Some(obr) = group.segment("OBR", 1).filter(|_| group.range() != child.range())
             else {
                 continue;

@@ -268,7 +268,7 @@ fn report_status(draft: &mut Draft, obr: &Segment<'_>) {
 
 /// The notes of a group that are not about one observation. They stand behind ORC, OBR, SPM or
 /// whatever else a laboratory sends. Notes that stand before the group, behind PID for example, are
-/// about no report, and are counted.
+/// about no report, and are counted; so is what was observed of a specimen before its first order.
 fn remarks(draft: &mut Draft, message: &Message, group: &Group<'_>) {
     let mut observed = false;
     let about_report = group.segments().filter(|segment| {
@@ -281,12 +281,14 @@ fn remarks(draft: &mut Draft, message: &Message, group: &Group<'_>) {
         draft.extension(object([("url", url), ("valueAnnotation", in_words(&text))]));
     }
     let start = group.range().start;
-    let groups = message.groups(&["ORC", "OBR"]);
+    let groups = message.orders();
     let reports = groups.iter().filter(|other| other.segment("OBR", 1).is_some());
     let before = reports.map(|other| other.range().end).filter(|end| *end <= start).max();
-    let between = message.segments().skip(before.unwrap_or(0)).take_while(|s| s.index() < start);
-    let unplaced = between.filter(|s| s.name() == "NTE" && stated(s.text(3, 1)).is_some());
+    let between = || message.segments().skip(before.unwrap_or(0)).take_while(|s| s.index() < start);
+    let unplaced = between().filter(|s| s.name() == "NTE" && stated(s.text(3, 1)).is_some());
     draft.quality.extend(unplaced.map(|_| "note.unplaced"));
+    let of_specimens = between().filter(|segment| segment.name() == "OBX");
+    draft.quality.extend(of_specimens.map(|_| "specimen.observation-not-published"));
 }
 
 /// The code of a section in the capitals of the table, if it is one.

@@ -14,8 +14,8 @@ use crate::source::Source;
 use crate::text::{stated, whole, whole_of};
 use crate::time::Moment;
 
-/// Builds the specimens of a report or order: of each SPM, else the one of OBR-15. None is stated if
-/// there is neither.
+/// Builds the specimens of a report or order: of each SPM, else of the one that OUL states it under, else
+/// the one of OBR-15. None is stated if there is neither.
 pub fn specimens(message: &Message, group: &Group<'_>, source: &Source) -> Vec<Built> {
     let obr = group.segment("OBR", 1);
     let mut all: Vec<Built> = group
@@ -23,6 +23,9 @@ pub fn specimens(message: &Message, group: &Group<'_>, source: &Source) -> Vec<B
         .filter(|segment| segment.name() == "SPM")
         .map(|spm| of_spm(message, &spm, source))
         .collect();
+    if all.is_empty() {
+        all.extend(message.specimen_of(group).map(|spm| of_spm(message, &spm, source)));
+    }
     if all.is_empty() {
         all.extend(obr.and_then(|obr| of_obr(message, &obr, source)));
     }

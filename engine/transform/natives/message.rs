@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use hl7::group::Group;
 use hl7::location::{Location, SegmentName};
 use hl7::message::Message;
 use hl7::segment::Segment;
@@ -89,6 +90,13 @@ pub(crate) fn register(words: &mut Vocabulary) {
         "msg.groups([names])",
         "A list of groups: each begins with the first of the names and takes what follows.",
         |message: &mut Handle, names: Array| message.groups(&names),
+    );
+    words.add(
+        Part::Message,
+        "msg.orders()",
+        "A list of groups: each OBR with its ORC and its results, also where OUL states them by \
+         specimen.",
+        |message: &mut Handle| message.orders(),
     );
     words.hidden("segments", |group: &mut GroupView, name: &str| group.named(name));
     words.add(
@@ -204,12 +212,22 @@ impl Handle {
             .collect::<Fallible<_>>()?;
         let (message, _) = self.now();
         let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
-        let view = |group: hl7::group::Group<'_>| {
-            let names = Arc::clone(&names);
-            Dynamic::from(GroupView { message: message.clone(), names, range: group.range() })
-        };
-        Ok(message.groups(&wanted).into_iter().map(view).collect())
+        Ok(views(&message, &names, &message.groups(&wanted)))
     }
+
+    fn orders(&self) -> Array {
+        let names = ["ORC", "OBR"].map(str::to_owned);
+        let (message, _) = self.now();
+        views(&message, &Arc::from(names), &message.orders())
+    }
+}
+
+fn views(message: &Message, names: &Arc<[String]>, groups: &[Group<'_>]) -> Array {
+    let view = |group: &Group<'_>| {
+        let names = Arc::clone(names);
+        Dynamic::from(GroupView { message: message.clone(), names, range: group.range() })
+    };
+    groups.iter().map(view).collect()
 }
 
 impl GroupView {
@@ -224,16 +242,8 @@ impl GroupView {
     }
 
     /// Gives `work` the group as the hl7 crate knows it.
-    pub(crate) fn with<T>(
-        &self,
-        work: impl FnOnce(&hl7::group::Group<'_>) -> Fallible<T>,
-    ) -> Fallible<T> {
-        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
-        let groups = self.message.groups(&names);
-        match groups.iter().find(|group| group.range() == self.range) {
-            Some(group) => work(group),
-            None => Err("the group is not in its message".into()),
-        }
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&Group<'_>) -> Fallible<T>) -> Fallible<T> {
+        work(&self.message.group(self.range()))
     }
 
     fn segments(&self) -> impl Iterator<Item = SegmentView> {
