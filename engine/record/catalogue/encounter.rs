@@ -131,7 +131,7 @@ pub(super) const EVENTS: &[EventType] = &[
         name: "encounter.updated",
         description: "Something else of a visit was stated again or changed.",
         trigger: "A08 of a class that has visits, where PV1 or PV2 says something that no other event \
-                  of the message does; A09; A02 of class O. Never for class N or U. A visit that is over, \
+                  of the message does; A09, and A33, which takes it back; A02 of class O. Never for class N or U. A visit that is over, \
                   planned or interrupted stays so.",
         shown_by: "PV1-10",
         ..STAY

@@ -127,7 +127,8 @@ impl Table {
     ///
     /// A code that the table does not have (`code.unknown`) stays with the system the sender names
     /// for it, else with one of the table's own name: in the national system it would be a code that
-    /// says something else. One sent outside its days is `code.outdated`.
+    /// says something else. One sent outside its days is `code.outdated`. A number that the table
+    /// knows without its leading zero is that one, and what was sent stands beside it.
     pub(crate) fn concept(
         &self,
         sent: &str,
@@ -135,7 +136,7 @@ impl Table {
         named: Option<&str>,
         day: &str,
     ) -> (Value, Option<&'static str>) {
-        let found = self.find(sent, day);
+        let found = self.find(sent, day).or_else(|| self.find(without_zero(sent)?, day));
         let (uri, code) = match found {
             Some(found) => (Text::Borrowed(self.system()), Text::Borrowed(found.code)),
             None => (named.map_or_else(|| self.local(), system).into(), sent.to_owned().into()),
@@ -160,6 +161,12 @@ impl Table {
     pub(crate) fn local(&self) -> String {
         format!("{LOCAL_CODES}{}", self.name)
     }
+}
+
+/// `04` as `4`; nothing of what is no number, or has no leading zero.
+fn without_zero(sent: &str) -> Option<&str> {
+    let number = sent.bytes().all(|byte| byte.is_ascii_digit());
+    sent.strip_prefix('0').filter(|rest| number && !rest.is_empty())
 }
 
 /// The day of a message by which codes are read, `yyyymmdd`: EVN-2, else MSH-7; else empty.
@@ -208,6 +215,19 @@ mod tests {
         assert_eq!(found("2A", "20120110"), Some(("2A", true)));
         assert_eq!(found("28", ""), Some(("28", false)));
         assert_eq!(found("77", "20240110"), None);
+    }
+
+    #[test]
+    fn a_leading_zero_makes_no_other_code() {
+        let (padded, finding) = DISCHARGE_METHOD.concept("04", None, None, "");
+        let coding = json!([{ "system": DISCHARGE_METHOD.system(), "code": "4" }]);
+        assert_eq!(padded, json!({ "coding": coding, "text": "04" }));
+        assert_eq!(finding, None);
+        for other in ["0", "00", "004", "02", "04A"] {
+            let (unknown, finding) = DISCHARGE_METHOD.concept(other, None, None, "");
+            assert_eq!(unknown["coding"][0]["code"], other);
+            assert_eq!(finding, Some("code.unknown"), "{other}");
+        }
     }
 
     #[test]
