@@ -1,8 +1,8 @@
 //! What of a message reached no event: nothing may get lost without somebody being able to see it.
 //!
 //! A value counts as arrived where its text is found in the data of an event: as a whole text, as words
-//! inside one, as a number or as a time. A short code may be found by chance; what is listed was found
-//! nowhere. An HL7 null counts as arrived where an event clears something of what its segment becomes.
+//! inside one, as a number or as a time, or as the system of a code. A short code may be found by chance;
+//! what is listed was found nowhere. An HL7 null counts as arrived where an event clears something of what its segment becomes.
 
 use std::collections::HashSet;
 
@@ -11,6 +11,8 @@ use hl7::message::Message;
 use hl7::segment::Segment;
 use hl7::tree;
 use serde_json::Value;
+
+use crate::fhir::coded::system;
 
 /// Places in a message whose text is in no event by its nature, and why.
 #[derive(Debug)]
@@ -41,18 +43,24 @@ pub const PASSED_OVER: &[PassedOver] = &[
     PassedOver {
         places: &[
             "OBX-2", "PID-3.5", "PID-5.7", "PID-11.7", "PID-13.2", "PID-13.3", "PID-14.2",
-            "PID-14.3", "PID-32", "PV1-7.8", "PV1-19.5", "PV1-50.5", "NK1-4.7", "NK1-5.2",
-            "NK1-5.3", "NK1-6.2", "NK1-6.3",
+            "PID-14.3", "PID-32", "PV1-7.8", "PV1-19.5", "PV1-50.5", "NK1-2.7", "NK1-4.7",
+            "NK1-5.2", "NK1-5.3", "NK1-6.2", "NK1-6.3", "PRD-1",
         ],
         why: "Kinds of numbers, names, addresses and values: they decide which element a value becomes.",
     },
     PassedOver {
         places: &[
             "PID-8", "PID-24", "PID-30", "PV1-2", "AL1-2", "AL1-4", "IAM-2", "IAM-4", "IAM-6",
-            "ORC-1", "ORC-5", "OBR-24", "OBR-25", "OBX-8", "OBX-11", "SCH-6", "SCH-25", "RF1-1",
-            "TXA-17", "TXA-18", "TXA-19", "DG1-6", "DG1-21", "PR1-20", "PV1-16", "ZU8-2", "ZU8-4",
+            "ORC-1", "ORC-5", "OBR-24", "OBR-25", "OBX-8", "OBX-11", "SCH-6", "SCH-10", "SCH-25",
+            "AIS-8", "RF1-1", "RF1-2", "TXA-17", "TXA-18", "TXA-19", "DG1-6", "DG1-21", "PR1-20",
+            "PV1-16", "ZU3-3", "ZU8-2", "ZU8-4",
         ],
         why: "Codes that FHIR says in words of its own; some stand beside them as they were sent.",
+    },
+    PassedOver {
+        places: &["PID-19"],
+        why: "The social security number of the US, which is no identifier in the UK. An NHS Number is read \
+              from there where `fallbacks` names it; a National Insurance number never leaves.",
     },
 ];
 
@@ -74,7 +82,8 @@ pub fn unreached(message: &Message, events: &[Value]) -> Vec<Location> {
         let Ok(tree) = tree::tree(&segment, message.delimiters(), message.charset()) else {
             continue;
         };
-        for (at, value) in tree.leaves() {
+        let leaves: Vec<(Location, hl7::value::Value<&str>)> = tree.leaves().collect();
+        for &(at, value) in &leaves {
             if value.is_null() {
                 if !passed_over.has(&at) && !says_nothing(&at) && !said.clears(segment.name()) {
                     found.push(at);
@@ -85,12 +94,25 @@ pub fn unreached(message: &Message, events: &[Value]) -> Vec<Location> {
             else {
                 continue;
             };
-            if !passed_over.has(&at) && !is_said_by_the_value(&segment, &at) && !said.has(text) {
+            let beside = || {
+                let of_field = leaves.iter().filter(|(other, _)| is_beside(other, &at));
+                of_field.filter_map(|(_, value)| value.into_option())
+            };
+            if !passed_over.has(&at)
+                && !is_said_by_the_value(&segment, &at)
+                && !said.has(text)
+                && !said.has_short(text, beside())
+            {
                 found.push(at);
             }
         }
     }
     found
+}
+
+/// Whether two places are parts of one repetition of one field.
+fn is_beside(one: &Location, other: &Location) -> bool {
+    one != other && one.field == other.field && one.repetition == other.repetition
 }
 
 /// Source, type and encoding of a document in OBX-5 (ED, RP), which its media type says; comparator and
@@ -197,18 +219,22 @@ impl Said {
         // A comparator stands beside its number.
         let number = text.trim_start_matches(['<', '>']).trim_start_matches('=').trim_start();
         self.whole.contains(&text)
-            || (text.len() >= SHORT && self.has_words(&text))
+            || self.whole.contains(&plain(&system(&text)))
+            || (text.len() >= SHORT && has_words(&self.text, &text))
             || number.parse().is_ok_and(|number: f64| self.numbers.contains(&number))
             || self.has_time(&text)
     }
 
-    /// Whether it stands somewhere with no letter or digit directly before or behind it.
-    fn has_words(&self, words: &str) -> bool {
-        self.text.match_indices(words).any(|(at, found)| {
-            let before = self.text[..at].chars().next_back();
-            let behind = self.text[at + found.len()..].chars().next();
-            ![before, behind].into_iter().flatten().any(char::is_alphanumeric)
-        })
+    /// Whether a short text stands in one with a longer part of its own field: `Dr` in the name of the
+    /// doctor.
+    fn has_short<'b>(&self, text: &str, mut beside: impl Iterator<Item = &'b str>) -> bool {
+        let text = plain(text);
+        text.len() < SHORT
+            && beside.any(|other| {
+                let other = plain(other);
+                let both = |line: &str| has_words(line, &text) && has_words(line, &other);
+                other.len() >= SHORT && self.text.lines().any(both)
+            })
     }
 
     /// Whether something of what a segment becomes is cleared: which `""` did it, the paths do not say.
@@ -221,13 +247,24 @@ impl Said {
     /// Whether the same moment is stated, as precisely or less so.
     fn has_time(&self, text: &str) -> bool {
         let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let digits = &text[..end];
+        let with_dashes = time_digits(&text.replacen(' ', "t", 1));
+        let digits = with_dashes.as_deref().unwrap_or(&text[..end]);
         let same = |time: &String| {
             let both_days = digits.len() >= DATE && time.len() >= DATE;
-            time == digits || both_days && (time.starts_with(digits) || digits.starts_with(&**time))
+            *time == digits
+                || both_days && (time.starts_with(digits) || digits.starts_with(&**time))
         };
         digits.len() >= MONTH && self.times.iter().any(same)
     }
+}
+
+/// Whether words stand in a text with no letter or digit directly before or behind them.
+fn has_words(text: &str, words: &str) -> bool {
+    text.match_indices(words).any(|(at, found)| {
+        let before = text[..at].chars().next_back();
+        let behind = text[at + found.len()..].chars().next();
+        ![before, behind].into_iter().flatten().any(char::is_alphanumeric)
+    })
 }
 
 /// A text without the sequences that format it: `\.br\` is a line break in an event.
@@ -326,6 +363,29 @@ mod tests {
                     OBX|5|DT|||202601";
         assert_eq!(missing(body, &data), [""; 0]);
         assert_eq!(missing("OBX|5|DT|||202602\rOBX|1|NM|||<6", &data), ["OBX-5", "OBX(2)-5"]);
+    }
+
+    #[test]
+    fn a_title_is_said_in_the_name_that_it_belongs_to() {
+        let data = json!({ "display": "Dr Al Achterberg", "other": "ward w1 of dr who" });
+        assert_eq!(missing("PD1||||G1^Achterberg^Al^^^DR", &data), ["PD1-4.1"]);
+        assert_eq!(missing("PD1||||^Bellweather^^^^Dr", &data), ["PD1-4.2", "PD1-4.6"]);
+        assert_eq!(missing("PV1|1||W1", &data), ["PV1-3"]);
+    }
+
+    #[test]
+    fn the_system_of_a_code_is_said_by_its_uri() {
+        let data = json!({ "code": "S72.0", "system": "http://hl7.org/fhir/sid/icd-10",
+                           "other": "urn:tieline:codes:L" });
+        assert_eq!(missing("DG1|1|I10|S72.0^^ICD10", &data), [""; 0]);
+        assert_eq!(missing("OBX|1|CE|S72.0^^L|LN", &data), ["OBX-4"]);
+    }
+
+    #[test]
+    fn a_date_with_dashes_is_the_same_date() {
+        let data = json!({ "birthDate": "1965-12-13" });
+        assert_eq!(missing("PID|||||||1965-12-13 00:00:00^D", &data), ["PID-7.2"]);
+        assert_eq!(missing("PID|||||||1965-12-14 00:00:00", &data), ["PID-7"]);
     }
 
     #[test]
