@@ -7,7 +7,7 @@ use crate::sensitivity::Sensitivity;
 
 /// The marks of one event. A subscriber gets it only if it may have events of *each* of them.
 ///
-/// The first two belong to the patient and come from the identity index; the third to what happened;
+/// The first two belong to the patient and come from the identity index; the next two to what happened;
 /// the last to how the message came (MSH-11.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Marks {
@@ -17,6 +17,8 @@ pub struct Marks {
     pub dissent: bool,
     /// It is about safeguarding: a pointer, not the content.
     pub safeguarding: bool,
+    /// It is about a document that is not for everybody who may know the patient.
+    pub confidential: bool,
     /// It comes from an archive, a restore or an initial load: for who asked for such.
     pub bulk: bool,
 }
@@ -37,27 +39,38 @@ const JOINT: char = '-';
 
 impl Marks {
     /// Of an ordinary event.
-    pub const NONE: Self =
-        Self { protected: false, dissent: false, safeguarding: false, bulk: false };
+    pub const NONE: Self = Self {
+        protected: false,
+        dissent: false,
+        safeguarding: false,
+        confidential: false,
+        bulk: false,
+    };
 
     /// Every mark there is: what cannot be read is taken for that, so that nobody gets it.
-    pub const ALL: Self = Self { protected: true, dissent: true, safeguarding: true, bulk: true };
+    pub const ALL: Self =
+        Self { protected: true, dissent: true, safeguarding: true, confidential: true, bulk: true };
 
-    /// With the mark of safeguarding where the event is about that: its type is one of
-    /// `safeguarding.*`, or it raises or clears a Flag whose category is `safeguarding`.
+    /// With the mark of safeguarding where the event is about that (its type is one of `safeguarding.*`,
+    /// or it raises or clears a Flag whose category is `safeguarding`), and the one of confidence
+    /// where it has a document whose label says so.
     #[must_use]
     pub fn about(self, event_type: &EventType, data: &Value) -> Self {
-        let flagged = || {
+        let any = |is: fn(&Value) -> bool| {
             let entries = data["entry"].as_array().into_iter().flatten();
-            entries.map(|entry| &entry["resource"]).any(is_safeguarding_flag)
+            entries.map(|entry| &entry["resource"]).any(is)
         };
-        let safeguarding = event_type.entity() == "safeguarding" || flagged();
-        Self { safeguarding: self.safeguarding || safeguarding, ..self }
+        let safeguarding = event_type.entity() == "safeguarding" || any(is_safeguarding_flag);
+        Self {
+            safeguarding: self.safeguarding || safeguarding,
+            confidential: self.confidential || any(is_confidential_document),
+            ..self
+        }
     }
 
     /// The `sensitivity` attribute.
     pub fn sensitivity(self) -> Sensitivity {
-        if self.protected || self.dissent || self.safeguarding {
+        if self.protected || self.dissent || self.safeguarding || self.confidential {
             Sensitivity::Restricted
         } else {
             Sensitivity::Normal
@@ -71,6 +84,7 @@ impl Marks {
             (self.protected, "protected"),
             (self.dissent, "dissent"),
             (self.safeguarding, "safeguarding"),
+            (self.confidential, "confidential"),
         ];
         let words: Vec<&str> =
             words.into_iter().filter(|(is, _)| *is).map(|(_, word)| word).collect();
@@ -96,6 +110,7 @@ impl Marks {
                 "restricted" => marks.protected = true,
                 "dissent" => marks.dissent = true,
                 "safeguarding" => marks.safeguarding = true,
+                "confidential" => marks.confidential = true,
                 "bulk" => marks.bulk = true,
                 _ => return Self::ALL,
             }
@@ -109,6 +124,7 @@ impl Marks {
         has(self.protected, other.protected)
             && has(self.dissent, other.dissent)
             && has(self.safeguarding, other.safeguarding)
+            && has(self.confidential, other.confidential)
             && has(self.bulk, other.bulk)
     }
 
@@ -119,6 +135,7 @@ impl Marks {
             protected: self.protected || other.protected,
             dissent: self.dissent || other.dissent,
             safeguarding: self.safeguarding || other.safeguarding,
+            confidential: self.confidential || other.confidential,
             bulk: self.bulk || other.bulk,
         }
     }
@@ -134,20 +151,22 @@ impl Marks {
 
     /// Every set of marks that these cover, no mark at all first.
     pub fn covered(self) -> impl Iterator<Item = Self> {
-        let each = (0..16_u8).map(|bits| Self {
+        let each = (0..32_u8).map(|bits| Self {
             protected: bits & 1 != 0,
             dissent: bits & 2 != 0,
             safeguarding: bits & 4 != 0,
-            bulk: bits & 8 != 0,
+            confidential: bits & 8 != 0,
+            bulk: bits & 16 != 0,
         });
         each.filter(move |marks| self.cover(*marks))
     }
 
-    fn named(self) -> [(bool, &'static str); 4] {
+    fn named(self) -> [(bool, &'static str); 5] {
         [
             (self.protected, "restricted"),
             (self.dissent, "dissent"),
             (self.safeguarding, "safeguarding"),
+            (self.confidential, "confidential"),
             (self.bulk, "bulk"),
         ]
     }
@@ -162,6 +181,14 @@ fn is_safeguarding_flag(resource: &Value) -> bool {
         coding["code"].as_str().is_some_and(|code| code.eq_ignore_ascii_case("safeguarding"))
     };
     resource["resourceType"] == "Flag" && codings.any(code)
+}
+
+/// Whether a document has a label of another confidentiality than the usual: restricted, very restricted,
+/// or one that nobody can read.
+fn is_confidential_document(resource: &Value) -> bool {
+    let labels = resource["securityLabel"].as_array().into_iter().flatten();
+    let mut codings = labels.flat_map(|each| each["coding"].as_array().into_iter().flatten());
+    resource["resourceType"] == "DocumentReference" && codings.any(|coding| coding["code"] != "N")
 }
 
 /// Leaves of a safeguarding event that there is something, of what kind, about whom and whom to
@@ -207,7 +234,7 @@ mod tests {
     #[test]
     fn every_set_of_marks_has_a_word_of_its_own() {
         let all: Vec<Marks> = Marks::ALL.covered().collect();
-        assert_eq!((all.len(), all[0]), (16, Marks::NONE));
+        assert_eq!((all.len(), all[0]), (32, Marks::NONE));
         for marks in all {
             assert_eq!(Marks::of_word(&marks.word()), marks);
         }
@@ -230,6 +257,24 @@ mod tests {
         let bulk = Marks { bulk: true, ..Marks::NONE };
         assert_eq!(bulk.sensitivity(), Sensitivity::Normal);
         assert_eq!(both.sensitivity(), Sensitivity::Restricted);
+    }
+
+    #[test]
+    fn a_document_that_its_author_restricts_is_confidential() {
+        let kind = lookup("document.available").expect("in the catalogue");
+        let marked = |label: &str| {
+            let label = json!([{ "coding": [{ "code": label }] }]);
+            let data = json!({ "resourceType": "Bundle", "entry": [
+                { "resource": { "resourceType": "DocumentReference", "securityLabel": label } },
+            ] });
+            Marks::NONE.about(kind, &data).confidential
+        };
+        assert_eq!(["R", "V", "VIP", "N"].map(marked), [true, true, true, false]);
+        let silent = json!({ "entry": [{ "resource": { "resourceType": "DocumentReference" } }] });
+        assert_eq!(Marks::NONE.about(kind, &silent), Marks::NONE);
+        let confidential = Marks { confidential: true, ..Marks::NONE };
+        assert_eq!(confidential.exchange(), Exchange::Restricted);
+        assert_eq!(confidential.restrictions().as_deref(), Some("confidential"));
     }
 
     #[test]

@@ -177,7 +177,9 @@ mod tests {
         assert!(wants("RXX.patient.registered.normal"));
         assert!(!wants("RXX.patient.updated.normal"));
         assert!(!wants("RYY.encounter.admitted.normal"));
-        for word in ["restricted", "dissent", "safeguarding", "bulk", "unheard-of", ""] {
+        for word in
+            ["restricted", "dissent", "safeguarding", "confidential", "bulk", "unheard-of", ""]
+        {
             assert!(!wants(&format!("RXX.encounter.admitted.{word}")), "{word} is default-deny");
         }
     }
@@ -227,20 +229,26 @@ mod tests {
     proptest! {
         #[test]
         fn bindings_bring_exactly_what_is_wanted(
-            sees in 0..8_u8,
-            marks in 0..16_usize,
+            sees in 0..16_u8,
+            marks in 0..32_usize,
             bulk: bool,
             from in proptest::sample::subsequence(vec!["RXX", "RYY"], 0..=2),
             home in proptest::option::of(proptest::sample::select(vec!["RXX", "RYY", "RZZ"])),
             sender in proptest::sample::select(vec!["RXX", "RYY", "RZZ"]),
         ) {
-            let sees = Marks { protected: sees & 1 != 0, dissent: sees & 2 != 0, safeguarding: sees & 4 != 0, bulk: false };
+            let sees = Marks {
+                protected: sees & 1 != 0,
+                dissent: sees & 2 != 0,
+                safeguarding: sees & 4 != 0,
+                confidential: sees & 8 != 0,
+                bulk: false,
+            };
             let subscription = Subscription {
                 organisation: home.map(str::to_owned),
                 bulk,
                 ..subscription(&["patient.*", "encounter.admitted"], &from, sees)
             };
-            let marks = Marks::ALL.covered().nth(marks).expect("one of sixteen");
+            let marks = Marks::ALL.covered().nth(marks).expect("one of all");
             for event in ["patient.updated", "encounter.admitted", "encounter.updated"] {
                 let key = format!("{sender}.{event}.{}", marks.word());
                 // Of the exchange by which it leaves, all that is bound there.

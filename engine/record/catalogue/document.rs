@@ -14,7 +14,7 @@ const DOCUMENT: EventType = EventType {
     cleared: "`\"\"` in TXA-17 to TXA-21 names the element of DocumentReference that the field becomes, \
               as in `DocumentReference.docStatus`. Nothing of Patient.",
     replaced: NOTHING_OF_PERSON,
-    shown_by: "TXA-16",
+    shown_by: "TXA-18",
     engine: false,
     restricted: false,
     heading: "Documents",

@@ -139,11 +139,11 @@ fn title(draft: &mut Draft, txa: &Segment<'_>) -> Option<String> {
     file.or(named)
 }
 
-/// TXA-18 (table 0272). It is told, and counted where it restricts: who may see the document is for those
-/// who show it.
+/// TXA-18 (table 0272). What is not of the usual confidentiality is counted, and goes to the entitled only:
+/// see [`crate::marks::Marks`].
 fn confidentiality(draft: &mut Draft, txa: &Segment<'_>) {
     let Some(sent) = draft.read(txa, 18, "securityLabel") else { return };
-    if matches!(sent.as_str(), "R" | "V") {
+    if sent != "U" {
         draft.quality.push("document.confidential");
     }
     let (label, finding) = CONFIDENTIALITY.concept(&sent, None, None, "");

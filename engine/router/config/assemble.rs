@@ -159,6 +159,7 @@ fn mark(sees: Sees) -> Marks {
         Sees::Protected => Marks { protected: true, ..Marks::NONE },
         Sees::Dissent => Marks { dissent: true, ..Marks::NONE },
         Sees::Safeguarding => Marks { safeguarding: true, ..Marks::NONE },
+        Sees::Confidential => Marks { confidential: true, ..Marks::NONE },
     }
 }
 

@@ -72,6 +72,8 @@ pub enum Sees {
     Dissent,
     /// Of safeguarding: that there is something, and whom to ask.
     Safeguarding,
+    /// Documents that their author restricts (TXA-18 is R, V, or a code that nobody can read).
+    Confidential,
 }
 
 /// Delivery by the engine, in publishing order, each event at least once.
@@ -234,6 +236,7 @@ impl Sees {
             Self::Protected => "protected",
             Self::Dissent => "dissent",
             Self::Safeguarding => "safeguarding",
+            Self::Confidential => "confidential",
         }
     }
 }
