@@ -134,6 +134,8 @@ fn each_gets_what_it_is_entitled_to_and_nobody_gets_the_whereabouts() {
         let admitted = event["type"] == "uk.nhs.sharedrecord.encounter.admitted.v1";
         assert!(!admitted || (text.contains("EXAMPLE") && text.contains("9990000026")));
     }
+    let counted = "tieline_data_quality_total{channel=\"pas-adt\",code=\"redaction.event\"}";
+    assert!(engine.get("/metrics").body.contains(counted));
 }
 
 #[test]

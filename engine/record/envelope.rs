@@ -109,6 +109,8 @@ pub struct Event {
     pub time: String,
     /// CloudEvents JSON, `application/cloudevents+json`.
     pub body: Vec<u8>,
+    /// What was taken out of it, to be counted.
+    pub quality: Vec<&'static str>,
 }
 
 /// An event holds patient data: what is shown says only which it is.
@@ -131,9 +133,12 @@ pub fn event(input: EventInput<'_>) -> Event {
     if marks.safeguarding {
         marks::point(&mut input.data, &mut input.cleared, &mut input.replaced);
     }
+    let mut quality = Vec::new();
     if marks.protected {
         let EventInput { data, cleared, replaced, message, source, .. } = &mut input;
-        redact(data, cleared, replaced, message, source);
+        let texts = redact(data, cleared, replaced, message, source);
+        quality.push("redaction.event");
+        quality.extend(std::iter::repeat_n("redaction.text", texts));
     }
     let routing_key = routing_key(&input, marks);
     let keyed = input.identity.nhs_number.is_some();
@@ -160,7 +165,16 @@ pub fn event(input: EventInput<'_>) -> Event {
     out.0.insert("data", input.data);
     let mut body = Vec::with_capacity(ROOM);
     out.0.write(&mut body);
-    Event { id, event_type, routing_key, sensitivity: marks.sensitivity(), keyed, time, body }
+    Event {
+        id,
+        event_type,
+        routing_key,
+        sensitivity: marks.sensitivity(),
+        keyed,
+        time,
+        body,
+        quality,
+    }
 }
 
 /// Bytes that most events fit in.

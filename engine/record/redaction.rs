@@ -10,6 +10,7 @@
 //! Last, the words by which the message itself names the patient's places, contacts and earlier names
 //! are taken out of every text that is left (`whereabouts.rs`).
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use hl7::message::Message;
@@ -24,14 +25,14 @@ use crate::whereabouts::{WITHHELD, Whereabouts};
 /// of paths what they say of it. The Bundle says of itself that something is missing
 /// (`meta.security`: `REDACTED`), since absence otherwise means that nothing was stated.
 ///
-/// The same input gives the same Bundle.
+/// Gives back in how many texts words were withheld. The same input gives the same Bundle.
 pub fn redact(
     data: &mut Value,
     cleared: &mut Vec<String>,
     replaced: &mut Vec<String>,
     message: &Message,
     source: &Source,
-) {
+) -> usize {
     let entries = match data.get_mut("entry").map(Value::take) {
         Some(Value::Array(entries)) => entries,
         _ => Vec::new(),
@@ -49,7 +50,8 @@ pub fn redact(
     let known: BTreeSet<String> = remaining.iter().flat_map(names_of).collect();
     let patients: BTreeSet<String> =
         remaining.iter().filter(|e| is_patient(e)).flat_map(names_of).collect();
-    let redaction = Redaction { known, patients, source, words: Whereabouts::of(message) };
+    let words = Whereabouts::of(message);
+    let redaction = Redaction { known, patients, source, words, withheld: Cell::new(0) };
     let entries: Vec<Value> = remaining.into_iter().map(|entry| redaction.entry(entry)).collect();
     let kind = data.get_mut("type").map_or_else(|| Value::from("collection"), Value::take);
     *data = object([
@@ -58,6 +60,7 @@ pub fn redact(
         ("type", kind),
         ("entry", entries.into()),
     ]);
+    redaction.withheld.get()
 }
 
 /// HL7's labels: restricted, and not whole.
@@ -149,6 +152,8 @@ struct Redaction<'a> {
     patients: BTreeSet<String>,
     source: &'a Source,
     words: Whereabouts,
+    /// Texts that are not whole any more.
+    withheld: Cell<usize>,
 }
 
 impl Redaction<'_> {
@@ -300,8 +305,9 @@ impl Redaction<'_> {
                 (!list.is_empty()).then_some(Value::Array(list))
             }
             Value::String(text) => {
-                let text = self.words.withheld_from(&text).map_or(text, Text::from);
-                Some(Value::String(text))
+                let left = self.words.withheld_from(&text);
+                self.withheld.update(|count| count + usize::from(left.is_some()));
+                Some(Value::String(left.map_or(text, Text::from)))
             }
             Value::Null => None,
             other => Some(other),

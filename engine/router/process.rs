@@ -298,7 +298,8 @@ impl Processed {
             ));
             return;
         }
-        for code in timings.iter().flat_map(|timing| &timing.quality) {
+        let of_times = timings.iter().flat_map(|timing| &timing.quality);
+        for code in of_times.chain(events.iter().flat_map(|event| &event.quality)) {
             *self.quality.entry((*code).to_owned()).or_default() += 1;
         }
         if self.state == State::Filtered && !events.is_empty() {

@@ -287,6 +287,22 @@ fn an_appointment_and_a_document_stay_valid_without_place_and_content() {
 }
 
 #[test]
+fn every_text_that_is_not_whole_any_more_is_counted() {
+    let text = "MSH|^~\\&|LIMS|RXX01|TIE|RXX|20260310||ORU^R01|1|P|2.5.1\rPID|1||7^^^RXX01^MR\r\
+                PV1|1|I|W05^^B3^RXX01";
+    let message = Message::parse(text.as_bytes(), &Reading::default()).expect("a message");
+    let redacted = |notes: &[&str]| {
+        let notes: Vec<_> = notes.iter().map(|text| json!({ "text": text })).collect();
+        let mut data = Data::from(&json!({ "resourceType": "Bundle", "entry": [
+            { "fullUrl": "urn:uuid:o", "resource": { "resourceType": "Observation", "note": notes } },
+        ] }));
+        redact(&mut data, &mut Vec::new(), &mut Vec::new(), &message, &source())
+    };
+    assert_eq!(redacted(&["haemolysed", "as before"]), 0);
+    assert_eq!(redacted(&["taken on W05", "haemolysed", "ring W05, W05 is open"]), 2);
+}
+
+#[test]
 fn a_result_is_told_in_the_words_of_its_codes() {
     let pv1 = format!("PV1|1|I|W05^^B3^RXX01||||C1^Low^Ann{}S", "|".repeat(9));
     let text = format!(
