@@ -43,6 +43,7 @@ pub mod result;
 pub mod schema;
 pub mod sensitivity;
 pub mod site;
+pub mod sought;
 pub mod source;
 pub mod text;
 pub mod redaction;

@@ -12,7 +12,7 @@ use identity::question::Asked;
 use identity::stated::Stated;
 use record::identity::Identity;
 use record::source::{Source, WrongCharset};
-use record::{order, site, translation};
+use record::{order, site, sought, translation};
 
 use crate::accept::{self, Decision as Rules};
 use crate::order::OrderKey;
@@ -45,6 +45,17 @@ impl Identified {
     /// that, nothing of the patient may go before it, on any channel.
     pub(crate) fn raises(&self) -> bool {
         self.stated.as_ref().is_some_and(Stated::raises)
+    }
+
+    /// What a person has to know of why no script may see it: places, never a value.
+    pub(crate) fn detail(&self, source: &Source) -> Option<String> {
+        let (message, _) = self.message.as_ref()?;
+        let parked = self.parked?;
+        if parked == "identity.none" {
+            return Some(sought::nobody(message, source));
+        }
+        let conflict = Identity::read(message, source).err()?;
+        (conflict.code() == parked).then(|| sought::contradiction(conflict, message, source))
     }
 
     /// Without its names, if nobody waits for what is parked for such a reason.

@@ -82,6 +82,7 @@ pub fn transform(
     processed.withholds = identified.raises();
     if let Some(reason) = identified.parked {
         processed.reason = Some(reason.to_owned());
+        processed.detail = identified.detail(&channel.source);
         return processed;
     }
     let Identified { message: Some((message, header)), identity: Some(identity), .. } = identified

@@ -3,6 +3,7 @@
 use record::catalogue;
 use record::fhir::built::Built;
 use record::fhir::bundle::bundle;
+use record::sought;
 use rhai::{Array, Dynamic, EvalAltResult, Map};
 
 use crate::calls::is_code;
@@ -102,7 +103,9 @@ fn emit(run: &mut Run, name: &str, data: Dynamic, options: &Map) -> Fallible<()>
         return Stop::Output("more events than one message may have").raise();
     }
     if run.input.identity.is_nobody() {
-        return run.decide(parked("identity.none"));
+        let why = sought::nobody(&run.input.message, &run.input.source);
+        let (code, detail) = ("identity.none".to_owned(), Some(Detail(why)));
+        return run.decide(Decision::Park { code, detail });
     }
     let (time, local) = self::options(run, options)?;
     let resources = resources(data)?;
