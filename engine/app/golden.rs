@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use hl7::acknowledgement::AckCode;
 use jiff::Timestamp;
+use router::teaching::asked;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -39,6 +40,8 @@ pub(crate) struct GivenFile {
     previous: Option<Value>,
     /// Cases whose messages came before, in this order: `pas-adt/admit`, or `admit` of this channel.
     before: Vec<String>,
+    /// The message is what takes the merge of this identifier back, as a person's decision makes it.
+    unmerge: Option<String>,
     /// Settings of the channel's script, in place of the configured ones.
     pub(crate) settings: BTreeMap<String, Value>,
 }
@@ -162,6 +165,7 @@ impl GivenFile {
             identity: self.identity.clone(),
             previous: self.previous.clone(),
             before: Vec::new(),
+            unmerge: self.unmerge.as_deref().map(asked).transpose().context("unmerge")?,
         })
     }
 }

@@ -11,6 +11,7 @@ use hl7::acknowledgement::{AckCode, Outcome};
 use hl7::due::all_due;
 use hl7::header::Header;
 use identity::index::{Index, Origin, Settings};
+use identity::question::Asked;
 use jiff::Timestamp;
 use record::identity::Identity;
 use record::local::LocalId;
@@ -19,7 +20,7 @@ use router::accept::{self, Decision};
 use router::config::load::Loaded;
 use router::entry::State;
 use router::facts::Facts;
-use router::identified::{Identified, identify};
+use router::identified::{Identified, identify, taking_back};
 use router::plan::{ChannelPlan, Plan};
 use router::process::{self, Processed};
 use serde::Deserialize;
@@ -43,6 +44,8 @@ pub(crate) struct Given {
     pub(crate) previous: Option<Value>,
     /// What came before it.
     pub(crate) before: Vec<Earlier>,
+    /// Set when a person takes the merge of this patient back by it.
+    pub(crate) unmerge: Option<Asked>,
 }
 
 /// A message that came before: the identity index has learned from it.
@@ -113,7 +116,10 @@ pub(crate) fn play(channel: &Arc<ChannelPlan>, frame: Bytes, given: &Given) -> R
     if header.is_acknowledgement() {
         bail!("the message is an acknowledgement, which the engine neither stores nor answers");
     }
-    if let Decision::Refuse(refusal, _) = accept::decide(&header, slice::from_ref(channel)) {
+    // What takes a merge back comes from nobody who could be refused or answered.
+    let ours = given.unmerge.is_some();
+    if !ours && let Decision::Refuse(refusal, _) = accept::decide(&header, slice::from_ref(channel))
+    {
         return Ok(refused(refusal.answer(&header, &channel.acknowledge), &refusal));
     }
 
@@ -124,21 +130,35 @@ pub(crate) fn play(channel: &Arc<ChannelPlan>, frame: Bytes, given: &Given) -> R
         message_id += 1;
     }
     let mut identified = identify(channel, frame, &index);
+    if let Some(retired) = &given.unmerge {
+        identified = taking_back(identified, retired, &index);
+    }
     if let Some(written) = &given.identity {
         let read = identified.identity.as_deref().cloned().unwrap_or_default();
         identified.take_for(channel, written.over(read)?);
     }
-    let facts = Facts { previous: given.previous.clone(), ..Facts::new(message_id, given.now) };
+    let facts = Facts {
+        previous: given.previous.clone(),
+        unmerge: given.unmerge.clone(),
+        ..Facts::new(message_id, given.now)
+    };
     let processed = process::transform(channel, &identified, &facts, &index);
     let events = processed.events.iter().map(|event| serde_json::from_slice(&event.body));
     Ok(Played {
-        ack: all_due(&header, channel.acknowledge.mode, Outcome::Accept).first,
+        ack: all_due(&header, channel.acknowledge.mode, Outcome::Accept).first.filter(|_| !ours),
         state: processed.state.as_str(),
         reason: processed.reason.clone(),
         detail: processed.detail.clone(),
         events: events.collect::<Result<_, _>>().context("an event is not JSON")?,
         making: Some((identified, processed)),
     })
+}
+
+impl Given {
+    /// Nothing besides the time.
+    pub(crate) fn at(now: Timestamp) -> Self {
+        Self { now, identity: None, previous: None, before: Vec::new(), unmerge: None }
+    }
 }
 
 impl Earlier {

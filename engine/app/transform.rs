@@ -42,7 +42,7 @@ pub(crate) fn run(args: &TransformArgs) -> Result<Exit> {
              (`tieline check --messages` looks at many)"
         );
     };
-    let given = Given { now: Timestamp::now(), identity: None, previous: None, before: Vec::new() };
+    let given = Given::at(Timestamp::now());
     let played = rehearsal::play(channel, message, &given)?;
 
     let mut output = Output::standard();

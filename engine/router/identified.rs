@@ -154,7 +154,7 @@ pub(crate) fn unless_refused(channel: &Arc<ChannelPlan>, identified: Identified)
 
 /// The same of a message that we made ourselves, since a person takes a merge back by it: what its
 /// channel expects of its senders is nothing to it, and it waits for both whom it is about.
-pub(crate) fn taking_back(identified: Identified, retired: &Asked, index: &Index) -> Identified {
+pub fn taking_back(identified: Identified, retired: &Asked, index: &Index) -> Identified {
     let mut keys = identified.keys;
     // Where nothing is to be taken back any more, the decision about it says so.
     if let Ok(decision) = index.unmerge(0, 0, retired) {

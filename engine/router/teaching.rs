@@ -370,7 +370,7 @@ fn wait_for_disk(index: &Index) -> Result<(), IndexError> {
 }
 
 /// A patient by whatever names one.
-pub(crate) fn asked(text: &str) -> Result<Asked, TeachingError> {
+pub fn asked(text: &str) -> Result<Asked, TeachingError> {
     if let Ok(patient) = text.parse() {
         return Ok(Asked::Patient(patient));
     }
