@@ -49,9 +49,9 @@ impl Message {
     /// What was ordered and what came of it: a group for each OBR with its ORC, and for each ORC
     /// without one.
     ///
-    /// Where results are stated by specimen (OUL^R22, OUL^R23), SPM stands before its orders and ORC
-    /// behind its OBR. A group then ends where the next specimen begins, and what is observed of the
-    /// specimen itself, between SPM and the first order, is in no group.
+    /// Where results or requests are stated by specimen (OUL^R22, OUL^R23, OML^O33), SPM stands before
+    /// its orders, and in OUL ORC behind its OBR. A group then ends where the next specimen begins, and
+    /// what is observed of the specimen itself, between SPM and the first order, is in no group.
     pub fn orders(&self) -> Vec<Group<'_>> {
         if !self.is_by_specimen() {
             return self.groups(&["ORC", "OBR"]);
@@ -73,8 +73,12 @@ impl Message {
         Group { message: self, range }
     }
 
-    /// Whether it is of the type OUL.
+    /// Whether it is of the type OUL, or its first specimen stands before any order (OML^O33).
     fn is_by_specimen(&self) -> bool {
+        let mut names = self.segments().map(|segment| segment.name());
+        if names.find(|name| matches!(*name, "SPM" | "ORC" | "OBR")) == Some("SPM") {
+            return true;
+        }
         let kind = self.segment("MSH", 1).map(|msh| msh.text(9, 1));
         kind.and_then(Value::into_option).is_some_and(|kind| kind.eq_ignore_ascii_case("OUL"))
     }
@@ -216,6 +220,12 @@ mod tests {
         for (names, expected) in cases {
             assert_eq!(by_specimen(names), expected, "{names}");
         }
+        let requests = message("PID SPM ORC OBR SPM ORC OBR");
+        let orders = requests.orders();
+        let of = |order| requests.specimen_of(order).map(|specimen| specimen.index());
+        assert_eq!(orders.iter().map(of).collect::<Vec<_>>(), [Some(2), Some(5)]);
+        let behind = message("PID ORC OBR OBX SPM ORC OBR OBX SPM");
+        assert!(behind.orders().iter().all(|order| behind.specimen_of(order).is_none()));
     }
 
     #[test]
