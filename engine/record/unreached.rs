@@ -2,7 +2,8 @@
 //!
 //! A value counts as arrived where its text is found in the data of an event: as a whole text, as words
 //! inside one, as a number or as a time, or as the system of a code. A short code may be found by chance;
-//! what is listed was found nowhere. An HL7 null counts as arrived where an event clears something of what its segment becomes.
+//! what is listed was found nowhere. An HL7 null counts as arrived where an event clears something of
+//! what its segment becomes.
 
 use std::collections::HashSet;
 
