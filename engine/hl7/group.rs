@@ -58,7 +58,7 @@ impl Message {
         }
         let names =
             if self.has_control_behind() { ["SPM", "OBR", "ORC"] } else { ["SPM", "ORC", "OBR"] };
-        self.groups(&names).into_iter().filter_map(Group::from_its_order).collect()
+        self.groups(&names).into_iter().filter_map(Group::at_its_order).collect()
     }
 
     /// The specimen of an order, where results are stated by specimen; see [`Message::orders`].
@@ -104,7 +104,7 @@ impl Message {
 
 impl<'m> Group<'m> {
     /// The group without what stands before its order; `None` if it has none.
-    fn from_its_order(self) -> Option<Self> {
+    fn at_its_order(self) -> Option<Self> {
         let order = self.segments().find(|segment| matches!(segment.name(), "ORC" | "OBR"))?;
         Some(Group { range: order.index()..self.range.end, ..self })
     }
