@@ -108,6 +108,8 @@ fn a_batch_is_answered_message_by_message_and_counted() {
     assert_eq!(sender.ack().control_id, "B4", "what is there is taken");
     assert!(engine.get("/metrics").body.contains("tieline_batch_counts_wrong_total{"));
     assert_eq!(settled(&engine)["total"]["published"], 3);
+    let found = "tieline_data_quality_total{channel=\"pas-adt\",code=\"batch.miscounted\"} 1";
+    assert!(engine.get("/metrics").body.contains(found), "the message of the wrong batch alone");
     let refused = Setup::sample().set(&format!("{TOLERATE}=[]")).start();
     let ack = refused.connect("pas-adt").ask(batch(&all[..1], 1));
     assert_eq!((ack.code.as_str(), ack.control_id.as_str()), ("AR", "B1"));

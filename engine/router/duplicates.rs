@@ -249,6 +249,7 @@ mod tests {
                 unmerge: None,
                 sequence: None,
                 refused: false,
+                miscounted: false,
             };
             let frame = Bytes::from(text.to_owned());
             judge(&mut self.seen, &self.journal, &self.plan, id, &head, &frame)

@@ -108,6 +108,9 @@ pub struct Accepted {
     /// come to accept it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refused: bool,
+    /// Set when it came in a batch that has other counts than it says: others of it may be missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub miscounted: bool,
 }
 
 /// Some senders make MSH-10 of the patient's number.

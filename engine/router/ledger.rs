@@ -326,6 +326,7 @@ mod tests {
             unmerge: None,
             sequence: None,
             refused: false,
+            miscounted: false,
         };
         entry(Kind::Accepted, id, &head)
     }

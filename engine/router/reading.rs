@@ -327,6 +327,10 @@ impl<P: Publisher> Delivery<P> {
         };
         let patients = identified.keys.clone();
         let in_order = channel.as_deref().and_then(scope::channel_key);
+        let found = [
+            (verdict == Verdict::Differs).then_some("control-id.reused"),
+            head.miscounted.then_some("batch.miscounted"),
+        ];
         let bulk = identified.message.as_ref().is_some_and(|(message, _)| is_replay(message));
         let work = Work {
             id: entry.id,
@@ -339,7 +343,7 @@ impl<P: Publisher> Delivery<P> {
                 Task::Publish(Box::new(recorded))
             }),
             again: self.released().get(&entry.id.0).cloned(),
-            found: if verdict == Verdict::Differs { vec!["control-id.reused"] } else { Vec::new() },
+            found: found.into_iter().flatten().collect(),
             repeated: verdict == Verdict::Anew,
             head,
             room,

@@ -31,7 +31,7 @@ use crate::budget::Charge;
 use crate::config::listener::CommitByte;
 use crate::event::Event;
 use crate::intake::Intake;
-use crate::plan::{ChannelPlan, ListenerPlan};
+use crate::plan::ListenerPlan;
 use crate::port::Port;
 use crate::secured::{self, Incoming};
 use crate::taking::Arrival;
@@ -330,7 +330,7 @@ impl<S: Incoming> Reader<S> {
     async fn decoded(&mut self, decoded: Decoded) -> Result<(), Ended> {
         match decoded {
             Decoded::Frame(frame) => match several(&frame) {
-                None => self.frame(frame).await,
+                None => self.frame(frame, false).await,
                 Some(found) => self.several(frame, found).await,
             },
             Decoded::Oversize { head, size } => {
@@ -353,16 +353,17 @@ impl<S: Incoming> Reader<S> {
     /// is kept as one message and parks.
     async fn several(&mut self, frame: Bytes, found: Several) -> Result<(), Ended> {
         if !self.may_come_together(&found) {
-            return self.frame(frame).await;
+            return self.frame(frame, false).await;
         }
-        if found.counts == Counts::Wrong {
+        let miscounted = found.counts == Counts::Wrong;
+        if miscounted {
             let (plan, messages) = (self.port.plan(), found.messages.len());
             Event::BatchCount { listener: &plan.name, messages }.emit();
         }
         // The frame stays in memory until its last message is on its way.
         let held = self.charge.take();
         for message in found.messages {
-            self.frame(message).await?;
+            self.frame(message, miscounted).await?;
         }
         drop(held);
         Ok(())
@@ -378,7 +379,8 @@ impl<S: Incoming> Reader<S> {
         !matches!(decision, Some(Decision::Accept(channel)) if !channel.source.tolerates(what))
     }
 
-    async fn frame(&mut self, frame: Bytes) -> Result<(), Ended> {
+    /// One message; `miscounted` if the batch that it came in has other counts than it says.
+    async fn frame(&mut self, frame: Bytes, miscounted: bool) -> Result<(), Ended> {
         let since = Instant::now();
         if header::is_acknowledgement(&frame) {
             // Release 2 of MLLP acknowledges our acknowledgements by a byte, too.
@@ -416,33 +418,28 @@ impl<S: Incoming> Reader<S> {
                 self.until_told().await?;
                 continue;
             }
-            return self.accept(frame, &header, channel, refused, since).await;
+            let peer = self.peer;
+            let (frame, header) = (&frame, &header);
+            let arrival = Arrival { peer, frame, header, channel, refused, miscounted, since };
+            return self.accept(arrival).await;
         }
     }
 
-    async fn accept(
-        &mut self,
-        frame: Bytes,
-        header: &Header,
-        channel: &Arc<ChannelPlan>,
-        refused: bool,
-        since: Instant,
-    ) -> Result<(), Ended> {
+    async fn accept(&mut self, message: Arrival<'_>) -> Result<(), Ended> {
         self.room().await?;
         // One small frame a connection is free, so that a spent budget stops nobody's heartbeat.
         let alone = self.answers.capacity() == ANSWERS;
-        if frame.len() > ALLOWANCE || !alone {
-            self.raise(frame.len()).await?;
+        let size = message.frame.len();
+        if size > ALLOWANCE || !alone {
+            self.raise(size).await?;
         }
-        let peer = self.peer;
-        let message = Arrival { peer, frame: &frame, header, channel, refused, since };
         match message.take(&self.intake, &self.port, &mut self.charge) {
             Ok(answer) => self.answers.send(answer).await.map_err(|_| Ended::Write),
             Err(expected) => {
                 let refusal = Refusal::sequence_number();
+                let Arrival { frame, header, channel, .. } = message;
                 let answer = self.refusal(header, &refusal, Some(channel), Some(expected));
-                let size = frame.len() as u64;
-                self.refuse(frame, size, &refusal, answer).await
+                self.refuse(frame.clone(), size as u64, &refusal, answer).await
             }
         }
     }

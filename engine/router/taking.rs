@@ -25,6 +25,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) channel: &'a Arc<ChannelPlan>,
     /// Whether it is kept because it was refused again and again.
     pub(crate) refused: bool,
+    /// Whether the batch that it came in has other counts than it says.
+    pub(crate) miscounted: bool,
     /// When its frame was complete.
     pub(crate) since: Instant,
 }
@@ -71,6 +73,7 @@ impl Arrival<'_> {
             unmerge: None,
             sequence: None,
             refused: self.refused,
+            miscounted: self.miscounted,
         };
         let journal = &intake.journal;
         if !self.channel.acknowledge.sequence_numbers || self.refused {

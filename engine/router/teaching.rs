@@ -297,6 +297,7 @@ impl Teaching {
             unmerge: Some(retired),
             sequence: None,
             refused: false,
+            miscounted: false,
         };
         let (id, _) = self.journal.append(entry::encode(&head, &[frame.as_bytes()])).wait()?;
         Ok(id.0)

@@ -141,6 +141,7 @@ pub(crate) fn accepted(channel: &str, kind: &str, control_id: &str, text: &str) 
         unmerge: None,
         sequence: None,
         refused: false,
+        miscounted: false,
     };
     entry::encode(&head, &[text.as_bytes()])
 }
