@@ -171,16 +171,44 @@ fn a_character_set_that_is_declared_wrongly_is_seen_through_believed_or_parked()
     }
 }
 
+/// What is read by guess is never taken for certain.
 #[test]
-fn utf_16_is_read_stored_and_answered_as_it_came() {
+fn a_set_that_is_not_read_is_counted_guessed_or_parked() {
+    for label in ["ISO IR159", "CNS 11643-1992", "KLINGON"] {
+        let plain = admission("C1", "1000001").text().replacen("UNICODE UTF-8", label, 1);
+        let mut odd = plain.clone().into_bytes();
+        let at = odd.windows(7).position(|w| w == b"EXAMPLE").unwrap();
+        odd[at] = 0xC9;
+        let park = ["channels.pas-adt.source.wrong_charset=park".to_owned()];
+        let parked = ("parked".to_owned(), "charset.unknown".to_owned());
+        assert_eq!(state_of(&odd, &park), parked, "{label}");
+        let (state, _) = state_of(plain.as_bytes(), &park);
+        assert_eq!(state, "published", "{label}: ASCII is itself");
+        let engine = Setup::sample().start();
+        assert_eq!(engine.connect("pas-adt").ask(odd).code, "AA");
+        settled(&engine);
+        assert_eq!(family(&events(&engine)[0]), "ÉXAMPLE", "as source.charset");
+        assert!(engine.get("/metrics").body.contains("code=\"charset.unknown\""), "{label}");
+    }
+}
+
+#[test]
+fn wide_characters_are_read_stored_and_answered_as_they_came() {
     let text = admission("C1", "1000001").text().replacen("EXAMPLE", "ÉXAMPLE", 1);
-    let text = text.replacen("UNICODE UTF-8", "UNICODE UTF-16", 1);
-    let little = || text.encode_utf16().flat_map(u16::to_le_bytes);
-    let big = || text.encode_utf16().flat_map(u16::to_be_bytes);
-    for bytes in [
-        little().collect(),
-        [0xFF, 0xFE].into_iter().chain(little()).collect(),
-        big().collect::<Vec<u8>>(),
+    let utf_16 = text.replacen("UNICODE UTF-8", "UNICODE UTF-16", 1);
+    let utf_32 = text.replacen("UNICODE UTF-8", "UNICODE UTF-32", 1);
+    let marked = format!("\u{FEFF}{utf_32}");
+    let little = || utf_16.encode_utf16().flat_map(u16::to_le_bytes);
+    let big = || utf_16.encode_utf16().flat_map(u16::to_be_bytes);
+    let widest = |text: &str| -> Vec<u8> {
+        text.chars().flat_map(|character| u32::from(character).to_be_bytes()).collect()
+    };
+    for (bytes, width) in [
+        (little().collect(), 2),
+        ([0xFF, 0xFE].into_iter().chain(little()).collect(), 2),
+        (big().collect::<Vec<u8>>(), 2),
+        (widest(&utf_32), 4),
+        (widest(&marked), 4),
     ] {
         let engine = Setup::sample().start();
         let mut sender = engine.connect("pas-adt");
@@ -189,9 +217,11 @@ fn utf_16_is_read_stored_and_answered_as_it_came() {
         frame.extend([0x1C, 0x0D]);
         sender.send_bytes(&frame).unwrap();
         let answer = sender.frame(SOON).expect("an answer");
-        let units = answer.len() / 2;
+        let (characters, rest) = (answer.len() / width, answer.len() % width);
         let zeros = answer.iter().filter(|byte| **byte == 0);
-        assert!(zeros.fold(0, |count, _| count + 1) >= units - 1, "in UTF-16, too");
+        let zeros = zeros.fold(0, |count, _| count + 1);
+        assert_eq!(rest, 0, "in the same width");
+        assert!(zeros >= (characters - 1) * (width - 1), "in the same width");
         let plain: Vec<u8> = answer.into_iter().filter(|byte| *byte != 0).collect();
         assert!(plain.windows(9).any(|w| w == b"MSA|AA|C1"));
         settled(&engine);

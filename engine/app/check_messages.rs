@@ -132,11 +132,12 @@ impl Found {
         self.whole += usize::from(message.reassembled() == **message.readable());
         let tolerated = message.tolerated();
         tolerated.deviations().for_each(|one| count(&mut self.departures, one.as_str()));
-        let charsets = [
+        let others = [
             (tolerated.unknown_charset, "charset.unknown"),
             (tolerated.wrong_charset, "charset.wrong"),
+            (message.truncated() > 0, "value.truncated"),
         ];
-        charsets
+        others
             .into_iter()
             .filter(|(there, _)| *there)
             .for_each(|(_, word)| count(&mut self.departures, word));

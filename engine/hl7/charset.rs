@@ -12,16 +12,25 @@ use encoding_rs::{
 };
 use thiserror::Error;
 
+use crate::delimiters::Delimiters;
+use crate::utf_32::Order;
+
 /// How the bytes of a message stand for characters.
 ///
 /// In most of them every ASCII byte means itself ([`Charset::is_bytewise`]), so that a message is
-/// split at its delimiters before it is decoded. UTF-16, GB 18030, Big5 and the Japanese ones are not
-/// like that: a message in one of those is read from its transcription into UTF-8. UTF-32,
-/// JIS X 0212 (`ISO IR159`) and CNS 11643 are not offered.
+/// split at its delimiters before it is decoded. UTF-16, UTF-32, GB 18030, Big5 and the Japanese ones
+/// are not like that: a message in one of those is read from its transcription into UTF-8. JIS X 0212
+/// (`ISO IR159`) and CNS 11643 are not offered: table 0211 does not say in which of their encodings.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Charset {
     name: &'static str,
-    encoding: &'static Encoding,
+    coding: Coding,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    Of(&'static Encoding),
+    Utf32(Order),
 }
 
 /// Bytes as text.
@@ -47,7 +56,7 @@ pub struct EncodeError {
 /// digits only, without a leading `ISO`.
 ///
 /// ISO 8859-1 is read as Windows-1252, which adds to it the characters that such feeds do send.
-static LABELS: [(&str, Charset); 74] = [
+static LABELS: [(&str, Charset); 80] = [
     ("ASCII", Charset::ASCII),
     ("USASCII", Charset::ASCII),
     ("ANSIX341968", Charset::ASCII),
@@ -106,6 +115,10 @@ static LABELS: [(&str, Charset); 74] = [
     ("UTF16LE", Charset::UTF_16LE),
     ("UTF16BE", Charset::UTF_16BE),
     ("UCS2", Charset::UTF_16LE),
+    ("UNICODEUTF32", Charset::UTF_32LE),
+    ("UTF32", Charset::UTF_32LE),
+    ("UTF32LE", Charset::UTF_32LE),
+    ("UTF32BE", Charset::UTF_32BE),
     ("KSX1001", set("EUC-KR", EUC_KR)),
     ("EUCKR", set("EUC-KR", EUC_KR)),
     ("KSC56011987", set("EUC-KR", EUC_KR)),
@@ -121,11 +134,13 @@ static LABELS: [(&str, Charset); 74] = [
     ("IR87", set("ISO-2022-JP", ISO_2022_JP)),
     ("2022JP", set("ISO-2022-JP", ISO_2022_JP)),
     ("JISX0208", set("ISO-2022-JP", ISO_2022_JP)),
+    ("JISX0202", set("ISO-2022-JP", ISO_2022_JP)),
+    ("JAS2020", set("ISO-2022-JP", ISO_2022_JP)),
     ("IR13", set("Shift_JIS", SHIFT_JIS)),
 ];
 
 const fn set(name: &'static str, encoding: &'static Encoding) -> Charset {
-    Charset { name, encoding }
+    Charset { name, coding: Coding::Of(encoding) }
 }
 
 impl Charset {
@@ -142,6 +157,10 @@ impl Charset {
     pub const UTF_16LE: Self = set("UTF-16LE", UTF_16LE);
     /// UTF-16, the byte of higher value first.
     pub const UTF_16BE: Self = set("UTF-16BE", UTF_16BE);
+    /// UTF-32, the byte of lowest value first.
+    pub const UTF_32LE: Self = Self { name: "UTF-32LE", coding: Coding::Utf32(Order::Little) };
+    /// UTF-32, the byte of highest value first.
+    pub const UTF_32BE: Self = Self { name: "UTF-32BE", coding: Coding::Utf32(Order::Big) };
 
     /// The set that MSH-18 or a configuration means by this name, however it is spelt: capitals,
     /// blanks and punctuation count for nothing. `None` if unknown or not offered.
@@ -166,18 +185,32 @@ impl Charset {
     /// before anything is decoded.
     pub fn is_bytewise(&self) -> bool {
         let others = [UTF_16LE, UTF_16BE, GB18030, BIG5, SHIFT_JIS, ISO_2022_JP];
-        !others.contains(&self.encoding)
+        matches!(self.coding, Coding::Of(encoding) if !others.contains(&encoding))
     }
 
-    pub(crate) fn is_utf_16(&self) -> bool {
-        [UTF_16LE, UTF_16BE].contains(&self.encoding)
+    /// Of how many bytes at least a character is: more than one in UTF-16 and UTF-32, where no ASCII
+    /// character is a single byte.
+    pub(crate) fn unit(&self) -> usize {
+        match self.coding {
+            Coding::Utf32(_) => 4,
+            Coding::Of(encoding) if [UTF_16LE, UTF_16BE].contains(&encoding) => 2,
+            Coding::Of(_) => 1,
+        }
+    }
+
+    pub(crate) fn is_wide(&self) -> bool {
+        self.unit() > 1
+    }
+
+    fn is(&self, encoding: &'static Encoding) -> bool {
+        self.coding == Coding::Of(encoding)
     }
 
     /// The bytes as text, and how many of them mean nothing in this set.
     pub fn decode<'b>(&self, bytes: &'b [u8]) -> Decoded<'b> {
         if self.is_bytewise()
             && let Ok(text) = str::from_utf8(bytes)
-            && (self.encoding == UTF_8 || bytes.is_ascii())
+            && (self.is(UTF_8) || bytes.is_ascii())
             && (*self != Self::ASCII || bytes.is_ascii())
         {
             return Decoded { text: Cow::Borrowed(text), undecodable: 0 };
@@ -185,9 +218,12 @@ impl Charset {
         if *self == Self::ASCII {
             return ascii(bytes);
         }
-        let (text, _) = self.encoding.decode_without_bom_handling(bytes);
+        let text = match self.coding {
+            Coding::Of(encoding) => encoding.decode_without_bom_handling(bytes).0,
+            Coding::Utf32(order) => order.decode(bytes).collect(),
+        };
         let undecodable =
-            if self.encoding == UTF_8 { self.undecodable(bytes) } else { meaningless(&text) };
+            if self.is(UTF_8) { self.undecodable(bytes) } else { meaningless(text.chars()) };
         Decoded { text, undecodable }
     }
 
@@ -197,17 +233,21 @@ impl Charset {
         if *self == Self::ASCII {
             return bytes.iter().filter(|byte| !byte.is_ascii()).count();
         }
-        if self.encoding == UTF_8 {
+        if self.is(UTF_8) {
             return bytes.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
         }
         if self.is_bytewise() && bytes.is_ascii() {
             return 0;
         }
-        let mut decoder = self.encoding.new_decoder_without_bom_handling();
+        let encoding = match self.coding {
+            Coding::Of(encoding) => encoding,
+            Coding::Utf32(order) => return meaningless(order.decode(bytes)),
+        };
+        let mut decoder = encoding.new_decoder_without_bom_handling();
         let (mut rest, mut count, mut buffer) = (bytes, 0, [0; 1024]);
         loop {
             let (state, read, written, _) = decoder.decode_to_utf8(rest, &mut buffer, true);
-            count += str::from_utf8(&buffer[..written]).map_or(0, meaningless);
+            count += str::from_utf8(&buffer[..written]).map_or(0, |text| meaningless(text.chars()));
             rest = &rest[read..];
             if state == CoderResult::InputEmpty {
                 return count;
@@ -215,14 +255,20 @@ impl Charset {
         }
     }
 
-    /// Whether the bytes, which are not all ASCII, cannot or hardly can be of this set: some of them
-    /// mean nothing in it, or they are all UTF-8, which the letters of no other set are by chance.
+    /// Whether the bytes cannot or hardly can be of this set: some of them mean nothing in it, or they
+    /// are UTF-8 beyond ASCII, which the letters of no other set are by chance, or they switch to a set
+    /// of two bytes a character, whose halves look like ASCII.
     pub fn is_contradicted_by(&self, bytes: &[u8]) -> bool {
-        if *self == Self::ASCII {
-            return !bytes.is_ascii();
+        if self.is_bytewise() && switches(bytes) {
+            return true;
+        }
+        if self.is_bytewise() && bytes.is_ascii() {
+            return false;
         }
         let is_utf_8 = str::from_utf8(bytes).is_ok();
-        if self.encoding == UTF_8 {
+        if *self == Self::ASCII {
+            true
+        } else if self.is(UTF_8) {
             !is_utf_8
         } else {
             (is_utf_8 && !bytes.is_ascii()) || self.undecodable(bytes) > 0
@@ -236,36 +282,38 @@ impl Charset {
             return Self::UTF_8;
         }
         let others = [usual, Self::WINDOWS_1252].into_iter().filter(Self::is_bytewise);
-        let mut others = others.filter(|other| other.encoding != UTF_8);
+        let mut others = others.filter(|other| !other.is(UTF_8));
         let whole = others.find(|other| other.undecodable(bytes) == 0);
-        let last =
-            if self.is_bytewise() && self.encoding != UTF_8 { self } else { Self::WINDOWS_1252 };
+        let last = if self.is_bytewise() && !self.is(UTF_8) { self } else { Self::WINDOWS_1252 };
         whole.unwrap_or(last)
     }
 
     /// The text as bytes of this set.
     pub fn encode(&self, text: &str) -> Result<Vec<u8>, EncodeError> {
-        if self.is_utf_16() {
-            let bytes = if self.encoding == UTF_16LE { u16::to_le_bytes } else { u16::to_be_bytes };
+        let encoding = match self.coding {
+            Coding::Utf32(order) => return Ok(order.encode(text)),
+            Coding::Of(encoding) => encoding,
+        };
+        if self.is_wide() {
+            let bytes = if encoding == UTF_16LE { u16::to_le_bytes } else { u16::to_be_bytes };
             return Ok(text.encode_utf16().flat_map(bytes).collect());
         }
         if text.is_ascii() {
             return Ok(text.as_bytes().to_vec());
         }
         if *self != Self::ASCII {
-            let (bytes, _, lost) = self.encoding.encode(text);
+            let (bytes, _, lost) = encoding.encode(text);
             if !lost {
                 return Ok(bytes.into_owned());
             }
         }
-        let at = text.chars().position(|found| !self.has(found)).map_or(0, |index| index + 1);
+        let has = |character: char| {
+            let mut buffer = [0; 4];
+            character.is_ascii()
+                || (*self != Self::ASCII && !encoding.encode(character.encode_utf8(&mut buffer)).2)
+        };
+        let at = text.chars().position(|found| !has(found)).map_or(0, |index| index + 1);
         Err(EncodeError { charset: self.name, at })
-    }
-
-    fn has(self, character: char) -> bool {
-        let mut buffer = [0; 4];
-        character.is_ascii()
-            || (self != Self::ASCII && !self.encoding.encode(character.encode_utf8(&mut buffer)).2)
     }
 }
 
@@ -287,6 +335,21 @@ impl fmt::Debug for Decoded<'_> {
     }
 }
 
+/// The name in MSH-18 that says how to read the message, empty if there is none: the first, or, behind
+/// ASCII, the second. Japanese senders write `ASCII~ISO IR87`, and switch from one to the other.
+pub(crate) fn label(msh_18: &[u8], delimiters: Delimiters) -> &[u8] {
+    let separates = |byte: &u8| *byte == delimiters.repetition && *byte != Delimiters::NONE;
+    let mut names = msh_18.split(separates).map(|name| {
+        let name = name.split(|byte| *byte == delimiters.component).next().unwrap_or_default();
+        if name == b"\"\"" { &[] } else { name.trim_ascii() }
+    });
+    let first = names.next().unwrap_or_default();
+    if !first.is_empty() && first != b"ASCII" {
+        return first;
+    }
+    names.find(|name| !name.is_empty()).unwrap_or(first)
+}
+
 fn ascii(bytes: &[u8]) -> Decoded<'_> {
     let shown =
         |&byte: &u8| if byte.is_ascii() { char::from(byte) } else { char::REPLACEMENT_CHARACTER };
@@ -294,8 +357,14 @@ fn ascii(bytes: &[u8]) -> Decoded<'_> {
     Decoded { text: Cow::Owned(bytes.iter().map(shown).collect()), undecodable }
 }
 
-fn meaningless(text: &str) -> usize {
-    text.chars().filter(|&found| is_meaningless(found)).count()
+fn meaningless(text: impl Iterator<Item = char>) -> usize {
+    text.filter(|&found| is_meaningless(found)).count()
+}
+
+/// Whether an escape sequence of ISO 2022 begins a set of several bytes a character, as in Japanese
+/// messages whose MSH-18 has the set only behind ASCII: `ESC $`.
+fn switches(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(0x1B, bytes).any(|at| bytes.get(at + 1) == Some(&b'$'))
 }
 
 /// The web's decoders give C1 controls for bytes that Windows-1252 and its kin leave unassigned; no
@@ -313,36 +382,23 @@ mod tests {
     use super::Charset;
 
     #[test]
-    fn labels_right_and_wrong_are_known() {
+    fn labels_that_are_written_otherwise_are_known() {
         let cases = [
-            ("ASCII", "ASCII"),
-            ("8859/1", "ISO-8859-1"),
-            ("8859/15", "ISO-8859-15"),
             ("iso-8859-15", "ISO-8859-15"),
             ("8859-1", "ISO-8859-1"),
-            ("UNICODE", "UTF-8"),
-            ("UNICODE UTF-8", "UTF-8"),
             (" utf-8 ", "UTF-8"),
             ("WINDOWS-1252", "windows-1252"),
             ("windows-1252", "windows-1252"),
-            ("8859-1", "ISO-8859-1"),
             ("ISO8859/1", "ISO-8859-1"),
             ("ISO_8859_15", "ISO-8859-15"),
             ("ISO IR100", "ISO-8859-1"),
             ("UNICODE_UTF8", "UTF-8"),
-            ("UNICODE UTF-16", "UTF-16LE"),
-            ("GB 18030-2000", "GB18030"),
-            ("BIG-5", "Big5"),
-            ("KS X 1001", "EUC-KR"),
-            ("ISO IR87", "ISO-2022-JP"),
-            ("ISO IR14", "Shift_JIS"),
+            ("utf-32be", "UTF-32BE"),
         ];
         for (label, name) in cases {
             assert_eq!(Charset::from_label(label).map(|found| found.name()), Some(name), "{label}");
         }
-        for label in
-            ["", "ISO", "UNICODE UTF-32", "CNS 11643-1992", "ISO IR159", "8859/12", "klingon"]
-        {
+        for label in ["", "ISO", "8859/12", "klingon"] {
             assert_eq!(Charset::from_label(label), None, "{label}");
         }
     }
@@ -378,6 +434,11 @@ mod tests {
         for (charset, agrees) in [(Charset::UTF_8, utf_8), (Charset::ISO_8859_1, old)] {
             assert!(!charset.is_contradicted_by(agrees), "{charset}");
         }
+        let printed = b"\x1B(s3BBold\x1B(s0B";
+        for charset in [Charset::ASCII, Charset::UTF_8, Charset::WINDOWS_1252] {
+            assert!(charset.is_contradicted_by(b"\x1B$B;3|1(J\x1B(B"), "{charset}");
+            assert!(!charset.is_contradicted_by(printed), "{charset}: a printer's");
+        }
         assert_eq!(Charset::ISO_8859_1.instead(utf_8, Charset::ASCII), Charset::UTF_8);
         assert_eq!(Charset::UTF_8.instead(old, Charset::ISO_8859_1), Charset::ISO_8859_1);
         assert_eq!(Charset::ASCII.instead(b"\x81", Charset::UTF_8), Charset::WINDOWS_1252);
@@ -402,7 +463,7 @@ mod tests {
         fn what_can_be_encoded_decodes_to_itself(text in "\\PC{0,40}", index in 0..super::LABELS.len()) {
             let charset = super::LABELS[index].1;
             // The Japanese sets write some characters as others.
-            if let Ok(bytes) = charset.encode(&text) && (charset.is_bytewise() || charset.is_utf_16()) {
+            if let Ok(bytes) = charset.encode(&text) && (charset.is_bytewise() || charset.is_wide()) {
                 let decoded = charset.decode(&bytes);
                 prop_assert_eq!(decoded.text.as_ref(), text.as_str());
             }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::charset::Charset;
+use crate::charset::{Charset, label};
 use crate::delimiters::{Delimiters, DelimitersError, locate};
 use crate::escape::unescape;
 use crate::message::Message;
@@ -47,7 +47,7 @@ pub struct Header {
     pub accept_ack: Option<AckCondition>,
     /// MSH-16: when the sender wants an application acknowledgement.
     pub application_ack: Option<AckCondition>,
-    /// MSH-18, its first repetition.
+    /// MSH-18, its first repetition, or the second where that is ASCII.
     pub character_set: String,
     raw: Box<[u8]>,
     delimiters: Delimiters,
@@ -90,11 +90,21 @@ impl Header {
 
     /// Reads the header of a frame's content; only its first segment is looked at.
     pub fn from_frame(frame: &[u8]) -> Result<Self, HeaderError> {
-        let Some(way) = Transcription::of(frame) else { return Self::read_bytes(frame, None) };
-        let window = &frame[..frame.len().min(2 * Self::MAX_BYTES + 4)];
+        // No set takes more bytes for a character, the mark of UTF-32 included.
+        let window = &frame[..frame.len().min(4 * Self::MAX_BYTES + 8)];
+        if let Some(way) = Transcription::of(frame) {
+            return Self::read_bytes(&way.read(window).0, Some(way));
+        }
+        let header = Self::read_bytes(window, None)?;
+        let declared = header.charset();
+        if declared.is_bytewise() || is_plain(&header.raw) {
+            return Ok(header);
+        }
+        let way = Transcription::into_utf_8_from(declared);
         Self::read_bytes(&way.read(window).0, Some(way))
     }
 
+    /// Reads the header of bytes, which may be transcribed ones.
     fn read_bytes(frame: &[u8], transcribed: Option<Transcription>) -> Result<Self, HeaderError> {
         let (start, delimiters) = locate(frame)?;
         let frame = &frame[start..];
@@ -121,7 +131,7 @@ impl Header {
             sequence_number: Some(msh.text(13, 1)).filter(|number| !number.is_empty()),
             accept_ack: AckCondition::read(&msh.text(15, 1)),
             application_ack: AckCondition::read(&msh.text(16, 1)),
-            character_set: msh.text(18, 1),
+            character_set: msh.charset_label(),
             raw: frame[..end].into(),
             delimiters,
             followed_by_msa: is_followed_by_msa(&frame[end..]),
@@ -155,7 +165,7 @@ impl Header {
     }
 
     /// The character set that [`Header::raw`] is in: the one MSH-18 names, else Windows-1252, which
-    /// reads any ASCII header; UTF-8 of a message in UTF-16.
+    /// reads any ASCII header; UTF-8 of a message that had to be transcribed to be read.
     pub fn charset(&self) -> Charset {
         let declared = charset(&self.character_set);
         if self.transcribed.is_some() { Charset::UTF_8 } else { declared }
@@ -249,9 +259,14 @@ impl fmt::Debug for Header {
     }
 }
 
-/// The set of a header whose MSH-18 says this. One in UTF-16 would not have been read as bytes.
+/// Whether every set with ASCII in it reads these bytes alike: none begins a character or switches sets.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| byte.is_ascii() && *byte != 0x1B)
+}
+
+/// The set of a header whose MSH-18 says this. One in UTF-16 or UTF-32 would not have been read as bytes.
 fn charset(label: &str) -> Charset {
-    let declared = Charset::from_label(label).filter(|declared| !declared.is_utf_16());
+    let declared = Charset::from_label(label).filter(|declared| !declared.is_wide());
     declared.unwrap_or(Charset::WINDOWS_1252)
 }
 
@@ -271,8 +286,12 @@ impl<'h> Fields<'h> {
         let found = segment.split(|&byte| byte == delimiters.field).skip(1);
         raw.iter_mut().zip(found).for_each(|(field, found)| *field = found);
         let mut fields = Self { raw, delimiters, charset: Charset::WINDOWS_1252 };
-        fields.charset = known.unwrap_or_else(|| charset(&fields.text(18, 1)));
+        fields.charset = known.unwrap_or_else(|| charset(&fields.charset_label()));
         fields
+    }
+
+    fn charset_label(&self) -> String {
+        String::from_utf8_lossy(label(self.raw[18 - 2], self.delimiters)).into_owned()
     }
 
     fn text(&self, field: usize, component: usize) -> String {

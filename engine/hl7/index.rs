@@ -54,6 +54,8 @@ pub struct Tolerated {
     pub continued: bool,
     /// Whether MSH-18 names a character set that is not known, so that the default was used.
     pub unknown_charset: bool,
+    /// Whether, besides, some bytes are beyond ASCII, so that what they were read as is a guess.
+    pub assumed_charset: bool,
     /// Whether the bytes cannot be in the character set that MSH-18, or else the default, names.
     pub wrong_charset: bool,
 }

@@ -41,5 +41,6 @@ pub mod several;
 pub mod tolerance;
 mod transcription;
 pub mod tree;
+mod utf_32;
 pub mod value;
 mod writer;

@@ -90,6 +90,28 @@ impl Message {
         self.parts.transcribed.as_ref().map_or_else(counted, |from| from.undecodable)
     }
 
+    /// How many values end in the truncation character of MSH-2: what was longer than its sender may
+    /// send (HL7 v2.7 section 2.5.5.2). One that is meant is written `\P\`.
+    pub fn truncated(&self) -> usize {
+        let delimiters = self.delimiters();
+        let Some(mark) = delimiters.truncation else { return 0 };
+        let ends = [
+            delimiters.field,
+            delimiters.component,
+            delimiters.repetition,
+            delimiters.subcomponent,
+        ];
+        let within = |segment: Segment<'_>| {
+            // MSH-2 is not a value that ends in it.
+            let first =
+                if segment.index() == 0 { 4 + delimiters.encoding_characters().len() } else { 0 };
+            let raw = segment.raw();
+            let marks = memchr::memchr_iter(mark, raw).filter(|at| *at >= first);
+            marks.filter(|at| raw.get(at + 1).is_none_or(|next| ends.contains(next))).count()
+        };
+        self.segments().map(within).sum()
+    }
+
     /// How many segments there are, odd lines included.
     pub fn segment_count(&self) -> usize {
         self.parts.index.lines.len()

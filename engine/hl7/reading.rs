@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::charset::Charset;
+use crate::charset::{self, Charset};
 use crate::delimiters::{Delimiters, DelimitersError, leading, locate};
 use crate::index::{Index, Parts, Tolerated, Transcribed};
 use crate::transcription::Transcription;
@@ -70,17 +70,18 @@ fn bytewise(received: Bytes, reading: &Reading) -> Result<Parts, ParseError> {
     let (mut index, delimiters) = find(&received, reading)?;
     let (declared, unknown) = declared(&received, &index, delimiters);
     let said = declared.unwrap_or(reading.default_charset);
-    if !said.is_bytewise() && !said.is_utf_16() {
+    if !said.is_bytewise() && !said.is_wide() {
         return transcribed(received, Transcription::into_utf_8_from(said), reading);
     }
     let bytes = &received[index.tolerated.leading..];
-    // UTF-16 would have been seen.
-    let wrong = said.is_utf_16() || (!bytes.is_ascii() && said.is_contradicted_by(bytes));
+    // UTF-16 and UTF-32 would have been seen.
+    let wrong = said.is_wide() || said.is_contradicted_by(bytes);
     let believed = reading.trust_charset && said.is_bytewise();
     let charset =
         if wrong && !believed { said.instead(bytes, reading.default_charset) } else { said };
     index.tolerated.wrong_charset = wrong;
     index.tolerated.unknown_charset = unknown;
+    index.tolerated.assumed_charset = unknown && !bytes.is_ascii();
     Ok(Parts { bytes: received, transcribed: None, index, delimiters, charset })
 }
 
@@ -94,11 +95,13 @@ fn transcribed(
     let (mut index, delimiters) = find(&bytes, reading)?;
     let msh_18 = charset_label(&bytes, &index, delimiters);
     let (declared, unknown) = declared(&bytes, &index, delimiters);
-    let fits = |said: Charset| said == way.charset || (said.is_utf_16() && way.charset.is_utf_16());
+    let wide = way.charset.is_wide();
+    let fits = |said: Charset| said == way.charset || (wide && said.unit() == way.charset.unit());
     // What table 0211 called UNICODE was UTF-16 once.
     let lies = declared.is_some_and(|said| !fits(said)) && !msh_18.eq_ignore_ascii_case(b"UNICODE");
     index.tolerated.wrong_charset = lies || undecodable > 0;
     index.tolerated.unknown_charset = unknown;
+    index.tolerated.assumed_charset = unknown && !wide && !received.is_ascii();
     let transcribed = Some(Transcribed { received, way, undecodable });
     Ok(Parts { bytes, transcribed, index, delimiters, charset: Charset::UTF_8 })
 }
@@ -166,10 +169,7 @@ fn declared(bytes: &[u8], index: &Index, delimiters: Delimiters) -> (Option<Char
     (declared, declared.is_none() && !label.is_empty())
 }
 
-/// The first character set in MSH-18, empty for null.
 fn charset_label<'b>(bytes: &'b [u8], index: &Index, delimiters: Delimiters) -> &'b [u8] {
     let msh_18 = index.field(0, 18).map_or(&[][..], |(start, end)| &bytes[start..end]);
-    let end = memchr::memchr2(delimiters.repetition, delimiters.component, msh_18);
-    let first = msh_18[..end.unwrap_or(msh_18.len())].trim_ascii();
-    if first == b"\"\"" { &[] } else { first }
+    charset::label(msh_18, delimiters)
 }

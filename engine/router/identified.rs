@@ -169,7 +169,11 @@ pub fn taking_back(identified: Identified, retired: &Asked, index: &Index) -> Id
 pub fn intolerable(message: &Message, source: &Source) -> Option<&'static str> {
     let found = message.tolerated();
     let unwanted = || found.deviations().find(|deviation| !source.tolerates(*deviation));
-    let wrong = found.wrong_charset && source.wrong_charset == WrongCharset::Park;
+    let charset = match (found.wrong_charset, found.assumed_charset) {
+        _ if source.wrong_charset != WrongCharset::Park => None,
+        (true, _) => Some("charset.wrong"),
+        (false, assumed) => assumed.then_some("charset.unknown"),
+    };
     let structure = found.fragment().or_else(unwanted).map(Deviation::code);
-    structure.or(wrong.then_some("charset.wrong"))
+    structure.or(charset)
 }

@@ -184,6 +184,7 @@ fn legibility(message: &Message) -> impl Iterator<Item = &'static str> {
         (message.undecodable() > 0).then_some("charset.undecodable"),
         tolerated.unknown_charset.then_some("charset.unknown"),
         tolerated.wrong_charset.then_some("charset.wrong"),
+        (message.truncated() > 0).then_some("value.truncated"),
     ];
     let telling = |one: &Deviation| !matches!(one, LineFeed | Mark | NoFinalReturn);
     let structure = tolerated.deviations().filter(telling).map(Deviation::code);

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 /// What is put in, over and over.
-const WORDS: [&[u8]; 64] = [
+const WORDS: [&[u8]; 68] = [
     b"|",
     b"^",
     b"~",
@@ -45,6 +45,8 @@ const WORDS: [&[u8]; 64] = [
     b"UNICODE UTF-8",
     b"8859/1",
     b"UNICODE UTF-16",
+    b"UNICODE UTF-32",
+    b"ASCII~ISO IR87",
     b"GB 18030-2000",
     b"BIG-5",
     b"ISO IR87",
@@ -68,6 +70,8 @@ const WORDS: [&[u8]; 64] = [
     b"\xE9",
     b"\xA3",
     b"\x1B$B",
+    b"\x1B(B",
+    b"MSH|^~\\&#|",
 ];
 
 /// An input made of one, or of two.
@@ -109,11 +113,17 @@ fn step(rng: &mut Rng, out: &mut Vec<u8>, other: &[u8]) {
             *out = lines.join(&b'\r');
         }
         12 if rng.u8(0..8) == 0 => {
-            // The rest as a sender of UTF-16 would have it.
+            // The rest as a sender of UTF-16 or UTF-32 would have it.
             let wide = out.split_off(at.min(8));
-            let little = rng.bool();
-            let pair = |byte: u8| if little { [byte, 0] } else { [0, byte] };
-            out.extend(wide.into_iter().flat_map(pair));
+            let (little, zeros) = (rng.bool(), rng.choice([1, 3]).unwrap_or(1));
+            for byte in wide {
+                let padding = std::iter::repeat_n(0, zeros);
+                if little {
+                    out.extend(std::iter::once(byte).chain(padding));
+                } else {
+                    out.extend(padding.chain(std::iter::once(byte)));
+                }
+            }
         }
         _ => out.push(rng.u8(..)),
     }

@@ -103,6 +103,8 @@ pub(crate) fn parser(input: &[u8]) -> u64 {
     assert_eq!(message.bytes(), &received, "what was received is kept");
     assert_eq!(message.reassembled(), **message.readable(), "the parts are the whole");
     assert!(message.undecodable() <= message.readable().len());
+    let tolerated = message.tolerated();
+    assert!(!tolerated.assumed_charset || tolerated.unknown_charset);
     let mut parts = 0;
     for segment in message.segments() {
         parts += look_at(&segment);
@@ -115,7 +117,6 @@ pub(crate) fn parser(input: &[u8]) -> u64 {
         }
     }
     let groups = message.groups(&["ORC", "OBR"]).len();
-    let tolerated = message.tolerated();
     let deviations: usize = tolerated.deviations().map(|one| 1 << one as usize).sum();
     assert_eq!(
         tolerated.fragment().is_some(),
@@ -131,6 +132,7 @@ pub(crate) fn parser(input: &[u8]) -> u64 {
         usize::from(tolerated.wrong_charset) + 2 * usize::from(tolerated.unknown_charset),
         message.received_in().name().len(),
         message.delimiters().encoding_characters().len(),
+        message.truncated(),
     ])
 }
 
@@ -244,7 +246,7 @@ pub(crate) fn acknowledgement(bytes: &[u8]) -> u64 {
 fn check_answer(answer: &[u8], code: AckCode) {
     let unframed = |byte: &u8| !matches!(byte, 0x0B | 0x1C);
     if !answer.starts_with(b"MSH") {
-        // In UTF-16 no byte can be told from half a character.
+        // In UTF-16 and UTF-32 no byte can be told from a part of a character.
         assert!(Header::from_frame(answer).is_ok_and(|header| header.message_code == "ACK"));
         return;
     }

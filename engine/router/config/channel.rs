@@ -191,7 +191,8 @@ pub enum WrongCharset {
     /// It is read as what its bytes are: UTF-8, else `charset`, else Windows-1252.
     #[default]
     Fallback,
-    /// It parks as `charset.wrong`.
+    /// It parks as `charset.wrong`; or as `charset.unknown`, if MSH-18 names a set that is not known and
+    /// not all bytes are ASCII.
     Park,
 }
 
