@@ -77,3 +77,5 @@ mod recovery;
 mod floors;
 #[cfg(test)]
 mod hazards;
+#[cfg(test)]
+mod manual;
