@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::command_line::ask;
 use crate::harness::sender::Reply;
 use crate::harness::setup::Setup;
 use crate::harness::{SOON, tieline, until};
@@ -169,6 +170,27 @@ fn a_character_set_that_is_declared_wrongly_is_seen_through_believed_or_parked()
         let parks = state_of(bytes, &["channels.pas-adt.source.wrong_charset=park".to_owned()]);
         assert_eq!(parks, ("parked".to_owned(), "charset.wrong".to_owned()));
     }
+}
+
+/// What people are shown is what the script reads, with its lines.
+#[test]
+fn a_message_is_shown_in_the_set_of_its_source_and_line_by_line() {
+    let engine = Setup::sample().set("channels.pas-adt.source.charset=8859/15").start();
+    let text = admission("C1", "1000001").text().replacen("|UNICODE UTF-8", "|", 1);
+    let mut bytes = format!("{text}NTE|1||\\H\\Owes\\N\\ @5\\.br\\and more\r").into_bytes();
+    let at = bytes.iter().rposition(|byte| *byte == b'@').unwrap();
+    bytes[at] = 0xA4; // € in 8859/15, and ¤ in what is usual
+    assert_eq!(engine.connect("pas-adt").ask(bytes).code, "AA");
+    settled(&engine);
+    let tree = engine.get("/api/v1/messages/1/tree").json();
+    let note = tree["segments"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&tree["charset"], &note["name"]),
+        (&"ISO-8859-15".into(), &"Notes and Comments".into())
+    );
+    assert_eq!(note["fields"].as_array().unwrap().last().unwrap()["value"], "Owes €5\nand more");
+    let shown = ask(&engine, &["show", "1"]);
+    assert!(shown.out.contains("Owes €5\n") && shown.out.contains("  and more\n"), "{shown:?}");
 }
 
 /// What is read by guess is never taken for certain.

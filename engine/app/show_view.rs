@@ -198,7 +198,7 @@ pub(crate) fn segment(text: &mut Screen, segment: &Value, paint: Paint) {
     for field in list(segment, "fields") {
         let place = cell(field, "at");
         let value = match field.get("value") {
-            Some(Value::String(value)) => printable(value),
+            Some(Value::String(value)) => value.clone(),
             _ => "\"\" (delete)".to_owned(),
         };
         let (name, component) = (printable(&cell(field, "name")), cell(field, "component"));
@@ -218,9 +218,12 @@ pub(crate) fn segment(text: &mut Screen, segment: &Value, paint: Paint) {
     }
 }
 
-/// A place, its name and its value side by side, each in a column of its own.
+/// A place, its name and its value side by side, each in a column of its own; the value in lines of its
+/// own making.
 fn line(text: &mut Screen, place: &str, name: &[String], value: &str) {
-    let value = wrapped(value, WIDTH - (2 + PLACE + 2 + NAME + 2));
+    let width = WIDTH - (2 + PLACE + 2 + NAME + 2);
+    let value: Vec<String> =
+        value.lines().flat_map(|line| wrapped(&printable(line), width)).collect();
     for at in 0..name.len().max(value.len()) {
         let part = |parts: &[String]| parts.get(at).cloned().unwrap_or_default();
         let (place, name, value) = (if at == 0 { place } else { "" }, part(name), part(&value));
@@ -278,7 +281,7 @@ mod tests {
         });
         let tree = json!({ "segments": [
             { "at": "NTE", "name": "Note", "fields": [
-                { "at": "NTE-1", "name": "Set id", "value": "1" },
+                { "at": "NTE-1", "name": "Set id", "value": "1\ntwo\u{1b}" },
                 { "at": "NTE-2", "name": "Source", "value": null },
                 { "at": "NTE-3.1", "name": "Comment", "component": "Text", "value": long },
                 { "at": "NTE-3.2.1", "name": "Comment", "component": "A name of many words, as there are",
@@ -304,6 +307,7 @@ mod tests {
             "published, for 2 subscribers",
             "-NTE|1||",
             "+NTE|2||",
+            "  NTE-1           Set id                        1\n                                                two\u{fffd}\n",
             "  NTE-2           Source                        \"\" (delete)\n",
             "  NTE-3           Comment\n  NTE-3.1           Text                        xxxx",
             "  NTE-3.2.1         A name of many words, as    y\n                    there are, Namespace ID\n",

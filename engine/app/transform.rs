@@ -126,7 +126,7 @@ fn header_facts(message: &Message, header: &Header) -> Value {
         "control_id": header.control_id_text(),
         "sender": header.sender(),
         "version": header.version,
-        "charset": message.charset().name(),
+        "charset": message.received_in().name(),
         "undecodable_bytes": message.undecodable(),
     })
 }

@@ -51,7 +51,8 @@ pub(crate) async fn message(
             "length": event.length,
         })
     });
-    let text = shown.frame.as_ref().map(Readable::of);
+    let reading = reading(&engine, &shown);
+    let text = shown.frame.as_ref().map(|frame| Readable::of(frame, &reading));
     let more = json!({
         "behind": engine.behind(found.id),
         "peer": found.peer,
@@ -64,7 +65,7 @@ pub(crate) async fn message(
         "frame": text.as_ref().map(|text| &text.text),
         "charset": text.as_ref().map(|text| text.charset),
         "undecodable": text.as_ref().map(|text| text.undecodable),
-        "proposed": shown.proposed.as_ref().map(|edit| Readable::of(edit).text),
+        "proposed": shown.proposed.as_ref().map(|edit| Readable::of(edit, &reading).text),
         "proposed_edit": shown.proposed.as_ref().map(|edit| router::operators::mark(edit)),
     });
     if let (Value::Object(document), Value::Object(more)) = (&mut document, more) {
@@ -108,12 +109,17 @@ pub(crate) async fn tree(
     id: Result<Path<u64>, PathRejection>,
 ) -> Result<Json<Value>, Refusal> {
     let shown = find(engine.clone(), id).await?;
-    let source = engine.source(&shown.row.channel);
-    let message = Message::parse(bytes_of(shown)?, &Reading::default());
+    let (source, reading) = (engine.source(&shown.row.channel), reading(&engine, &shown));
+    let message = Message::parse(bytes_of(shown)?, &reading);
     let message = message.map_err(|error| Refusal::absent(format!("no tree: {error}")))?;
     let unnamed = LocalNames::new();
     let local = source.as_ref().map_or(&unnamed, |source| &source.segments);
     Ok(Json(message_tree::document(&message, local)))
+}
+
+/// How its channel reads it, so that people see what the script saw.
+fn reading(engine: &Handle, shown: &Shown) -> Reading {
+    engine.source(&shown.row.channel).map(|source| source.reading()).unwrap_or_default()
 }
 
 fn bytes_of(shown: Shown) -> Result<axum::body::Bytes, Refusal> {
@@ -133,9 +139,9 @@ struct Readable {
 }
 
 impl Readable {
-    fn of(frame: &axum::body::Bytes) -> Self {
-        let Ok(message) = Message::parse(frame.clone(), &Reading::default()) else {
-            let charset = Reading::default().default_charset;
+    fn of(frame: &axum::body::Bytes, reading: &Reading) -> Self {
+        let Ok(message) = Message::parse(frame.clone(), reading) else {
+            let charset = reading.default_charset;
             let decoded = charset.decode(frame);
             let (text, undecodable) = (decoded.text.into_owned(), decoded.undecodable);
             return Self { text, charset: charset.name(), undecodable };

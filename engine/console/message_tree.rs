@@ -3,19 +3,19 @@
 use hl7::dictionary::names::{LocalNames, Names};
 use hl7::message::Message;
 use hl7::segment::Segment;
-use hl7::tree::tree;
+use hl7::tree::rendered;
 use serde_json::{Value, json};
 
 /// `{charset, version, segments: [{at, name, fields: [{at, name, component, subcomponent, table,
 /// value}]}]}`: the names of the message's own version of the standard, and those of `local`. A line
-/// that is no segment has `text`; one with too many parts has `error`. A value that is HL7's null is
-/// null here.
+/// that is no segment has `text`; one with too many parts has `error`. A value is as people read it,
+/// with line breaks for `\.br\`; HL7's null is null here.
 pub fn document(message: &Message, local: &LocalNames) -> Value {
     let names = Names::of(message, local);
     let segments: Vec<Value> =
         message.segments().map(|segment| one(message, &segment, &names)).collect();
     json!({
-        "charset": message.charset().name(),
+        "charset": message.received_in().name(),
         "version": names.version().as_str(),
         "segments": segments,
     })
@@ -27,7 +27,7 @@ fn one(message: &Message, segment: &Segment<'_>, names: &Names<'_>) -> Value {
         return json!({ "at": null, "name": null, "text": text, "fields": [] });
     };
     let name = names.segment(segment.name());
-    let tree = match tree(segment, message.delimiters(), message.charset()) {
+    let tree = match rendered(segment, message.delimiters(), message.charset()) {
         Ok(tree) => tree,
         Err(error) => {
             let (at, error) = (at.to_string(), error.to_string());

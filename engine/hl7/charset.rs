@@ -341,13 +341,15 @@ pub(crate) fn label(msh_18: &[u8], delimiters: Delimiters) -> &[u8] {
     let separates = |byte: &u8| *byte == delimiters.repetition && *byte != Delimiters::NONE;
     let mut names = msh_18.split(separates).map(|name| {
         let name = name.split(|byte| *byte == delimiters.component).next().unwrap_or_default();
-        if name == b"\"\"" { &[] } else { name.trim_ascii() }
+        let name = name.trim_ascii();
+        if name == b"\"\"" { &[] } else { name }
     });
     let first = names.next().unwrap_or_default();
-    if !first.is_empty() && first != b"ASCII" {
-        return first;
+    let named = |name| str::from_utf8(name).ok().and_then(Charset::from_label);
+    match names.find(|name| !name.is_empty()) {
+        Some(second) if first.is_empty() || named(first) == Some(Charset::ASCII) => second,
+        _ => first,
     }
-    names.find(|name| !name.is_empty()).unwrap_or(first)
 }
 
 fn ascii(bytes: &[u8]) -> Decoded<'_> {

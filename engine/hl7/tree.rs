@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::charset::Charset;
 use crate::delimiters::Delimiters;
-use crate::escape::unescape;
+use crate::escape::{render, unescape};
 use crate::location::Location;
 use crate::segment::Segment;
 use crate::value::Value;
@@ -51,6 +51,20 @@ pub fn tree(
     delimiters: Delimiters,
     charset: Charset,
 ) -> Result<SegmentTree, TreeError> {
+    read(segment, Reader { delimiters, charset, plain: unescape })
+}
+
+/// As [`tree`], for people: formatting (`\.br\`, `\H\`) is line breaks and blanks, or left out.
+pub fn rendered(
+    segment: &Segment<'_>,
+    delimiters: Delimiters,
+    charset: Charset,
+) -> Result<SegmentTree, TreeError> {
+    read(segment, Reader { delimiters, charset, plain: render })
+}
+
+fn read(segment: &Segment<'_>, read: Reader) -> Result<SegmentTree, TreeError> {
+    let Reader { delimiters, .. } = read;
     let location = segment.location().ok_or(TreeError::Odd)?;
     let splits = |byte: &&u8| {
         let marks = [
@@ -64,7 +78,6 @@ pub fn tree(
     if segment.raw().iter().filter(splits).take(MAX_PARTS + 1).count() > MAX_PARTS {
         return Err(TreeError::TooMany);
     }
-    let read = Reader { delimiters, charset };
     let fields = read.through_parser(segment).unwrap_or_else(|| read.through_views(segment));
     Ok(SegmentTree { location, fields })
 }
@@ -127,6 +140,8 @@ fn printable(text: &str) -> Cow<'_, str> {
 struct Reader {
     delimiters: Delimiters,
     charset: Charset,
+    /// What becomes of escape sequences.
+    plain: for<'r> fn(&'r [u8], &Delimiters) -> Cow<'r, [u8]>,
 }
 
 impl Reader {
@@ -188,7 +203,7 @@ impl Reader {
             [] => Value::Absent,
             b"\"\"" => Value::Null,
             _ => {
-                let plain = unescape(raw, &self.delimiters);
+                let plain = (self.plain)(raw, &self.delimiters);
                 Value::Present(self.charset.decode(&plain).text.into_owned())
             }
         }
@@ -234,6 +249,19 @@ mod tests {
     }
 
     #[test]
+    fn formatting_is_for_programs_as_it_stands_and_plain_for_people() {
+        let text = "MSH|^~\\&|PAS\rOBX|1|FT|||\\H\\one\\N\\\\.br\\two \\T\\ \\Zx\\three\r";
+        let message = message(text);
+        let segment = message.segment_at(1).expect("there");
+        let value = |read: fn(&_, _, _) -> Result<SegmentTree, TreeError>| {
+            let tree = read(&segment, message.delimiters(), message.charset()).expect("a segment");
+            tree.leaves().last().and_then(|(_, value)| value.into_option().map(str::to_owned))
+        };
+        assert_eq!(value(tree).as_deref(), Some("\\H\\one\\N\\\\.br\\two & \\Zx\\three"));
+        assert_eq!(value(super::rendered).as_deref(), Some("one\ntwo & \\Zx\\three"));
+    }
+
+    #[test]
     fn a_segment_full_of_delimiters_has_no_tree() {
         let message = message(&format!("MSH|^~\\&|PAS\rPID|{}", "~".repeat(super::MAX_PARTS)));
         assert_eq!(tree_of(&message, 1), Err(TreeError::TooMany));
@@ -244,7 +272,8 @@ mod tests {
         fn the_parser_and_our_views_read_the_same(line in "[a-zé|^~&\\\\\" ]{0,60}") {
             let message = message(&format!("MSH|^~\\&|PAS\rPID|{line}\r"));
             let segment = message.segment("PID", 1).expect("there");
-            let read = Reader { delimiters: message.delimiters(), charset: message.charset() };
+            let (delimiters, charset) = (message.delimiters(), message.charset());
+            let read = Reader { delimiters, charset, plain: super::render };
             let parsed = read.through_parser(&segment);
             prop_assert_eq!(parsed, Some(read.through_views(&segment)));
         }

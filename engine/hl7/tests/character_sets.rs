@@ -136,7 +136,7 @@ fn a_set_that_is_switched_to_is_read_or_at_least_noticed() {
     let japanese = Charset::from_label("ISO IR87").expect("known");
     let surname = "山奥";
     assert!(japanese.encode(surname).expect("in the set").contains(&b'|'));
-    for msh_18 in ["ISO IR87", "ASCII~ISO IR87", "~ISO IR87"] {
+    for msh_18 in ["ISO IR87", "ASCII~ISO IR87", "ISO IR6~ISO IR87", "~ISO IR87"] {
         let bytes = japanese.encode(&admission(msh_18, surname)).expect("in the set");
         assert!(bytes.is_ascii());
         let message = read(&bytes);
