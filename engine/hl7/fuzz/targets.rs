@@ -215,7 +215,9 @@ pub(crate) fn acknowledgement(bytes: &[u8]) -> u64 {
     };
     let read = read_acknowledgement(bytes);
     if read.is_some() {
-        let msa = bytes.windows(3).any(|three| three == b"MSA");
+        // In UTF-16 and UTF-32 there is NUL between its letters.
+        let letters: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
+        let msa = letters.windows(3).any(|three| three == b"MSA");
         assert!(msa, "only an MSA makes an acknowledgement");
     }
     let refusal = refuse_unreadable(bytes, "MSH unreadable", &ours);
