@@ -158,7 +158,9 @@ fn gathered(
             | Fact::Bound { .. }
             | Fact::NumberHeld { .. }
             | Fact::Learned { .. } => {}
-            Fact::Sensitivity { protected, dissent, .. } => raised = (protected, dissent),
+            Fact::Sensitivity { protected, dissent, .. } => {
+                raised = (protected == Some(true), dissent == Some(true));
+            }
             Fact::Stated { statement: now, .. } => {
                 let before = decision.previous.as_ref().and_then(Value::as_object);
                 statement = Some(LoadedStatement::new(before, now));

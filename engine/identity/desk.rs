@@ -146,11 +146,11 @@ impl<'l, 'r> Desk<'l, 'r> {
         Ok(self.named(&bound))
     }
 
-    /// Those in use alone.
-    pub(crate) fn locals_in_use(&mut self, id: PatientId) -> Result<Vec<LocalId>, IndexError> {
-        let mut bound = self.patient(id)?.locals.clone();
-        bound.retain(|local| !local.retired);
-        Ok(self.named(&bound))
+    /// Those in use, and those that others replaced.
+    pub(crate) fn locals_by_use(&mut self, id: PatientId) -> Result<[Vec<LocalId>; 2], IndexError> {
+        let bound = self.patient(id)?.locals.clone();
+        let (past, in_use): (Vec<Bound>, _) = bound.into_iter().partition(|local| local.retired);
+        Ok([self.named(&in_use), self.named(&past)])
     }
 
     fn named(&mut self, bound: &[Bound]) -> Vec<LocalId> {
@@ -249,8 +249,8 @@ impl<'l, 'r> Desk<'l, 'r> {
         for id in std::mem::take(&mut self.concerned) {
             for id in [self.canonical(id)?, id] {
                 let patient = self.patient(id)?;
-                decision.protected |= patient.protected;
-                decision.dissent |= patient.dissent;
+                decision.protected |= patient.protected.is_some();
+                decision.dissent |= patient.dissent.is_some();
                 if !all.contains(&id) {
                     all.push(id);
                 }
@@ -279,7 +279,7 @@ impl<'l, 'r> Desk<'l, 'r> {
     fn complete(&mut self, event: EngineEvent) -> Result<EngineEvent, IndexError> {
         let canonical = self.canonical(event.patient)?;
         let patient = self.patient(canonical)?;
-        let mut restricted = patient.protected || patient.dissent;
+        let mut restricted = patient.protected.or(patient.dissent).is_some();
         let mut locals = self.locals_of(event.patient)?;
         if locals.is_empty() {
             locals = self.locals_of(canonical)?;
@@ -289,7 +289,7 @@ impl<'l, 'r> Desk<'l, 'r> {
             Some(other) => {
                 let canonical = self.canonical(other.patient)?;
                 let record = self.patient(canonical)?;
-                restricted |= record.protected || record.dissent;
+                restricted |= record.protected.or(record.dissent).is_some();
                 let locals = self.locals_of(other.patient)?;
                 let locals = self.told_together(record.number(), locals);
                 Some(Other { number: record.number(), locals, ..other })

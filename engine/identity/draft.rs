@@ -191,8 +191,11 @@ impl<'l> Draft<'l> {
             Fact::Learned { patient, names } => {
                 self.change(*patient, |of| of.learn(&Demographics::from(names)))
             }
-            Fact::Sensitivity { patient, protected, dissent } => {
-                self.change(*patient, |of| (of.protected, of.dissent) = (*protected, *dissent))
+            Fact::Sensitivity { patient, protected, dissent, protected_since, dissent_since } => {
+                self.change(*patient, |of| {
+                    now(&mut of.protected, *protected, *protected_since, from.at_ms);
+                    now(&mut of.dissent, *dissent, *dissent_since, from.at_ms);
+                })
             }
             Fact::Stated { patient, statement } => {
                 self.over.statements.insert((*patient, from.source), statement.clone());
@@ -231,8 +234,8 @@ impl<'l> Draft<'l> {
         }
         self.change(id, |of| {
             of.learn_below(&Demographics::from(names));
-            of.protected |= protected;
-            of.dissent |= dissent;
+            now(&mut of.protected, protected.then_some(true), None, from.at_ms);
+            now(&mut of.dissent, dissent.then_some(true), None, from.at_ms);
         })?;
         for (local, key) in locals.iter().zip(&keys) {
             if self.holder(key)?.is_none() {
@@ -393,6 +396,16 @@ impl<'l> Draft<'l> {
 
     fn link(&mut self, one: PatientId, other: PatientId, linked: bool) {
         self.over.links.insert((one.min(other), one.max(other)), linked);
+    }
+}
+
+/// Protection or dissent as it is from now on. It ends only if it is what the fact saw, if it says:
+/// whatever raised it since was not known to who lowered it.
+fn now(held: &mut Option<i64>, said: Option<bool>, seen: Option<i64>, at_ms: i64) {
+    match said {
+        Some(true) => *held = Some(at_ms),
+        Some(false) if seen.is_none() || seen == *held => *held = None,
+        Some(false) | None => {}
     }
 }
 

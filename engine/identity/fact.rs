@@ -58,8 +58,9 @@ pub enum Fact {
     NumberRetired { patient: PatientId, number: NhsNumber },
     /// The number was never this patient's.
     NumberReleased { patient: PatientId, number: NhsNumber },
-    /// A source said that two records are of one patient. The number is what was held for the
-    /// retired one until then: it says what to give back.
+    /// A source said that two records are of one patient. The rest is what the retired one had until
+    /// then, and says what to give back: the number, the local identifiers in use, and those that
+    /// others had replaced before.
     Merged {
         retired: PatientId,
         survivor: PatientId,
@@ -67,9 +68,13 @@ pub enum Fact {
         number: Option<NhsNumber>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<Status>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        locals: Vec<LocalId>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        past: Vec<LocalId>,
     },
-    /// Two records proved to be of one patient: as [`Fact::Merged`], and the local identifiers stay
-    /// in use, as the survivor's.
+    /// Two records proved to be of one patient: as [`Fact::Merged`], and the local identifiers in use
+    /// stay so, as the survivor's.
     United {
         retired: PatientId,
         survivor: PatientId,
@@ -79,6 +84,8 @@ pub enum Fact {
         status: Option<Status>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         locals: Vec<LocalId>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        past: Vec<LocalId>,
     },
     /// A person decided that they are not. Of the numbers that the survivor got, the one is held
     /// for the retired record again, and the former ones find it.
@@ -102,8 +109,19 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Names::is_empty")]
         names: Names,
     },
-    /// What is held of protection and dissent.
-    Sensitivity { patient: PatientId, protected: bool, dissent: bool },
+    /// Protection, dissent or both began or ended; what is left out is as it was. What ends is named
+    /// by since when it was so: what was raised again meanwhile, by a load say, stays.
+    Sensitivity {
+        patient: PatientId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        protected: Option<bool>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dissent: Option<bool>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        protected_since: Option<i64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dissent_since: Option<i64>,
+    },
     /// What the source of the entry now states of the patient.
     Stated {
         patient: PatientId,

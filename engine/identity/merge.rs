@@ -26,20 +26,25 @@ pub(crate) fn merge(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop
             continue;
         }
         may_merge(desk, pair, old, survivor)?;
+        if merged.is_empty() {
+            // Its own before it is merged, so that they come back with it.
+            keep_unknown(desk, pair, old)?;
+        }
         let held = desk.patient(old)?.held;
         let (number, status) = (held.map(|held| held.number), held.and_then(|held| held.status));
+        let [locals, past] = desk.locals_by_use(old)?;
         if let Some(number) = number.filter(|_| different) {
             // It finds the survivor through the record that it stays with.
             desk.learn(Fact::NumberRetired { patient: old, number })?;
             replaced.push((old, number));
         }
-        unite(desk, Fact::Merged { retired: old, survivor, number, status })?;
+        unite(desk, Fact::Merged { retired: old, survivor, number, status, locals, past })?;
         merged.push(old);
     }
     if different {
         settle_number(desk, &pair.survivor, survivor)?;
     }
-    let is_news = retire_locals(desk, pair, &merged, survivor)?;
+    let is_news = retire_locals(desk, pair, survivor)?;
     revive_locals(desk, pair, survivor)?;
     let placed = place(desk, &pair.survivor, &pair.retired.locals)?;
     for (patient, old) in replaced {
@@ -159,13 +164,23 @@ fn settle_number(
     Ok(())
 }
 
-/// The identifiers of MRG are used no more. Whether any of them was in use.
-fn retire_locals(
+/// Identifiers of MRG that nobody knows are those of the record that goes.
+fn keep_unknown(
     desk: &mut Desk<'_, '_>,
     pair: &Pair,
-    merged: &[PatientId],
-    survivor: PatientId,
-) -> Result<bool, Stop> {
+    retired: PatientId,
+) -> Result<(), IndexError> {
+    for local in &pair.retired.locals {
+        if desk.by_local(local)?.is_none() {
+            let local = local.clone();
+            desk.learn(Fact::Bound { patient: retired, local, retired: true })?;
+        }
+    }
+    Ok(())
+}
+
+/// The identifiers of MRG are used no more. Whether any of them was in use.
+fn retire_locals(desk: &mut Desk<'_, '_>, pair: &Pair, survivor: PatientId) -> Result<bool, Stop> {
     let mut is_news = false;
     for local in &pair.retired.locals {
         let space = desk.space(local)?;
@@ -180,7 +195,7 @@ fn retire_locals(
             None => {
                 let own = desk.identifiers(survivor)?;
                 desk.may_join(&own, &[Identifier::Local(local.clone())])?;
-                merged.first().copied().unwrap_or(survivor)
+                survivor
             }
         };
         is_news = true;
@@ -236,7 +251,7 @@ pub(crate) fn change(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Sto
     for local in added {
         desk.learn(Fact::Bound { patient, local, retired: false })?;
     }
-    let is_news = retire_locals(desk, pair, &[], patient)?;
+    let is_news = retire_locals(desk, pair, patient)?;
     let placed = place(desk, &pair.survivor, &pair.retired.locals)?;
     if is_news {
         desk.tell(What::Merged(Role::Survivor), patient, None);

@@ -74,7 +74,7 @@ struct Joined {
     /// What was held for the retired record.
     number: Option<NhsNumber>,
     status: Option<Status>,
-    /// What went to the survivor and stayed in use.
+    /// Its local identifiers.
     locals: Vec<LocalId>,
 }
 
@@ -82,10 +82,9 @@ struct Joined {
 fn merges(draft: &mut Draft<'_>, id: PatientId) -> Result<Vec<Joined>, IndexError> {
     let history = draft.layers().history(id)?;
     let joined = |fact: &str| match serde_json::from_str(fact).ok()? {
-        Fact::Merged { retired, survivor, number, status } => {
-            Some(Joined { retired, survivor, number, status, locals: Vec::new() })
-        }
-        Fact::United { retired, survivor, number, status, locals } => {
+        Fact::Merged { retired, survivor, number, status, mut locals, past }
+        | Fact::United { retired, survivor, number, status, mut locals, past } => {
+            locals.extend(past);
             Some(Joined { retired, survivor, number, status, locals })
         }
         _ => None,
@@ -93,22 +92,25 @@ fn merges(draft: &mut Draft<'_>, id: PatientId) -> Result<Vec<Joined>, IndexErro
     Ok(history.iter().rev().filter_map(|row| joined(&row.fact)).collect())
 }
 
-/// The merged record that is asked for. What it lost by the merge finds the survivor now.
+/// The merged record that is asked for. What it lost by the merge finds the survivor now, or whom
+/// that was merged into.
 fn meant(draft: &mut Draft<'_>, asked: &Asked) -> Result<PatientId, IndexError> {
     let found = record(draft, asked)?.ok_or(IndexError::Nobody)?;
     let of = draft.patient(found)?.ok_or(IndexError::Nobody)?;
     if of.alias_of.is_some() {
         return Ok(found);
     }
-    for merge in merges(draft, found)? {
-        let brought = match asked {
-            Asked::Number(number) => merge.number == Some(*number),
-            Asked::Local(local) => merge.locals.contains(local),
-            Asked::Patient(_) => false,
-        };
-        let record = draft.patient(merge.retired)?;
-        if brought && record.is_some_and(|of| of.alias_of == Some(found)) {
-            return Ok(merge.retired);
+    for survivor in draft.records(found)? {
+        for merge in merges(draft, survivor)? {
+            let brought = match asked {
+                Asked::Number(number) => merge.number == Some(*number),
+                Asked::Local(local) => merge.locals.contains(local),
+                Asked::Patient(_) => false,
+            };
+            let record = draft.patient(merge.retired)?;
+            if brought && record.is_some_and(|of| of.alias_of == Some(merge.survivor)) {
+                return Ok(merge.retired);
+            }
         }
     }
     Err(IndexError::NotMerged)
@@ -119,9 +121,7 @@ fn undoing(draft: &mut Draft<'_>, retired: PatientId) -> Result<Vec<Fact>, Index
     let of = draft.patient(retired)?.ok_or(IndexError::Nobody)?;
     let survivor = of.alias_of.ok_or(IndexError::NotMerged)?;
     let chain = draft.chain(survivor)?;
-    let merge = merges(draft, retired)?
-        .into_iter()
-        .find(|merge| (merge.retired, merge.survivor) == (retired, survivor));
+    let merge = latest(draft, retired, survivor)?;
     let (mut number, mut status, mut former) = (None, None, Vec::new());
     let brought = merge.as_ref().and_then(|merge| merge.number);
     if let Some(brought) = brought {
@@ -134,20 +134,51 @@ fn undoing(draft: &mut Draft<'_>, retired: PatientId) -> Result<Vec<Fact>, Index
                 Some(held) if held.number == brought => {
                     (number, status) = (Some(brought), held.status);
                 }
+                // Replaced or withdrawn of both together: of which of the two that was said, nobody
+                // can tell, so it keys neither.
                 _ => former.push(brought),
             }
         }
     }
     let mut facts = vec![Fact::Unmerged { retired, survivor, number, status, former }];
-    for local in merge.into_iter().flat_map(|merge| merge.locals) {
-        let space = draft.layers().names.space(&local).ok_or(IndexError::TooManyNames)?;
-        let holder = draft.holder(&Key::Local(space, local.value.as_str().into()))?;
-        let Some(holder) = holder.filter(|holder| chain.contains(holder)) else { continue };
-        let bound = draft.patient(holder)?.unwrap_or_default();
-        let mut bound = bound.locals.iter();
-        let is_it = |of: &&crate::patient::Bound| of.space == space && *of.value == *local.value;
-        let retired_since = bound.find(is_it).is_some_and(|of| of.retired);
-        facts.push(Fact::Bound { patient: retired, local, retired: retired_since });
+    // Of its own, and of the records that were merged into it before: an identifier that came into
+    // use again went up to the survivor.
+    let mut brought = merge.map(|merge| merge.locals).unwrap_or_default();
+    for below in draft.records(retired)?.into_iter().skip(1) {
+        let Some(into) = draft.patient(below)?.and_then(|of| of.alias_of) else { continue };
+        brought.extend(latest(draft, below, into)?.into_iter().flat_map(|merge| merge.locals));
+    }
+    for local in brought {
+        if let Some((holder, in_use)) = binding(draft, &local)?
+            && chain.contains(&holder)
+        {
+            facts.push(Fact::Bound { patient: retired, local, retired: !in_use });
+        }
     }
     Ok(facts)
+}
+
+/// The merge by which a record became one with another.
+fn latest(
+    draft: &mut Draft<'_>,
+    retired: PatientId,
+    survivor: PatientId,
+) -> Result<Option<Joined>, IndexError> {
+    let mut merges = merges(draft, retired)?.into_iter();
+    Ok(merges.find(|merge| (merge.retired, merge.survivor) == (retired, survivor)))
+}
+
+/// Which record has a local identifier, and whether it is in use.
+fn binding(
+    draft: &mut Draft<'_>,
+    local: &LocalId,
+) -> Result<Option<(PatientId, bool)>, IndexError> {
+    let space = draft.layers().names.space(local).ok_or(IndexError::TooManyNames)?;
+    let Some(holder) = draft.holder(&Key::Local(space, local.value.as_str().into()))? else {
+        return Ok(None);
+    };
+    let of = draft.patient(holder)?.unwrap_or_default();
+    let mut bound = of.locals.iter();
+    let bound = bound.find(|of| of.space == space && *of.value == *local.value);
+    Ok(bound.map(|bound| (holder, !bound.retired)))
 }

@@ -88,8 +88,10 @@ pub(crate) struct Patient {
     pub(crate) alias_of: Option<PatientId>,
     /// The records that were merged into this one.
     pub(crate) absorbed: Vec<PatientId>,
-    pub(crate) protected: bool,
-    pub(crate) dissent: bool,
+    /// Since when whereabouts are protected, milliseconds since 1970; 0 when that was not kept.
+    pub(crate) protected: Option<i64>,
+    /// The same of dissent from sharing.
+    pub(crate) dissent: Option<i64>,
     /// Numbers that were replaced or invalidated: they find the patient and never key. Those of
     /// absorbed records stay theirs.
     pub(crate) former: Vec<NhsNumber>,
@@ -127,6 +129,8 @@ pub(crate) const ALIAS: u8 = 2;
 const PROTECTED: u8 = 4;
 const DISSENT: u8 = 8;
 pub(crate) const BORN: u8 = 16;
+/// Since when it is protected and dissents stands at the end.
+const SINCE: u8 = 32;
 
 impl Patient {
     /// The number, if one is held.
@@ -181,9 +185,10 @@ impl Patient {
         out.byte(
             flag(HELD, self.held.is_some())
                 | flag(ALIAS, self.alias_of.is_some())
-                | flag(PROTECTED, self.protected)
-                | flag(DISSENT, self.dissent)
-                | flag(BORN, born.is_some()),
+                | flag(PROTECTED, self.protected.is_some())
+                | flag(DISSENT, self.dissent.is_some())
+                | flag(BORN, born.is_some())
+                | flag(SINCE, self.protected.or(self.dissent).is_some()),
         );
         if let Some(held) = &self.held {
             out.number(held.number.as_u64());
@@ -205,6 +210,9 @@ impl Patient {
         });
         out.list(&self.demographics.families, |out, name| out.text(name));
         out.list(&self.demographics.givens, |out, name| out.text(name));
+        for since in self.protected.into_iter().chain(self.dissent) {
+            out.number(since.cast_unsigned());
+        }
         out.finish()
     }
 
@@ -216,11 +224,11 @@ impl Patient {
         let held = if has(HELD) { Some(read_held(&mut from)?) } else { None };
         let alias_of = if has(ALIAS) { Some(PatientId(from.number()?)) } else { None };
         let born = if has(BORN) { Some(u32::try_from(from.number()?).ok()?) } else { None };
-        let patient = Self {
+        let mut patient = Self {
             held,
             alias_of,
-            protected: has(PROTECTED),
-            dissent: has(DISSENT),
+            protected: has(PROTECTED).then_some(0),
+            dissent: has(DISSENT).then_some(0),
             absorbed: from.list(|from| from.number().map(PatientId))?,
             former: from.list(|from| NhsNumber::from_u64(from.number()?))?,
             locals: from.list(|from| {
@@ -238,6 +246,11 @@ impl Patient {
                 birth_date: born.and_then(BirthDate::from_number),
             },
         };
+        if has(SINCE) {
+            for since in patient.protected.iter_mut().chain(&mut patient.dissent) {
+                *since = from.number()?.cast_signed();
+            }
+        }
         from.is_at_end().then_some(patient)
     }
 }
@@ -266,7 +279,7 @@ mod tests {
         #[test]
         fn a_patient_survives_its_compact_form(
             status in 0_u8..9, since_ms in any::<i64>(),
-            alias in prop::option::of(any::<u64>()), flags in any::<[bool; 2]>(),
+            alias in prop::option::of(any::<u64>()), since in any::<[Option<i64>; 2]>(),
             locals in prop::collection::vec((any::<u16>(), ".{0,40}", any::<bool>()), 0..4),
             names in prop::collection::vec("[A-Z]{1,20}", 0..8), born in prop::option::of(19_000_102_u32..20_261_231),
         ) {
@@ -277,8 +290,8 @@ mod tests {
                 held,
                 alias_of: alias.map(PatientId),
                 absorbed: alias.into_iter().map(PatientId).collect(),
-                protected: flags[0],
-                dissent: flags[1],
+                protected: since[0],
+                dissent: since[1],
                 former: vec![number(2)],
                 locals: locals.into_iter().map(|(space, value, retired)| Bound { space: space >> 1, value: value.into(), retired }).collect(),
                 demographics: Demographics {

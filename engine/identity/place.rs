@@ -406,12 +406,12 @@ fn is_news(held: Held, number: NhsNumber, status: Option<Status>) -> bool {
 fn prove_one(desk: &mut Desk<'_, '_>, retired: PatientId, survivor: PatientId) -> Result<(), Stop> {
     desk.may_unite(retired, survivor)?;
     let numbers = [desk.number_of(retired)?, desk.number_of(survivor)?];
-    let locals = desk.locals_in_use(retired)?;
+    let [locals, past] = desk.locals_by_use(retired)?;
     let survivor_has_locals = !desk.locals_of(survivor)?.is_empty();
     let has_locals = !locals.is_empty();
     let held = desk.patient(retired)?.held;
     let (number, status) = (held.map(|held| held.number), held.and_then(|held| held.status));
-    unite(desk, Fact::United { retired, survivor, number, status, locals })?;
+    unite(desk, Fact::United { retired, survivor, number, status, locals, past })?;
     match numbers {
         // Whoever had local identifiers only is identified by the number of the other.
         [Some(_), None] if survivor_has_locals => {

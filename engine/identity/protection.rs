@@ -26,8 +26,8 @@ pub(crate) fn protect(
         Some(false) => false,
         None => held,
     };
-    let protected = now(record.protected, stated.protected);
-    let dissent = now(record.dissent, stated.dissent);
+    let protected = now(record.protected.is_some(), stated.protected);
+    let dissent = now(record.dissent.is_some(), stated.dissent);
     if refused && !desk.quality.contains(&"sensitivity.not-lowered") {
         desk.quality.push("sensitivity.not-lowered");
     }
@@ -45,8 +45,8 @@ pub(crate) fn pass_on(
     to: PatientId,
 ) -> Result<(), IndexError> {
     let (from, record) = (desk.patient(from)?, desk.patient(to)?);
-    let protected = from.protected || record.protected;
-    hold(desk, to, protected, from.dissent || record.dissent)
+    let protected = from.protected.or(record.protected).is_some();
+    hold(desk, to, protected, from.dissent.or(record.dissent).is_some())
 }
 
 fn hold(
@@ -56,8 +56,18 @@ fn hold(
     dissent: bool,
 ) -> Result<(), IndexError> {
     let record = desk.patient(patient)?;
-    if (protected, dissent) != (record.protected, record.dissent) {
-        desk.learn(Fact::Sensitivity { patient, protected, dissent })?;
+    // Only what changes: nothing is said of the other, which a load may raise meanwhile.
+    let change = |held: Option<i64>, now: bool| (held.is_some() != now).then_some(now);
+    let seen = |held: Option<i64>, now: bool| held.filter(|_| !now);
+    let fact = Fact::Sensitivity {
+        patient,
+        protected: change(record.protected, protected),
+        dissent: change(record.dissent, dissent),
+        protected_since: seen(record.protected, protected),
+        dissent_since: seen(record.dissent, dissent),
+    };
+    if (protected, dissent) != (record.protected.is_some(), record.dissent.is_some()) {
+        desk.learn(fact)?;
         desk.tell(What::SensitivityChanged { protected, dissent }, patient, None);
     }
     Ok(())

@@ -167,8 +167,8 @@ impl Index {
             locals,
             merged: found.records[1..].to_vec(),
             linked: layers.linked(found.patient)?,
-            protected: patient.protected,
-            dissent: patient.dissent,
+            protected: patient.protected.is_some(),
+            dissent: patient.dissent.is_some(),
             stated: BTreeMap::new(),
             withheld,
         };

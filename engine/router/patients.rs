@@ -323,6 +323,7 @@ mod tests {
     use std::fs;
     use std::sync::Arc;
 
+    use identity::patient::PatientId;
     use identity::question::Asked;
     use journal::disk::RealDisk;
     use journal::entry::MessageId;
@@ -439,7 +440,7 @@ mod tests {
         let patients = Patients::open(journal.clone(), &index).expect("opens");
         let mut following = patients.following();
         let before = patients.taught().position;
-        let raised = [Fact::Sensitivity { patient, protected: true, dissent: false }];
+        let raised = [protected(patient, true)];
         let at = teach(&journal, &raised);
         let origin = Origin { at_ms: 5, source: "pas", message_id: 0, actor: None };
         let file = index.join("identity.db");
@@ -465,6 +466,12 @@ mod tests {
         assert!(known(&patients));
     }
 
+    fn protected(patient: PatientId, now: bool) -> Fact {
+        let (dissent, protected_since, dissent_since) = (None, None, None);
+        let protected = Some(now);
+        Fact::Sensitivity { patient, protected, dissent, protected_since, dissent_since }
+    }
+
     #[test]
     fn what_one_of_the_two_applied_is_not_applied_again_by_the_other() {
         let folder = tempfile::tempdir().expect("folder");
@@ -474,7 +481,7 @@ mod tests {
             Patients::open(journal.clone(), &folder.path().join("identity")).expect("opens");
         let mut following = patients.following();
         let patient = "p0000000000000008".parse().expect("an id");
-        let sensitivity = |protected| Fact::Sensitivity { patient, protected, dissent: false };
+        let sensitivity = |now| protected(patient, now);
         let origin = Origin { at_ms: 5, source: "pas", message_id: 0, actor: None };
         let bound = Fact::Bound { patient, local: local(), retired: false };
         let entries =

@@ -254,6 +254,37 @@ fn protection_that_was_raised_since_a_load_looked_stays() {
 }
 
 #[test]
+fn what_was_decided_before_a_load_raised_protection_does_not_lower_it() {
+    let vip = |code: &str| format!("{}PV1||N{}{code}\r", pid("M1", "", ""), "|".repeat(14));
+    let dissent = |code: &str| adt("A31", &format!("{}ZU8||{code}\r", pid("M1", "", "")));
+    // The message speaks of dissent alone, or of the protection that was raised in between.
+    for (before, then, decided) in [
+        (vec![], None, dissent("2")),
+        (vec![dissent("2")], None, dissent("1")),
+        (vec![], Some(adt("A31", &vip("S"))), adt("A31", &vip("N"))),
+    ] {
+        let world = World::new();
+        world.admit("M1", "SMITH^ANN", "");
+        for body in before {
+            world.send(PAS, &body);
+        }
+        let mut load = messages(in_file("A31", &vip("S")));
+        let batch = load.next_batch(&world.index).unwrap().expect("a message");
+        then.map(|body| world.send(PAS, &body));
+        let late = world.look(PAS, &decided, None, 60);
+        assert_eq!((code(&late), late.facts.is_empty()), (None, false));
+        apply(&world.index, 70, &batch);
+        let applied = world.index.apply(position(80), &origin("pas", 60), &late.facts);
+        applied.expect("applied");
+        assert!(world.show("M1").expect("known").protected);
+        // Said again, it is said of what is known by now.
+        world.next.set(90);
+        world.send(PAS, &adt("A31", &vip("N")));
+        assert!(!world.show("M1").expect("known").protected);
+    }
+}
+
+#[test]
 fn rows_with_a_known_number_that_is_not_trusted_are_patients_of_their_own() {
     let world = World::new();
     let mut load = csv("RXX01,MR,M1,9990000018,01,Smith,Ann,19651213,2\n\

@@ -231,3 +231,54 @@ fn whatever_is_replayed_an_undone_merge_is_undone() {
         assert_eq!(all(), expected, "from {from}");
     }
 }
+
+#[test]
+fn identifiers_that_a_later_merge_brought_back_into_use_come_back_too() {
+    // In use when they were merged, or replaced before; asked for by any of them.
+    for (asked, known) in [("M1", false), ("M0", true)] {
+        let world = World::new();
+        let one = world.admit("M1 9990000018", "", "");
+        if known {
+            world.send(PAS, &adt("A31", &pid("M1 M0 9990000018", "", "")));
+        }
+        world.merge("M1", "M0");
+        let other = world.admit("M2", "", "");
+        world.merge("M2", "M1");
+        // Its source goes on using them, and says so.
+        world.merge("M1", "M3");
+        world.merge("M0", "M4");
+        world.unmerge(asked).expect("undone");
+        for local in ["M1", "M0", "9990000018"] {
+            assert_eq!(world.show(local).map(|known| known.patient), one.patient, "{local}");
+        }
+        assert_eq!(world.show("M2").map(|known| known.patient), other.patient);
+        let late = world.result("M1", "", "");
+        assert_eq!((late.patient, number(&late).as_deref()), (one.patient, Some("9990000018")));
+    }
+}
+
+#[test]
+fn a_record_far_down_a_chain_is_found_by_what_went_to_its_end() {
+    let world = World::new();
+    let first = world.admit("M1", "", "");
+    world.admit("M2", "", "");
+    world.admit("M3", "", "");
+    world.merge("M2", "M1");
+    world.merge("M3", "M2");
+    world.merge("M1", "M4");
+    world.unmerge("M1").expect("undone");
+    assert_eq!(world.show("M1").map(|known| known.patient), first.patient);
+    assert_ne!(world.show("M2").map(|known| known.patient), first.patient);
+}
+
+#[test]
+fn what_a_merge_put_out_of_use_is_in_use_again() {
+    let world = World::new();
+    world.admit("M1 9990000018", "", "");
+    world.admit("M2", "", "");
+    world.merge("M2", "M1");
+    world.unmerge("M1").expect("undone");
+    assert!(world.show("M1").expect("known").locals.iter().all(|local| !local.retired));
+    // Another hospital number that claims its number is a rival as before.
+    assert_eq!(code(&world.admit("M9 9990000018", "", "")), Some("identity.shared-number"));
+}
