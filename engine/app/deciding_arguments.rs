@@ -82,6 +82,8 @@ pub(crate) enum ParkedVerb {
     },
     /// Takes back an edit that waits for approval
     Withdraw(OneArgs),
+    /// Gives up the one event that the broker refuses; the message's other events leave
+    Skip(OneArgs),
     /// Decides that they are never delivered; what waited behind them goes on
     Discard(SeveralArgs),
 }

@@ -1,4 +1,4 @@
-//! `tieline parked release`, `discard`, `approve` and `withdraw`: decided, and what follows from it.
+//! `tieline parked release`, `skip`, `discard`, `approve` and `withdraw`: decided, and what follows from it.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -19,6 +19,10 @@ pub(crate) fn release(args: &SeveralArgs) -> Result<Exit> {
 
 pub(crate) fn discard(args: &SeveralArgs) -> Result<Exit> {
     decide("discard", &args.ids, &args.because, &json!({}))
+}
+
+pub(crate) fn skip(one: &OneArgs) -> Result<Exit> {
+    decide("skip", &[one.id], &one.because, &json!({}))
 }
 
 pub(crate) fn approve(args: &OneArgs, edit: &str) -> Result<Exit> {
@@ -68,6 +72,11 @@ fn sentence(done: &Value) -> String {
     };
     match done["decision"].as_str().unwrap_or_default() {
         "release" => format!("{id} released; {behind}"),
+        "skip" => format!(
+            "event {} of the {} of {id} is given up, and no subscriber gets it; the others leave;\n{behind}",
+            number(done, "event"),
+            number(done, "events")
+        ),
         "discard" => format!("{id} discarded; {behind}"),
         "withdraw" => format!("the edit of {id} is withdrawn; {id} stays parked as it came"),
         "edit" if done["approval"].as_bool() == Some(true) => format!(

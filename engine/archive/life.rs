@@ -171,7 +171,9 @@ impl Life {
         let row = &mut self.story.row;
         let state = match decision.action.as_str() {
             "discard" => Some(State::Discarded),
-            "release" | "resolve-message" | "resolve-index" if row.state == State::Parked => {
+            "release" | "resolve-message" | "resolve-index" | "skip"
+                if row.state == State::Parked =>
+            {
                 Some(State::Pending)
             }
             _ => None,

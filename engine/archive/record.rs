@@ -33,7 +33,7 @@ pub enum What {
     Outcome(Outcome),
     /// A message moved to another state.
     State(Change),
-    /// A person decided something. `release` makes a parked message pending, `discard` settles it;
+    /// A person decided something. `release` or `skip` makes a parked message pending, `discard` settles it;
     /// every other action is kept and changes nothing.
     Operator(Decision),
 }

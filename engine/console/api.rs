@@ -29,6 +29,7 @@ pub fn routes() -> Router<Handle> {
         .route("/messages/{id}/tree", routing::get(message::tree))
         .route("/messages/{id}/release", routing::post(parked::release))
         .route("/messages/{id}/discard", routing::post(parked::discard))
+        .route("/messages/{id}/skip", routing::post(parked::skip))
         .route("/messages/{id}/edit", edit)
         .route("/messages/{id}/approve", routing::post(parked::approve))
         .route("/messages/{id}/withdraw", routing::post(parked::withdraw))

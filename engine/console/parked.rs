@@ -105,6 +105,19 @@ pub(crate) async fn release(
     Ok(Json(json!({ "id": id, "decision": "release", "held": held })))
 }
 
+pub(crate) async fn skip(
+    State(engine): State<Handle>,
+    id: Result<Path<u64>, PathRejection>,
+    person: Person,
+    because: Result<Json<Because>, JsonRejection>,
+) -> Result<Json<Value>, Refusal> {
+    let (id, actor) = decision(id, person, because)?;
+    let held = engine.behind(id);
+    let (event, of) = to_the_end(async move { engine.operators().skip(id, &actor).await }).await?;
+    let done = json!({ "id": id, "decision": "skip", "event": event, "events": of, "held": held });
+    Ok(Json(done))
+}
+
 pub(crate) async fn discard(
     State(engine): State<Handle>,
     id: Result<Path<u64>, PathRejection>,

@@ -164,6 +164,15 @@ impl Index {
         Ok(())
     }
 
+    /// Whether the entry at `position` is in already. What a load says depends on what was held then:
+    /// it must not be applied to what came of it.
+    pub fn knows(&self, position: [u8; 16], facts: &[Fact]) -> Result<bool, IndexError> {
+        let of = facts.iter().zip(0..).find_map(|(fact, nth)| Some((fact.patients().next()?, nth)));
+        let Some((patient, nth)) = of else { return Ok(false) };
+        let rows = self.layers().history(patient)?;
+        Ok(rows.iter().any(|row| row.position == position && row.nth == nth))
+    }
+
     /// All facts before this position are in: what [`Index::flush`] will write down.
     pub fn reached(&self, position: [u8; 16]) {
         self.layers().position = Some(position);

@@ -47,6 +47,8 @@ pub(crate) fn merge(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop
     let is_news = retire_locals(desk, pair, survivor)?;
     revive_locals(desk, pair, survivor)?;
     let placed = place(desk, &pair.survivor, &pair.retired.locals)?;
+    // Its number may have shown that it is somebody known for longer, who goes on for all of them.
+    let survivor = desk.canonical(survivor)?;
     for (patient, old) in replaced {
         if let Some(new) = desk.number_of(survivor)?.filter(|new| *new != old) {
             let what = What::NumberChanged { old, new, reason: Reason::Replaced };
@@ -254,6 +256,7 @@ pub(crate) fn change(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Sto
     let is_news = retire_locals(desk, pair, patient)?;
     let placed = place(desk, &pair.survivor, &pair.retired.locals)?;
     if is_news {
+        let patient = desk.canonical(patient)?;
         desk.tell(What::Merged(Role::Survivor), patient, None);
     }
     Ok(placed)

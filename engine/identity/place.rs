@@ -418,12 +418,11 @@ fn prove_one(desk: &mut Desk<'_, '_>, retired: PatientId, survivor: PatientId) -
             desk.tell(What::Identified, survivor, Some(retired));
         }
         [None, Some(_)] if has_locals => desk.tell(What::Identified, retired, Some(survivor)),
-        [None, None] => {
-            desk.tell(What::Merged(Role::Survivor), survivor, Some(retired));
-            desk.tell(What::Merged(Role::Retired), retired, Some(survivor));
-        }
         _ => {}
     }
+    // Always: who knows both only by their number would not follow when that changes for one of them.
+    desk.tell(What::Merged(Role::Survivor), survivor, Some(retired));
+    desk.tell(What::Merged(Role::Retired), retired, Some(survivor));
     Ok(())
 }
 

@@ -46,7 +46,8 @@ pub(crate) fn merge_visits(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Place
 
 /// An account or visit goes to another patient.
 pub(crate) fn move_visits(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop> {
-    let placed = place(desk, &pair.survivor, &pair.retired.locals)?;
+    // Two people, and rivals for a number like any others.
+    let placed = place(desk, &pair.survivor, &[])?;
     let (Some(to), Some(from)) = (placed.patient, other_side(desk, pair, true)?) else {
         return Ok(placed);
     };
@@ -79,7 +80,7 @@ fn tell_moved(desk: &mut Desk<'_, '_>, visit: Option<&str>, to: PatientId, from:
 
 /// One identifier goes to another patient, with all that stands under it.
 pub(crate) fn move_identifier(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop> {
-    let placed = place(desk, &pair.survivor, &pair.retired.locals)?;
+    let placed = place(desk, &pair.survivor, &[])?;
     let (Some(to), Some(from)) = (placed.patient, other_side(desk, pair, true)?) else {
         return Ok(placed);
     };

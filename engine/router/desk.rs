@@ -12,6 +12,8 @@ pub(crate) enum Command {
     Freed { id: MessageId, place: Position },
     /// A parked message is processed again.
     Release { id: MessageId, released: Released },
+    /// Of a parked message the events from that place on leave.
+    Skip { id: MessageId, from: u32 },
     /// A released message could not be read and is tried again.
     Again { id: MessageId },
     /// A parked message was settled by a person.
@@ -26,7 +28,7 @@ impl Command {
     /// The parked message that was decided about.
     pub(crate) fn message(&self) -> Option<MessageId> {
         match self {
-            Self::Release { id, .. } | Self::Gone { id } => Some(*id),
+            Self::Release { id, .. } | Self::Skip { id, .. } | Self::Gone { id } => Some(*id),
             Self::Freed { .. } | Self::Again { .. } | Self::Pause { .. } | Self::Resume { .. } => {
                 None
             }

@@ -181,7 +181,8 @@ impl Engine {
         let publisher = Arc::new(publisher);
         let delivering = TaskTracker::new();
         let (tasks, stop) = (delivering.clone(), delivery_stop.child_token());
-        let outboxes = Outboxes::start(journal.clone(), plan.clone(), &data, tasks, stop)
+        let known = (journal.clone(), books.clone());
+        let outboxes = Outboxes::start(known, plan.clone(), &data, tasks, stop)
             .map_err(StartError::Deliver)?;
         configured.outboxes.set(outboxes.clone()).ok();
         let delivery = Delivery::start(

@@ -250,6 +250,9 @@ pub struct StateChange {
     /// What it holds back when it is parked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<HoldKey>,
+    /// How many of its events had left, when the next one can never leave as it is.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub receipts: u32,
 }
 
 impl StateChange {
@@ -257,7 +260,18 @@ impl StateChange {
     pub fn new(channel: String, received: i64, state: State) -> Self {
         let (reason, holds) = (None, Vec::new());
         let (duplicate_of, superseded_by) = (None, None);
-        Self { channel, received, state, routes: 0, duplicate_of, superseded_by, reason, holds }
+        let (routes, receipts) = (0, 0);
+        Self {
+            channel,
+            received,
+            state,
+            routes,
+            duplicate_of,
+            superseded_by,
+            reason,
+            holds,
+            receipts,
+        }
     }
 }
 
@@ -325,6 +339,11 @@ pub enum Action {
     },
     /// The parked message is not delivered.
     Discard,
+    /// The event that the broker refuses is given up; the message's other events leave.
+    Skip {
+        /// Its place among the events of the outcome, from 0.
+        event: u32,
+    },
     /// An edit of the parked message waits for a second person.
     Propose,
     /// The edit that waited is not wanted.
@@ -355,6 +374,7 @@ impl Action {
             Self::Release { resolution: Some(Resolution::Message), .. } => "resolve-message",
             Self::Release { resolution: Some(Resolution::Index), .. } => "resolve-index",
             Self::Discard => "discard",
+            Self::Skip { .. } => "skip",
             Self::Propose => "propose",
             Self::Withdraw => "withdraw",
             Self::PauseIntake => "pause-intake",

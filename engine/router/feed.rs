@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use journal::entry::{Kind, Position};
@@ -61,6 +62,7 @@ pub struct CursorError;
 /// An event, and the cursor behind it.
 #[derive(Debug)]
 pub(crate) struct Found {
+    pub(crate) channel: Arc<str>,
     pub(crate) event: StoredEvent,
     pub(crate) body: Bytes,
     pub(crate) cursor: Cursor,
@@ -92,10 +94,11 @@ pub(crate) fn found(journal: &Journal, cursor: Cursor, limit: usize) -> (Vec<Fou
         let skip = if entry.position == cursor.position { cursor.taken } else { 0 };
         now = Cursor { position: entry.position, taken: skip };
         let events = entry::events(&outcome, &payload).unwrap_or_default();
+        let channel: Arc<str> = outcome.channel.as_str().into();
         for (event, body) in events.into_iter().skip(skip).take(limit - all.len()) {
             now.taken += 1;
             bytes += body.len();
-            all.push(Found { event, body, cursor: now });
+            all.push(Found { channel: channel.clone(), event, body, cursor: now });
         }
     }
     (all, now)

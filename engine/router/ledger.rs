@@ -46,6 +46,9 @@ pub struct Open {
     /// How many events the outcome has.
     #[serde(default)]
     pub events: u32,
+    /// How many of them need not be sent any more: they left, or a person gave them up.
+    #[serde(default)]
+    pub receipts: u32,
     /// An edit that waits for a second person: where it lies, and who made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposed: Option<Proposed>,
@@ -181,6 +184,7 @@ impl Ledger {
             revision: head.revision,
             result: entry::is_result(&head.message_type),
             events: u32::try_from(head.events.len()).unwrap_or(u32::MAX),
+            receipts: 0,
             proposed: None,
         };
         self.open.insert(id, open);
@@ -193,6 +197,7 @@ impl Ledger {
             if let Some(open) = self.open.get_mut(&id.0) {
                 let was = std::mem::replace(&mut open.state, State::Parked);
                 (open.reason, open.holds) = (change.reason, change.holds);
+                open.receipts = change.receipts;
                 let received = open.received;
                 self.book(&change.channel).change(received, was, State::Parked);
             }
@@ -230,6 +235,13 @@ impl Ledger {
             Action::Discard => {
                 if let Some((was, received)) = self.leave(id, head.received) {
                     self.book(&head.channel).change(received, was, State::Discarded);
+                }
+            }
+            Action::Skip { event } => {
+                if let Some(open) = self.open.get_mut(&id).filter(|o| o.state == State::Parked) {
+                    (open.state, open.receipts) = (State::Pending, event + 1);
+                    let received = open.received;
+                    self.book(&head.channel).change(received, State::Parked, State::Pending);
                 }
             }
             Action::Propose | Action::Withdraw => {

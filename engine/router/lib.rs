@@ -48,6 +48,7 @@ pub mod work;
 mod flight;
 pub mod desk;
 mod runnable;
+mod unsent;
 mod settle;
 mod waiting;
 mod retries;

@@ -108,6 +108,16 @@ pub enum OperatorError {
         /// Why it is parked.
         reason: String,
     },
+    /// The broker refuses none of its events.
+    #[error(
+        "message {id} is parked for {reason}, not for an event that the broker refuses: release it, edit it or discard it"
+    )]
+    NothingRefused {
+        /// The message.
+        id: u64,
+        /// Why it is parked.
+        reason: String,
+    },
     /// channels.yaml names no such channel.
     #[error("there is no channel {0}: see tieline status")]
     NoChannel(String),
@@ -206,8 +216,28 @@ impl Operators {
         let Again { revision, out_of_order, .. } = again;
         let action = Action::Release { revision, out_of_order, resolution };
         self.decide(id, &open.channel, open.received, actor, action, &[]).await?;
-        self.desk.tell(Command::Release { id: MessageId(id), released: Released { again, left } });
+        self.desk.tell(Command::Release {
+            id: MessageId(id),
+            released: Released { again, left, from: None },
+        });
         Ok(())
+    }
+
+    /// Gives up the one event that the broker refuses: the message's others leave, and what waited
+    /// behind it follows. Gives back which one it was, from 1, and how many there are.
+    pub async fn skip(&self, id: u64, actor: &Actor) -> Result<(u32, u32), OperatorError> {
+        let _deciding = self.deciding(id)?;
+        let open = self.parked(id)?;
+        let reason = open.reason.as_deref().unwrap_or_default();
+        let refused = reason.starts_with("publish.") && reason != "publish.damaged";
+        if !refused || open.receipts >= open.events {
+            return Err(OperatorError::NothingRefused { id, reason: reason.to_owned() });
+        }
+        let (event, from) = (open.receipts, open.receipts + 1);
+        let action = Action::Skip { event };
+        self.decide(id, &open.channel, open.received, actor, action, &[]).await?;
+        self.desk.tell(Command::Skip { id: MessageId(id), from });
+        Ok((from, open.events))
     }
 
     /// Decides that a parked message is not delivered.

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
+use crate::books::Books;
 use crate::delivery_plan::DeliveryPlan;
 use crate::event::Event;
 use crate::feed::{self, Cursor, Found};
@@ -31,6 +32,8 @@ use crate::routes::RoutingKey;
 const STEP: usize = 64;
 /// How long a refused event waits until it is tried again.
 const REFUSED: Duration = Duration::from_mins(1);
+/// How often it is asked whether a paused channel is resumed.
+const PAUSED: Duration = Duration::from_millis(500);
 /// How often the place is kept while there is traffic; what was delivered since comes twice after a
 /// crash.
 const KEEP: Duration = Duration::from_secs(1);
@@ -40,6 +43,7 @@ const KEEP: Duration = Duration::from_secs(1);
 pub(crate) struct Outbox {
     name: String,
     journal: Journal,
+    books: Arc<Books>,
     plan: Arc<Current>,
     place: Place,
     facts: Mutex<Facts>,
@@ -77,7 +81,7 @@ impl Outbox {
     /// Takes up where it was; one that is new begins with what comes now.
     pub(crate) fn open(
         name: &str,
-        journal: Journal,
+        (journal, books): (Journal, Arc<Books>),
         plan: Arc<Current>,
         place: Place,
         stop: CancellationToken,
@@ -87,7 +91,7 @@ impl Outbox {
         let facts =
             Facts { kept, delivered, omitted: 0, failing: None, refused: false, trouble: None };
         let (name, facts) = (name.to_owned(), Mutex::new(facts));
-        Ok(Self { name, journal, plan, place, facts, changed: Notify::new(), stop })
+        Ok(Self { name, journal, books, plan, place, facts, changed: Notify::new(), stop })
     }
 
     pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
@@ -154,6 +158,13 @@ impl Outbox {
             let Some(plan) = self.plan.get().deliveries.get(&self.name).cloned() else {
                 return Done::Stopped;
             };
+            if self.is_paused(&found.channel) {
+                self.facts().trouble = Some(format!("channel {} is paused", found.channel));
+                tokio::select! {
+                    () = self.stop.cancelled() => return Done::Stopped,
+                    () = tokio::time::sleep(PAUSED) => continue,
+                }
+            }
             let key = RoutingKey::parse(&found.event.routing_key);
             if !plan.subscription.wants(&key, Timestamp::now()) {
                 self.settled();
@@ -202,6 +213,12 @@ impl Outbox {
                 () = tokio::time::sleep(wait) => {}
             }
         }
+    }
+
+    /// Whether a person stopped the delivery of the channel. Later events of others wait as well: to
+    /// its subscriber they may be about the same patient.
+    fn is_paused(&self, channel: &str) -> bool {
+        self.books.ask(|ledger| ledger.paused.get(channel).is_some_and(|paused| paused.delivery))
     }
 
     /// Nothing stands in the way any more.

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::books::Books;
 use crate::event::Event;
 use crate::outbox::Outbox;
 use crate::outbox_place::{self, Place};
@@ -21,6 +22,7 @@ use crate::plan::Current;
 #[derive(Debug)]
 pub struct Outboxes {
     journal: Journal,
+    books: Arc<Books>,
     plan: Arc<Current>,
     folder: PathBuf,
     open: Mutex<BTreeMap<String, Arc<Outbox>>>,
@@ -50,7 +52,7 @@ impl Outboxes {
     /// Begins to deliver. To be called before anything new is published: a subscriber that is new
     /// gets what comes from now on.
     pub fn start(
-        journal: Journal,
+        (journal, books): (Journal, Arc<Books>),
         plan: Arc<Current>,
         data: &Path,
         tasks: TaskTracker,
@@ -58,7 +60,7 @@ impl Outboxes {
     ) -> io::Result<Arc<Self>> {
         let folder = data.join("deliver");
         let (open, runtime) = (Mutex::default(), Handle::current());
-        let outboxes = Arc::new(Self { journal, plan, folder, open, runtime, tasks, stop });
+        let outboxes = Arc::new(Self { journal, books, plan, folder, open, runtime, tasks, stop });
         if outboxes.folder.try_exists()? {
             let plan = outboxes.plan.get();
             let known = |name: &str| plan.deliveries.contains_key(name);
@@ -96,8 +98,9 @@ impl Outboxes {
     fn begin(&self, name: &str) -> io::Result<Arc<Outbox>> {
         std::fs::create_dir_all(&self.folder)?;
         let place = Place::of(&self.folder, name);
-        let (journal, plan) = (self.journal.clone(), self.plan.clone());
-        let outbox = Arc::new(Outbox::open(name, journal, plan, place, self.stop.child_token())?);
+        let known = (self.journal.clone(), self.books.clone());
+        let plan = self.plan.clone();
+        let outbox = Arc::new(Outbox::open(name, known, plan, place, self.stop.child_token())?);
         self.tasks.spawn_on(outbox.clone().run(), &self.runtime);
         Ok(outbox)
     }

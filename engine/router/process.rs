@@ -20,7 +20,7 @@ use transform::outcome::{Decision, Emitted, Input};
 use transform::script::Script;
 
 use crate::composing::{About, compose};
-use crate::entry::State;
+use crate::entry::{State, StoredEvent};
 use crate::facts::Facts;
 use crate::identified::{Identified, identify};
 use crate::plan::ChannelPlan;
@@ -38,6 +38,8 @@ pub struct Processed {
     pub detail: Option<String>,
     /// The events in their order, each with its final bytes.
     pub events: Vec<Event>,
+    /// Events of an earlier outcome of the same message that still have to leave, in their bytes.
+    pub(crate) carried: Vec<(StoredEvent, Bytes)>,
     /// What the script emitted, until it is made into events.
     emitted: Vec<Emitted>,
     /// The time of each event and where it came from.
@@ -204,6 +206,7 @@ impl Processed {
             reason: Some(reason.to_owned()),
             detail: None,
             events: Vec::new(),
+            carried: Vec::new(),
             emitted: Vec::new(),
             timings: Vec::new(),
             identity: None,
@@ -222,6 +225,21 @@ impl Processed {
     pub(crate) fn too_large(self) -> Self {
         let withholds = !self.learned.is_empty();
         Self { identity: self.identity, withholds, ..Self::parked("too-large") }
+    }
+
+    /// What the engine had to say when the message was processed before, and what did not leave: the
+    /// index knows it by now, so that nobody would say it again.
+    pub(crate) fn carry(&mut self, unsent: Vec<(StoredEvent, Bytes)>) {
+        self.carried = unsent;
+        if self.state == State::Filtered && !self.carried.is_empty() {
+            self.state = State::Published;
+            self.reason = None;
+        }
+    }
+
+    /// Whether no event follows.
+    pub(crate) fn leaves_nothing(&self) -> bool {
+        self.events.is_empty() && self.carried.is_empty()
     }
 
     fn settle_without_events(&mut self) {

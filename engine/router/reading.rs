@@ -107,7 +107,7 @@ impl<P: Publisher> Delivery<P> {
             let mut released = self.released();
             for (id, again) in &ledger.again {
                 let left = self.events_left(MessageId(*id));
-                released.insert(*id, Released { again: *again, left });
+                released.insert(*id, Released { again: *again, left, from: None });
             }
         }
         let mut edits: BTreeSet<(u64, u64)> =
@@ -196,7 +196,7 @@ impl<P: Publisher> Delivery<P> {
     /// Its outcome cannot be read. The script must not run again by itself, since one id must not
     /// have two contents: a person decides, and what is released then has another revision. False
     /// when stopped before that.
-    fn park_damaged(&self, entry: &Entry, head: Accepted, frame: Bytes) -> bool {
+    pub(crate) fn park_damaged(&self, entry: &Entry, head: Accepted, frame: Bytes) -> bool {
         const REASON: &str = "journal.damaged";
         Event::OutcomeUnreadable { message: entry.id.0 }.emit();
         let channel = self.plan.get().channels.get(&head.channel).cloned();
@@ -360,13 +360,19 @@ impl<P: Publisher> Delivery<P> {
     /// The outcome of a message that is not settled.
     pub(crate) fn recorded(&self, id: MessageId, open: &Open) -> Option<Recorded> {
         let at: Position = open.outcome.parse().ok()?;
+        let receipts = usize::try_from(open.receipts).ok()?;
         if let Ok(entry) = self.journal.read(at)
             && let Ok((outcome, payload)) = entry::decode::<Outcome>(&entry.body)
         {
             let payload = Bytes::copy_from_slice(&payload);
-            return Some(Recorded { outcome, payload, at, receipts: 0 });
+            return Some(Recorded { outcome, payload, at, receipts });
         }
         // Retention may have carried it forward.
+        Some(Recorded { receipts, ..self.latest(id)? })
+    }
+
+    /// The latest outcome of a message.
+    pub(crate) fn latest(&self, id: MessageId) -> Option<Recorded> {
         let about = self.journal.records_about(id, None).ok()?;
         let entry = about.into_iter().rfind(|entry| entry.kind == Kind::Outcome)?;
         let (outcome, payload) = entry::decode::<Outcome>(&entry.body).ok()?;

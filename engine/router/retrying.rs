@@ -110,7 +110,7 @@ impl<P: Publisher> Delivery<P> {
         match published {
             Ok(routes) => self.conclude(retry.leaving, recorded.outcome, routes).await,
             Err(PublishError::Permanent(reason)) => {
-                self.park(retry.leaving, recorded.outcome, reason).await;
+                self.park(retry.leaving, recorded, reason).await;
             }
             Err(_) => {}
         }

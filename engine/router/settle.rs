@@ -22,6 +22,7 @@ use crate::publish::{Outgoing, PublishError, Publisher, Trouble};
 use crate::retries::Retry;
 use crate::scope;
 use crate::teaching::asked;
+use crate::unsent;
 use crate::work::{Leaving, Recorded, Task, Work};
 
 impl<P: Publisher> Delivery<P> {
@@ -74,6 +75,12 @@ impl<P: Publisher> Delivery<P> {
             internal.withholds = identified.raises();
             internal
         });
+        // Of its own outcome before, or of the message that it is an edit of.
+        let own = work.again.as_ref().map(|_| work.id);
+        let edited = work.head.edit.as_ref().map(|edit| MessageId(edit.of));
+        let unsent = own.into_iter().chain(edited);
+        let mut unsent = unsent.map(|id| unsent::of_the_engine(&self.journal, id));
+        processed.carry(unsent.find(|events| !events.is_empty()).unwrap_or_default());
         for code in &work.found {
             *processed.quality.entry((*code).to_owned()).or_default() += 1;
         }
@@ -83,7 +90,9 @@ impl<P: Publisher> Delivery<P> {
     /// Makes the outcome durable before the first event leaves.
     async fn record(self: Arc<Self>, work: Work, processed: Processed) {
         let outcome = self.outcome_of(&work, &processed);
-        let bodies: Vec<&[u8]> = processed.events.iter().map(|event| &event.body[..]).collect();
+        let carried = processed.carried.iter().map(|(_, body)| &body[..]);
+        let own = processed.events.iter().map(|event| &event.body[..]);
+        let bodies: Vec<&[u8]> = carried.chain(own).collect();
         let body = entry::encode(&outcome, &bodies);
         let head_length = body.len() - bodies.iter().map(|b| b.len()).sum::<usize>();
         let payload = body.slice(head_length..);
@@ -141,7 +150,7 @@ impl<P: Publisher> Delivery<P> {
                 self.try_later(&recorded.outcome.channel, retry).await;
             }
             Err(PublishError::Permanent(reason)) => {
-                self.park(work.leaving(), recorded.outcome, reason).await;
+                self.park(work.leaving(), recorded, reason).await;
             }
             Err(PublishError::Stopping) => {}
         }
@@ -210,13 +219,15 @@ impl<P: Publisher> Delivery<P> {
     }
 
     /// Its events can never leave as they are: a person has to look.
-    pub(crate) async fn park(&self, leaving: Leaving, outcome: Outcome, reason: &'static str) {
+    pub(crate) async fn park(&self, leaving: Leaving, recorded: Recorded, reason: &'static str) {
+        let Recorded { outcome, receipts, .. } = recorded;
         let (channel, name) = (leaving.channel.as_deref(), &outcome.channel);
         // What it says of its patients is known since its outcome.
         let holds = scope::holds(channel, name, reason, &leaving.patients, false);
         let mut change = StateChange::new(outcome.channel, outcome.received, State::Parked);
         change.reason = Some(reason.to_owned());
         change.holds.clone_from(&holds);
+        change.receipts = u32::try_from(receipts).unwrap_or(u32::MAX);
         if self.settle(leaving.id, &change).await.is_ok() {
             Event::Parked { channel: &change.channel, message: leaving.id.0, reason }.emit();
             // While it was tried again it held back more.
@@ -286,14 +297,15 @@ impl<P: Publisher> Delivery<P> {
                 .then(|| to_raw_value(&processed.learned).ok())
                 .flatten(),
             events: processed
-                .events
+                .carried
                 .iter()
-                .map(|event| StoredEvent {
+                .map(|(event, _)| event.clone())
+                .chain(processed.events.iter().map(|event| StoredEvent {
                     id: event.id.to_string(),
                     event_type: event.event_type.clone(),
                     routing_key: event.routing_key.clone(),
                     length: u32::try_from(event.body.len()).unwrap_or(u32::MAX),
-                })
+                }))
                 .collect(),
         }
     }
@@ -308,7 +320,7 @@ fn tell(name: &str, id: MessageId, processed: &Processed) {
         Event::TableMiss { channel: name, table, count: *count }.emit();
     }
     // What still has events to leave is told of when they have.
-    if processed.state == State::Parked && processed.events.is_empty() {
+    if processed.state == State::Parked && processed.leaves_nothing() {
         let reason = processed.reason.as_deref().unwrap_or("unknown");
         Event::Parked { channel: name, message: id.0, reason }.emit();
     }

@@ -129,12 +129,7 @@ pub enum TeachingError {
 
 impl Teaching {
     /// Teaches the index of this line.
-    pub(crate) fn new(
-        journal: Journal,
-        plan: Arc<Current>,
-        patients: Arc<Patients>,
-        data: &Path,
-    ) -> Self {
+    pub fn new(journal: Journal, plan: Arc<Current>, patients: Arc<Patients>, data: &Path) -> Self {
         let folder = data.join("identity-loads");
         // A load that a crash broke off.
         fs::remove_dir_all(&folder).ok();

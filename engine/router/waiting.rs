@@ -19,7 +19,7 @@ use crate::held::Place;
 use crate::hold::HoldKey;
 use crate::publish::Publisher;
 use crate::scope;
-use crate::work::Work;
+use crate::work::{Recorded, Released, Work};
 
 /// How long a message waits for the held index when that cannot be written.
 const UNWRITABLE: Duration = Duration::from_secs(1);
@@ -97,6 +97,12 @@ impl<P: Publisher> Delivery<P> {
                 Some(Command::Release { id, released }) => {
                     self.released().insert(id.0, released);
                     // What stands before it gives it back when it is done.
+                    let now = self.held().unblock(id.0);
+                    !now || self.come_back(id, None)
+                }
+                Some(Command::Skip { id, from }) => {
+                    let released = Released { from: Some(from), ..Released::default() };
+                    self.released().insert(id.0, released);
                     let now = self.held().unblock(id.0);
                     !now || self.come_back(id, None)
                 }
@@ -180,7 +186,15 @@ impl<P: Publisher> Delivery<P> {
             Verdict::Copy { .. } => Verdict::First,
             verdict => verdict,
         };
-        self.begin(&entry, head, frame, None, verdict)
+        let from = self.released().get(&id.0).and_then(|released| released.from);
+        let Some(from) = from else { return self.begin(&entry, head, frame, None, verdict) };
+        self.released().remove(&id.0);
+        let Some(recorded) = self.latest(id) else {
+            return self.park_damaged(&entry, head, frame);
+        };
+        let receipts = usize::try_from(from).unwrap_or(usize::MAX);
+        let recorded = Recorded { receipts, ..recorded };
+        self.begin(&entry, head, frame, Some(recorded), Verdict::First)
     }
 
     /// The entry of an accepted message; nothing when damage swallowed it.

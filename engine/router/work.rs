@@ -68,6 +68,8 @@ pub(crate) struct Released {
     pub(crate) again: Again,
     /// The events of the outcome before.
     pub(crate) left: Vec<Uuid>,
+    /// Set when its outcome stands and its events from that place on leave.
+    pub(crate) from: Option<u32>,
 }
 
 /// What is still needed of a message whose outcome stands.

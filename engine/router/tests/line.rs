@@ -11,8 +11,11 @@ mod line {
     pub(crate) mod held;
     pub(crate) mod parting;
     pub(crate) mod rebuilt;
+    pub(crate) mod refused;
     pub(crate) mod restart;
     pub(crate) mod side_by_side;
+    pub(crate) mod subscriber;
     pub(crate) mod unmerging;
+    pub(crate) mod who;
     pub(crate) mod withholding;
 }

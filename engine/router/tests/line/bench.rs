@@ -17,6 +17,7 @@ use router::ledger::Ledger;
 use router::operators::{Actor, Operators};
 use router::patients::Patients;
 use router::plan::{Current, Plan};
+use router::teaching::Teaching;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +28,8 @@ pub(crate) struct Line {
     pub(crate) delivery: Arc<Delivery<Memory>>,
     pub(crate) books: Arc<Books>,
     pub(crate) operators: Operators,
+    pub(crate) patients: Arc<Patients>,
+    pub(crate) teaching: Arc<Teaching>,
     /// Those who wait for the fate of a message.
     pub(crate) fates: Fates,
     stop: CancellationToken,
@@ -47,6 +50,26 @@ impl Line {
         window: usize,
         paused: &[&str],
     ) -> Self {
+        Self::begin(folder, broker, window, paused, &[])
+    }
+
+    /// The same with some settings of the sample otherwise.
+    pub(crate) fn start_set(
+        folder: &Path,
+        broker: &Arc<Memory>,
+        window: usize,
+        set: &[&str],
+    ) -> Self {
+        Self::begin(folder, broker, window, &[], set)
+    }
+
+    fn begin(
+        folder: &Path,
+        broker: &Arc<Memory>,
+        window: usize,
+        paused: &[&str],
+        set: &[&str],
+    ) -> Self {
         let settings = Settings::new(folder.join("journal"));
         let (journal, recovered) = Journal::open(Arc::new(RealDisk), settings).unwrap();
         let Taken { books, seen, judged, .. } =
@@ -54,13 +77,15 @@ impl Line {
         let books = Arc::new(books);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let patients = Patients::open(journal.clone(), &folder.join("identity")).unwrap();
-        let mut beginning = Beginning::new(folder, seen, judged, Arc::new(patients));
+        let patients = Arc::new(patients);
+        let mut beginning = Beginning::new(folder, seen, judged, patients.clone());
         beginning.window = window;
         beginning.paused = paused.iter().map(|&channel| channel.to_owned()).collect();
         let fates = beginning.fates.clone();
+        let current = Arc::new(Current::new(plan(set)));
         let delivery = Delivery::start(
             journal.clone(),
-            Arc::new(Current::new(plan())),
+            current.clone(),
             broker.clone(),
             stop.clone(),
             tasks.clone(),
@@ -73,7 +98,20 @@ impl Line {
             let delivery = delivery.clone();
             std::thread::spawn(move || delivery.read(&ledger))
         };
-        Self { journal, delivery, books, operators, fates, stop, tasks, reading }
+        let teaching = Teaching::new(journal.clone(), current, patients.clone(), folder);
+        let teaching = Arc::new(teaching);
+        Self {
+            journal,
+            delivery,
+            books,
+            operators,
+            patients,
+            teaching,
+            fates,
+            stop,
+            tasks,
+            reading,
+        }
     }
 
     /// Stops as a crash would, except that threads end.
@@ -146,9 +184,10 @@ pub(crate) fn accepted(channel: &str, kind: &str, control_id: &str, text: &str) 
     entry::encode(&head, &[text.as_bytes()])
 }
 
-fn plan() -> Arc<Plan> {
+fn plan(set: &[&str]) -> Arc<Plan> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let set = vec!["channels.pas-adt.acknowledge.when=published".to_owned()];
+    let set = [&["channels.pas-adt.acknowledge.when=published"], set].concat();
+    let set = set.into_iter().map(str::to_owned).collect();
     let overrides = Overrides { set, data: None };
     let loaded = load::load(&root.join("channels.yaml"), &overrides);
     let loaded = loaded.unwrap_or_else(|failure| panic!("{failure}"));

@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub(crate) told: Vec<Value>,
     /// Partitions with an event on its way.
     partitions: BTreeSet<String>,
+    /// Parts of the types of events that are refused for good.
+    pub(crate) refused: BTreeSet<String>,
     /// Patients whose events find no queue.
     pub(crate) unroutable: BTreeSet<String>,
 }
@@ -67,6 +69,9 @@ impl Publisher for Memory {
         let patient = control_id.split('-').next().unwrap().to_owned();
         {
             let mut state = self.state();
+            if state.refused.iter().any(|part| event.event_type.contains(part)) {
+                return Err(PublishError::Permanent("publish.refused"));
+            }
             if state.unroutable.contains(&patient) {
                 return Err(PublishError::Transient(Trouble::Unroutable));
             }
