@@ -11,7 +11,8 @@ use uuid::Uuid;
 use crate::patient::PatientId;
 
 /// One change. Each says how something is now, so that applying a row of facts once more, from any
-/// point to its end and in its order, changes nothing.
+/// point to its end and in its order, changes nothing. Only [`Fact::Loaded`] depends on what was held:
+/// whoever reads the journal again asks `Index::knows` first.
 ///
 /// Written as JSON, `{"bound":{"patient":"p00000000000091a0", ...}}`. `Debug` shows the kind and
 /// our own ids only.
