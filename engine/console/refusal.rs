@@ -51,6 +51,7 @@ impl From<OperatorError> for Refusal {
             | OperatorError::Busy(_)
             | OperatorError::NotByText(_)
             | OperatorError::NoConflict { .. }
+            | OperatorError::NothingRefused { .. }
             | OperatorError::SamePerson { .. }
             | OperatorError::NothingProposed(_)
             | OperatorError::AnotherProposed { .. } => StatusCode::CONFLICT,
