@@ -418,7 +418,7 @@ mod tests {
     #[test]
     fn what_a_load_brought_is_held_after_a_restart_whatever_the_files_had_already() {
         let line = Line::new();
-        let patient = "p0000000000000008".parse().expect("an id");
+        let patient: PatientId = "p0000000000000008".parse().expect("an id");
         let [one, other] = ["9990000018", "9990000026"];
         let local = serde_json::to_value(local()).expect("JSON");
         line.outcome(&json!([{ "created": { "patient": patient } },
