@@ -55,6 +55,7 @@ mod retries;
 mod retrying;
 mod priority;
 pub mod patients;
+mod copying;
 pub mod identified;
 pub mod facts;
 pub mod process;
@@ -97,6 +98,7 @@ pub mod reconcile;
 pub mod found;
 pub mod feed;
 pub mod operators;
+mod touching;
 pub mod teaching;
 
 mod keepers;

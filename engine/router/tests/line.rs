@@ -2,6 +2,7 @@
 //! behind what is parked, what an operator does about it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::print_stderr, reason = "what led to a failure is shown with it")]
 
 mod line {
     pub(crate) mod bench;
@@ -13,6 +14,7 @@ mod line {
     pub(crate) mod rebuilt;
     pub(crate) mod refused;
     pub(crate) mod restart;
+    pub(crate) mod said;
     pub(crate) mod side_by_side;
     pub(crate) mod subscriber;
     pub(crate) mod unmerging;

@@ -3,7 +3,8 @@
 //! no event carries a number that its patient did not have by that model at that point.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,23 +18,16 @@ use router::ledger::Ledger;
 use router::teaching::Form;
 use serde_json::Value;
 
-use crate::line::bench::{Line, accepted, actor};
+use crate::line::bench::{Line, actor};
 use crate::line::broker::Memory;
-use crate::line::subscriber::Subscriber;
-use crate::line::who::{APART, Id, Step, Who};
+use crate::line::said::{Id, NUMBERS, Step, local, message};
+use crate::line::subscriber::{Subscriber, by_partition, interleaved};
+use crate::line::who::{APART, Record, Who};
 
 const PEOPLE: u64 = 8;
 const ROUNDS: usize = 5;
 /// Messages of a round, all under way at once.
 const BURST: usize = 24;
-
-/// Valid numbers of the test range.
-const NUMBERS: [&str; 6] =
-    ["9990000018", "9990000026", "9990000034", "9990000042", "9990000050", "9990000069"];
-
-fn local(person: u64) -> String {
-    format!("77{person:06}^^^RXX01^MR")
-}
 
 /// What a message says, and the visit or report that its event tells of.
 #[derive(Clone, Debug)]
@@ -161,32 +155,7 @@ impl World {
                 (Step::State { local: one, number }, kind, rest, Some(thing))
             }
         };
-        let (channel, code, system) = match kind {
-            "R01" => ("pathology-oru", "ORU", "LIMS"),
-            _ => ("pas-adt", "ADT", "PAS"),
-        };
-        let stated = match step {
-            Step::State { local, number } | Step::Move { to: local, number, .. } => {
-                (Some(local), number)
-            }
-            Step::Result { local, number } => (local, number),
-            Step::Change { local, number, .. } => (Some(local), Some(number)),
-            _ => (Some(one), None),
-        };
-        let number = match step {
-            Step::Withdraw { .. } => Some("\"\"^^^NHS^NH".to_owned()),
-            _ => stated.1.map(|number| format!("{}^^^NHS^NH", NUMBERS[number])),
-        };
-        let list: Vec<String> = number.into_iter().chain(stated.0.map(local)).collect();
-        let control = format!("M{nth}-x");
-        let text = format!(
-            "MSH|^~\\&|{system}|RXX01|R|R|20260115101500||{code}^{kind}|{control}|P|2.4\r\
-             EVN||20260115101500||||20260115101000\r\
-             PID|1||{}||EXAMPLE^ALEX||19800229|1{}NSTS01\r{rest}",
-            list.join("~"),
-            "|".repeat(24)
-        );
-        let body = accepted(channel, &format!("{code}^{kind}"), &control, &text);
+        let body = message(nth, step, kind, one, &rest);
         let (id, _) = self.line().journal.append(body).await.unwrap();
         self.sent.insert(id.0, Sent { step, thing });
     }
@@ -215,7 +184,7 @@ impl World {
             let counts = self.who.load(self.rows, person, number);
             eprintln!("load {person} {number:?}: {counts}");
             let number = number.map(|number| NUMBERS[number]).unwrap_or_default();
-            rows += &format!("RXX01,MR,77{person:06},{number},01\n");
+            writeln!(rows, "RXX01,MR,77{person:06},{number},01").unwrap();
         }
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(rows.as_bytes()).unwrap();
@@ -239,7 +208,7 @@ impl World {
             Id::Number(number) => who.of_number(Some(number)),
         };
         let (id, text) = (Id::Local(one), |id: Id| match id {
-            Id::Local(local) => self::local(local),
+            Id::Local(of) => local(of),
             Id::Number(number) => NUMBERS[number].to_owned(),
         });
         let are_one =
@@ -420,8 +389,7 @@ impl World {
         let what = format!("{}: {} of {partition}", what, event["type"]);
         let retired = event["data"]["entry"][0]["resource"]["active"] == false;
         let Some(record) = record else {
-            let held =
-                |record: &crate::line::who::Record| record.number.map(|n| NUMBERS[n]) == number;
+            let held = |record: &Record| record.number.map(|n| NUMBERS[n]) == number;
             assert!(number.is_none() || self.who.records.iter().any(held), "{what}");
             return;
         };
@@ -483,36 +451,6 @@ fn remove_files(folder: &Path) {
             std::fs::remove_file(file).unwrap();
         }
     }
-}
-
-/// The events of each partition, in their order.
-fn by_partition(told: &[Value]) -> Vec<Vec<&Value>> {
-    let mut partitions: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
-    for event in told {
-        partitions.entry(event["partitionkey"].as_str().unwrap()).or_default().push(event);
-    }
-    partitions.into_values().collect()
-}
-
-/// Partition after partition, or each a few events further than the others.
-fn interleaved<'e>(
-    mut partitions: Vec<Vec<&'e Value>>,
-    nth: usize,
-    rng: &mut Rng,
-) -> Vec<&'e Value> {
-    if nth == 0 {
-        return partitions.concat();
-    }
-    let mut all = Vec::new();
-    partitions.iter_mut().for_each(|partition| partition.reverse());
-    while !partitions.is_empty() {
-        let one = rng.usize(..partitions.len());
-        all.extend(partitions[one].pop());
-        if partitions[one].is_empty() {
-            partitions.swap_remove(one);
-        }
-    }
-    all
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use fastrand::Rng;
 use serde_json::Value;
 
 /// What it holds.
@@ -72,4 +73,36 @@ impl Subscriber {
         };
         self.things.iter().map(whose).collect()
     }
+}
+
+/// The events of each partition, in their order.
+pub(crate) fn by_partition(told: &[Value]) -> Vec<Vec<&Value>> {
+    let mut partitions: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for event in told {
+        partitions.entry(event["partitionkey"].as_str().unwrap()).or_default().push(event);
+    }
+    partitions.into_values().collect()
+}
+
+/// Partition after partition, or each a few events further than the others.
+pub(crate) fn interleaved<'e>(
+    mut partitions: Vec<Vec<&'e Value>>,
+    nth: usize,
+    rng: &mut Rng,
+) -> Vec<&'e Value> {
+    if nth == 0 {
+        return partitions.concat();
+    }
+    let mut all = Vec::new();
+    for partition in &mut partitions {
+        partition.reverse();
+    }
+    while !partitions.is_empty() {
+        let one = rng.usize(..partitions.len());
+        all.extend(partitions[one].pop());
+        if partitions[one].is_empty() {
+            partitions.swap_remove(one);
+        }
+    }
+    all
 }

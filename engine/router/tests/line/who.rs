@@ -6,47 +6,7 @@ use std::collections::BTreeSet;
 
 use identity::rules::Resolution::{self, Index, Message};
 
-/// An identifier: a hospital number, or an NHS Number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Id {
-    Local(u64),
-    Number(usize),
-}
-
-/// What one message says, as far as identity is concerned.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Step {
-    /// Of a source that teaches.
-    State {
-        local: u64,
-        number: Option<usize>,
-    },
-    /// Of one that does not.
-    Result {
-        local: Option<u64>,
-        number: Option<usize>,
-    },
-    Merge {
-        survivor: u64,
-        retired: u64,
-    },
-    Move {
-        to: u64,
-        number: Option<usize>,
-        from: u64,
-    },
-    Change {
-        local: u64,
-        number: usize,
-        gone: u64,
-    },
-    Withdraw {
-        local: u64,
-    },
-    Unmerge {
-        local: u64,
-    },
-}
+use crate::line::said::{Id, Step};
 
 /// One record. Where it came from says its age and, of a message, its name.
 #[derive(Clone, Debug, Default)]
@@ -159,7 +119,6 @@ impl Who {
         self.records.iter().position(has).map(|at| self.root(at))
     }
 
-    /// Whether all of these may stand in one message or become one person's.
     fn bearer(&self, local: u64) -> Option<usize> {
         self.records.iter().position(|r| r.live.contains(&local) || r.past.contains(&local))
     }
@@ -490,9 +449,8 @@ impl Who {
             above.push(next);
         }
         if let Some(number) = self.records[gone].brought.0 {
-            if self.records[gone].former.contains(&number) {
-                self.hold(gone, number);
-            } else if above.iter().any(|at| self.records[*at].number == Some(number)) {
+            let held = |at: &usize| self.records[*at].number == Some(number);
+            if self.records[gone].former.contains(&number) || above.iter().any(held) {
                 self.hold(gone, number);
             } else if above.iter().any(|at| self.records[*at].former.contains(&number)) {
                 self.replace(gone, number);
