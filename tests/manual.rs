@@ -9,10 +9,7 @@ use crate::harness::repository;
 /// Every page, from the folder of the book.
 fn pages(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let found = entries.flat_map(|path| match path.is_dir() {
-        true => pages(&path),
-        false => vec![path],
-    });
+    let found = entries.flat_map(|path| if path.is_dir() { pages(&path) } else { vec![path] });
     found.filter(|path| path.extension().is_some_and(|kind| kind == "md")).collect()
 }
 
