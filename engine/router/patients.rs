@@ -52,6 +52,9 @@ struct Following {
     reader: Reader,
     /// Read, and not applied: the index could not be read or written then.
     unapplied: Option<Entry>,
+    /// Whether what it meets may be in the index already: its files may be further than their position
+    /// says. Later on, whoever applied something says so.
+    resuming: bool,
 }
 
 /// Why the index cannot be taken up.
@@ -96,7 +99,7 @@ impl Patients {
         let position = position.map_or(Position::START, Position::from_bytes);
         let taught = Mutex::new(Taught { position, early: BTreeSet::new() });
         let patients = Self { index, journal, taught };
-        let mut following = patients.following();
+        let mut following = patients.following(true);
         // Without all of it, whom a message is about would be decided by less than is known.
         while patients.step(&mut following)? {
             if patients.index.unflushed() > FLUSH_PATIENTS {
@@ -113,8 +116,9 @@ impl Patients {
         &self.index
     }
 
-    fn following(&self) -> Following {
-        Following { reader: self.journal.reader(self.taught().position), unapplied: None }
+    fn following(&self, resuming: bool) -> Following {
+        let reader = self.journal.reader(self.taught().position);
+        Following { reader, unapplied: None, resuming }
     }
 
     /// What the outcome at `at` teaches is known from now on; call when it is durable, and before
@@ -179,7 +183,7 @@ impl Patients {
                 }
             },
         };
-        match self.read(&entry, following.reader.position()) {
+        match self.read(&entry, following.reader.position(), following.resuming) {
             Err(error) if error.may_pass() => {
                 following.unapplied = Some(entry);
                 Err(error.into())
@@ -189,7 +193,7 @@ impl Patients {
         }
     }
 
-    fn read(&self, entry: &Entry, behind: Position) -> Result<(), IndexError> {
+    fn read(&self, entry: &Entry, behind: Position, resuming: bool) -> Result<(), IndexError> {
         let teaches =
             matches!(entry.kind, Kind::Outcome | Kind::Identity | Kind::Operator) && !entry.carried;
         let teaching = teaches.then(|| entry::decode::<Teaching>(&entry.body));
@@ -200,14 +204,12 @@ impl Patients {
                 let at_ms = if at == 0 { received } else { at };
                 let (source, actor) = (channel.as_str(), actor.as_deref());
                 let origin = Origin { at_ms, source, message_id: entry.id.0, actor };
-                // The files may be further than their position says.
-                match self.index.knows(entry.position.to_bytes(), &learned) {
-                    Ok(true) => {
-                        taught.early.remove(&entry.position);
-                        Ok(())
+                match resuming.then(|| self.index.knows(entry.position.to_bytes(), &learned)) {
+                    Some(Ok(true)) => Ok(()),
+                    Some(Err(error)) => Err(error),
+                    Some(Ok(false)) | None => {
+                        self.apply(&mut taught, entry.position, &origin, &learned)
                     }
-                    Ok(false) => self.apply(&mut taught, entry.position, &origin, &learned),
-                    Err(error) => Err(error),
                 }
             }
             Some(Err(_)) => {
@@ -225,7 +227,7 @@ impl Patients {
     /// Follows the journal until stopped and writes what it teaches. Blocks; give it a thread.
     pub(crate) fn follow(&self, runtime: &Handle, stop: &CancellationToken) {
         let mut durable = self.journal.durable();
-        let mut following = self.following();
+        let mut following = self.following(false);
         let mut flushed = Instant::now();
         loop {
             durable.borrow_and_update();
@@ -415,7 +417,7 @@ mod tests {
         drop(patients);
 
         let patients = Patients::open(journal.clone(), &index).expect("opens");
-        let mut following = patients.following();
+        let mut following = patients.following(false);
         let before = patients.taught().position;
         let raised = [protected(patient, true)];
         let at = teach(&journal, &raised);
@@ -456,7 +458,7 @@ mod tests {
         let (journal, _) = Journal::open(Arc::new(RealDisk), settings).expect("opens");
         let patients =
             Patients::open(journal.clone(), &folder.path().join("identity")).expect("opens");
-        let mut following = patients.following();
+        let mut following = patients.following(false);
         let patient = "p0000000000000008".parse().expect("an id");
         let sensitivity = |now| protected(patient, now);
         let origin = Origin { at_ms: 5, source: "pas", message_id: 0, actor: None };
