@@ -138,7 +138,7 @@ pub(crate) fn play(channel: &Arc<ChannelPlan>, frame: Bytes, given: &Given) -> R
         identified.take_for(channel, written.over(read)?);
     }
     let facts = Facts {
-        previous: given.previous.clone(),
+        previous: given.previous.as_ref().and_then(Value::as_object).cloned().map(Arc::new),
         unmerge: given.unmerge.clone(),
         ..Facts::new(message_id, given.now)
     };

@@ -233,11 +233,11 @@ impl Charset {
         if *self == Self::ASCII {
             return bytes.iter().filter(|byte| !byte.is_ascii()).count();
         }
-        if self.is(UTF_8) {
-            return bytes.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
-        }
         if self.is_bytewise() && bytes.is_ascii() {
             return 0;
+        }
+        if self.is(UTF_8) {
+            return bytes.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
         }
         let encoding = match self.coding {
             Coding::Of(encoding) => encoding,

@@ -8,6 +8,7 @@ use crate::charset::{Charset, label};
 use crate::delimiters::{Delimiters, DelimitersError, locate};
 use crate::escape::unescape;
 use crate::message::Message;
+use crate::short::nth_part;
 use crate::transcription::Transcription;
 
 /// The values of MSH that the engine itself needs.
@@ -296,17 +297,17 @@ impl<'h> Fields<'h> {
 
     fn text(&self, field: usize, component: usize) -> String {
         let delimiters = self.delimiters;
-        let first = |raw: &'h [u8], at: u8| {
-            let missing = at == Delimiters::NONE;
-            raw.split(move |&byte| byte == at && !missing).next().unwrap_or_default()
+        let nth = |raw: &'h [u8], at: u8, number: usize| match at {
+            Delimiters::NONE if number == 1 => raw,
+            Delimiters::NONE => &[],
+            _ => nth_part(raw, at, number - 1).map(|found| &raw[found]).unwrap_or_default(),
         };
-        let repetition = first(self.raw[field - 2], delimiters.repetition);
-        let mut components = repetition.split(|&byte| byte == delimiters.component);
-        let component = components.nth(component - 1).unwrap_or_default();
+        let repetition = nth(self.raw[field - 2], delimiters.repetition, 1);
+        let component = nth(repetition, delimiters.component, component);
         if component.is_empty() || component == b"\"\"" {
             return String::new();
         }
-        let plain = unescape(first(component, delimiters.subcomponent), &delimiters);
+        let plain = unescape(nth(component, delimiters.subcomponent, 1), &delimiters);
         self.charset.decode(&plain).text.trim().to_owned()
     }
 }

@@ -31,7 +31,7 @@ pub mod location;
 mod marks;
 pub mod message;
 pub mod mllp;
-mod nth_part;
+mod short;
 pub mod profile;
 mod reading;
 mod reassemble;

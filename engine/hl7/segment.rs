@@ -11,7 +11,7 @@ use crate::delimiters::Delimiters;
 use crate::escape::{render, unescape};
 use crate::index::Parts;
 use crate::location::{Location, SegmentName};
-use crate::nth_part::nth_part;
+use crate::short::{is_plain, nth_part};
 use crate::value::Value;
 
 const NULL: &[u8] = b"\"\"";
@@ -229,6 +229,9 @@ impl<'m> Repetition<'m> {
     }
 
     fn part(&self, component: usize, subcomponent: usize) -> Value<Part<'m>> {
+        if self.0.raw.is_empty() {
+            return Value::Absent;
+        }
         if self.is_null() {
             return Value::Null;
         }
@@ -326,14 +329,10 @@ impl<'m> Part<'m> {
         self.decode(plain)
     }
 
-    /// A short text of printable ASCII without escape sequence, as nearly every one is.
+    /// A text of ASCII without escape sequence or control character, as nearly every one is.
     fn as_it_stands(&self) -> Option<&'m str> {
-        const SHORT: usize = 32;
-        let escape = self.delimiters().escape;
-        let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != escape;
-        let stands = self.raw.len() <= SHORT
-            && self.raw.iter().all(plain)
-            && self.parts.charset.is_bytewise();
+        let stands =
+            is_plain(self.raw, self.delimiters().escape) && self.parts.charset.is_bytewise();
         if stands { str::from_utf8(self.raw).ok() } else { None }
     }
 

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use record::movement::{Movement, Pair};
 use record::nhs_number::Status;
 use record::trigger::Kind;
-use serde_json::{Value, json};
 
 use crate::decision::{Decision, Parked};
 use crate::desk::{Desk, Stop, conflict};
@@ -21,6 +20,7 @@ use crate::patient::PatientId;
 use crate::place::{Placed, place};
 use crate::rules::{Merges, Resolution, Rules};
 use crate::stated::Stated;
+use crate::statement::Statement;
 use crate::visits::{link, merge_visits, move_identifier, move_visits, renumber};
 
 /// Decides about a message, and changes nothing.
@@ -162,8 +162,7 @@ fn gathered(
                 raised = (protected == Some(true), dissent == Some(true));
             }
             Fact::Stated { statement: now, .. } => {
-                let before = decision.previous.as_ref().and_then(Value::as_object);
-                statement = Some(LoadedStatement::new(before, now));
+                statement = Some(LoadedStatement::new(decision.previous.as_deref(), now));
             }
             Fact::United { .. } => {
                 return conflict("identity.two-patients", "it would make one of two patients");
@@ -189,7 +188,7 @@ fn gathered(
     })
 }
 fn deliberate(desk: &mut Desk<'_, '_>, stated: &Stated) -> Result<Decision, Stop> {
-    let mut decision = Decision { stated: json!({}), ..Decision::default() };
+    let mut decision = Decision::default();
     let index_is_right = desk.resolved(Resolution::Index);
     let mut placed = match &stated.movement {
         Some(Err(unreadable)) if !index_is_right => {
@@ -214,14 +213,14 @@ fn deliberate(desk: &mut Desk<'_, '_>, stated: &Stated) -> Result<Decision, Stop
     } else {
         let now = stated.said.over(previous.as_ref());
         if previous.as_ref().map_or(!now.is_empty(), |previous| *previous != now) {
-            desk.learn(Fact::Stated { patient, statement: now.clone() })?;
+            desk.learn(Fact::Stated { patient, statement: Statement::clone(&now) })?;
         }
         now
     };
     decision.patient = Some(patient);
     decision.number = placed.number;
-    decision.previous = previous.map(Value::Object);
-    decision.stated = Value::Object(now);
+    decision.previous = previous;
+    decision.stated = now;
     Ok(decision)
 }
 

@@ -1,13 +1,14 @@
 //! What the index says about one message.
 
 use std::fmt;
+use std::sync::Arc;
 
 use record::nhs_number::{NhsNumber, Status};
-use serde_json::Value;
 
 use crate::event::EngineEvent;
 use crate::fact::Fact;
 use crate::patient::PatientId;
+use crate::statement::Statement;
 
 /// Whom a message is about, and what it changes. Nothing is changed until its facts are applied.
 #[derive(Clone, Default, PartialEq)]
@@ -23,9 +24,9 @@ pub struct Decision {
     /// What subscribers are told of that, in order, before the events of the script.
     pub events: Vec<EngineEvent>,
     /// What the source had stated of the patient; nothing when it had not.
-    pub previous: Option<Value>,
+    pub previous: Option<Arc<Statement>>,
     /// What it states from now on: what the message leaves out is as before, what it nulls is gone.
-    pub stated: Value,
+    pub stated: Arc<Statement>,
     /// Whether anybody concerned is protected, once the facts are applied.
     pub protected: bool,
     /// Whether anybody concerned dissents from sharing, once the facts are applied.

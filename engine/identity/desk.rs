@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use record::local::LocalId;
 use record::nhs_number::NhsNumber;
-use serde_json::{Map, Value, json};
 
 use crate::decision::{Decision, Parked};
 use crate::draft::{Draft, From};
@@ -16,6 +15,7 @@ use crate::key::Key;
 use crate::overlay::Overlay;
 use crate::patient::{Bound, Patient, PatientId};
 use crate::rules::{Resolution, Rules};
+use crate::statement::Statement;
 
 /// Why a decision is not made.
 pub(crate) enum Stop {
@@ -195,7 +195,7 @@ impl<'l, 'r> Desk<'l, 'r> {
     pub(crate) fn statement(
         &mut self,
         id: PatientId,
-    ) -> Result<Option<Map<String, Value>>, IndexError> {
+    ) -> Result<Option<Arc<Statement>>, IndexError> {
         self.draft.statement(id, self.from.source)
     }
 
@@ -237,8 +237,7 @@ impl<'l, 'r> Desk<'l, 'r> {
 
     /// What a parked message is about, as things stand.
     pub(crate) fn parked(mut self, parked: Parked) -> Result<Decision, IndexError> {
-        let (parked, stated) = (Some(parked), json!({}));
-        let mut decision = Decision { stated, parked, ..Decision::default() };
+        let mut decision = Decision { parked: Some(parked), ..Decision::default() };
         self.concerns(&mut decision)?;
         decision.quality = self.quality;
         Ok(decision)

@@ -159,7 +159,7 @@ pub(crate) fn write(
     let sql = "INSERT OR REPLACE INTO statements VALUES (?1, ?2, ?3)";
     let mut statement = writing.prepare_cached(sql)?;
     for key in sorted(&changed.statements) {
-        let text = serde_json::to_string(&changed.statements[key]).unwrap_or_default();
+        let text = serde_json::to_string(&*changed.statements[key]).unwrap_or_default();
         statement.execute(params![signed(key.0), key.1, text])?;
     }
     let mut link = writing.prepare_cached("INSERT OR IGNORE INTO links VALUES (?1, ?2)")?;

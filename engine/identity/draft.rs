@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use record::demographics::Demographics;
-use serde_json::{Map, Value};
 
 use crate::error::IndexError;
 use crate::fact::Fact;
@@ -12,7 +11,7 @@ use crate::key::Key;
 use crate::layers::Layers;
 use crate::overlay::{Happening, Overlay};
 use crate::patient::{Bound, Held, Patient, PatientId};
-use crate::statement::combined;
+use crate::statement::{Statement, combined};
 
 /// Changes over all layers; dropped unless they are kept.
 pub(crate) struct Draft<'l> {
@@ -147,7 +146,7 @@ impl<'l> Draft<'l> {
         &self,
         id: PatientId,
         source: u16,
-    ) -> Result<Option<Map<String, Value>>, IndexError> {
+    ) -> Result<Option<Arc<Statement>>, IndexError> {
         match self.over.statements.get(&(id, source)) {
             Some(statement) => Ok(Some(statement.clone())),
             None => self.layers.statement(id, source),
@@ -198,7 +197,7 @@ impl<'l> Draft<'l> {
                 })
             }
             Fact::Stated { patient, statement } => {
-                self.over.statements.insert((*patient, from.source), statement.clone());
+                self.over.statements.insert((*patient, from.source), Arc::new(statement.clone()));
                 Ok(())
             }
             // What it changes are statements, which are facts of their own.
@@ -253,9 +252,9 @@ impl<'l> Draft<'l> {
             }
         }
         if let Some(stated) = stated
-            && stated.is_over(self.statement(id, from.source)?.as_ref())
+            && stated.is_over(self.statement(id, from.source)?.as_deref())
         {
-            self.over.statements.insert((id, from.source), stated.statement.clone());
+            self.over.statements.insert((id, from.source), Arc::new(stated.statement.clone()));
         }
         Ok(())
     }
@@ -370,8 +369,8 @@ impl<'l> Draft<'l> {
         statements.extend(of_retired.map(|((_, source), of)| (*source, of.clone())));
         for (source, statement) in statements {
             let held = self.statement(survivor, source)?;
-            let both = combined(held.as_ref(), &statement);
-            self.over.statements.insert((survivor, source), both);
+            let both = combined(held.as_deref(), &statement);
+            self.over.statements.insert((survivor, source), Arc::new(both));
         }
         Ok(())
     }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::cache::Cache;
@@ -14,6 +13,7 @@ use crate::key::{Key, Names};
 use crate::overlay::{Happening, Overlay};
 use crate::patient::{Bound, Patient, PatientId};
 use crate::peek::{alias_in, bears};
+use crate::statement::Statement;
 
 /// All layers.
 pub(crate) struct Layers {
@@ -122,19 +122,19 @@ impl Layers {
         &self,
         id: PatientId,
         source: u16,
-    ) -> Result<Option<Map<String, Value>>, IndexError> {
+    ) -> Result<Option<Arc<Statement>>, IndexError> {
         match self.overlays().find_map(|over| over.statements.get(&(id, source))) {
             Some(statement) => Ok(Some(statement.clone())),
-            None => self.disk.statement(id, source).map_err(self.failed()),
+            None => Ok(self.disk.statement(id, source).map_err(self.failed())?.map(Arc::new)),
         }
     }
 
     pub(crate) fn statements(
         &self,
         id: PatientId,
-    ) -> Result<BTreeMap<u16, Map<String, Value>>, IndexError> {
-        let written = self.disk.statements(id).map_err(self.failed())?;
-        let mut all: BTreeMap<_, _> = written.into_iter().collect();
+    ) -> Result<BTreeMap<u16, Arc<Statement>>, IndexError> {
+        let written = self.disk.statements(id).map_err(self.failed())?.into_iter();
+        let mut all: BTreeMap<_, _> = written.map(|(source, of)| (source, Arc::new(of))).collect();
         let overlays: Vec<&Overlay> = self.overlays().collect();
         for over in overlays.into_iter().rev() {
             let of = over.statements.iter().filter(|((patient, _), _)| *patient == id);

@@ -60,7 +60,7 @@ mod place;
 mod protection;
 mod desk;
 mod draft;
-mod statement;
+pub mod statement;
 mod layers;
 mod overlay;
 mod cache;

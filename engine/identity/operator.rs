@@ -2,7 +2,6 @@
 
 use record::local::LocalId;
 use record::nhs_number::{NhsNumber, Status};
-use serde_json::json;
 
 use crate::decision::Decision;
 use crate::desk::Desk;
@@ -57,7 +56,7 @@ impl Index {
         desk.concern([survivor, retired]);
         let held = desk.patient(survivor)?.held;
         let number = held.map(|held| (held.number, held.status));
-        desk.decided(Decision { number, stated: json!({}), ..Decision::default() })
+        desk.decided(Decision { number, ..Decision::default() })
     }
 
     /// The fact that takes a pair off the do-not-link list; nothing if it does not stand there.

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::key::Key;
 use crate::patient::{Patient, PatientId};
+use crate::statement::Statement;
 
 /// Everything that facts changed since the last flush, or within one decision.
 #[derive(Clone, Default)]
@@ -15,7 +15,7 @@ pub(crate) struct Overlay {
     pub(crate) patients: HashMap<PatientId, Arc<Patient>>,
     /// Nothing where an identifier is nobody's any more.
     pub(crate) keys: HashMap<Key, Option<PatientId>>,
-    pub(crate) statements: HashMap<(PatientId, u16), Map<String, Value>>,
+    pub(crate) statements: HashMap<(PatientId, u16), Arc<Statement>>,
     /// Two patients, the lower id first, and whether they are linked.
     pub(crate) links: BTreeMap<(PatientId, PatientId), bool>,
     pub(crate) forbidden: BTreeMap<(Uuid, Uuid), bool>,

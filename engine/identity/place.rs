@@ -1,6 +1,7 @@
 //! Whom one side of a message is about: found, made known, or contradicted.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use record::demographics::{Agreement, agreement};
 use record::local::LocalId;
@@ -12,7 +13,7 @@ use crate::error::IndexError;
 use crate::event::{Reason, Role, What};
 use crate::fact::{Fact, Names};
 use crate::forbidden::Identifier;
-use crate::patient::{Held, PatientId};
+use crate::patient::{Held, Patient, PatientId};
 use crate::protection::{pass_on, protect};
 use crate::rules::Resolution;
 
@@ -117,10 +118,12 @@ impl Placing<'_> {
             }
         }
         let mut numbers = BTreeSet::new();
-        for bearer in &self.bearers {
-            numbers.extend(desk.number_of(*bearer)?);
+        if self.found.is_none() {
+            for bearer in &self.bearers {
+                numbers.extend(desk.number_of(*bearer)?);
+            }
         }
-        if numbers.len() > 1 && self.found.is_none() {
+        if numbers.len() > 1 {
             if desk.rules.resolution.is_none() {
                 return conflict(
                     "identity.two-patients",
@@ -293,18 +296,20 @@ impl Placing<'_> {
         if !desk.teaches {
             return Ok(());
         }
-        let known = self.known();
-        let mut joins = known.len() > 1;
-        let mut people = vec![self.side.demographics.clone()];
-        for id in known {
-            let record = desk.patient(id)?;
-            joins |= self.number.is_some_and(|number| record.number() != Some(number));
-            people.push(record.demographics.clone());
+        let mut records = Vec::new();
+        for id in self.known() {
+            records.push(desk.patient(id)?);
         }
+        let gets_number = |of: &Arc<Patient>| self.number.is_some() && of.number() != self.number;
+        if records.len() < 2 && !records.iter().any(gets_number) {
+            return Ok(());
+        }
+        let mut people = vec![&self.side.demographics];
+        people.extend(records.iter().map(|record| &record.demographics));
         let differs = people.iter().enumerate().any(|(at, one)| {
             people[..at].iter().any(|other| agreement(one, other) == Agreement::Differs)
         });
-        if !joins || !differs {
+        if !differs {
             return Ok(());
         }
         match desk.rules.resolution {

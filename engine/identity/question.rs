@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use record::local::LocalId;
 use record::nhs_number::{NhsNumber, Status};
@@ -179,7 +180,9 @@ impl Index {
             known.linked.clear();
         } else {
             for (source, statement) in layers.statements(found.patient)? {
-                known.stated.insert(layers.names.text(source).to_owned(), statement);
+                known
+                    .stated
+                    .insert(layers.names.text(source).to_owned(), Arc::unwrap_or_clone(statement));
             }
         }
         Ok(Some(known))

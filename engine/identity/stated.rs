@@ -1,6 +1,7 @@
 //! Everything of a message that the index needs.
 
 use std::fmt;
+use std::sync::Arc;
 
 use hl7::message::Message;
 use record::claim::claims_nhs_number;
@@ -8,9 +9,8 @@ use record::identity::Identity;
 use record::movement::{self, Movement, Side, Unreadable};
 use record::sensitivity;
 use record::source::Source;
-use serde_json::Value;
 
-use crate::statement::Said;
+use crate::statement::{Said, Statement};
 
 /// What a message says of identity. It is read once, and decided upon later.
 #[derive(Clone)]
@@ -64,8 +64,8 @@ impl Stated {
     }
 
     /// What its source states of the patient after it, if it stated `previous` before.
-    pub fn after(&self, previous: Option<&Value>) -> Value {
-        Value::Object(self.said.over(previous.and_then(Value::as_object)))
+    pub fn after(&self, previous: Option<&Arc<Statement>>) -> Arc<Statement> {
+        self.said.over(previous)
     }
 
     /// What says nothing but whom it is about.

@@ -1,20 +1,22 @@
 //! What a source states of a patient besides identifiers, kept so that the next message can be
 //! compared with it: demographics, practice, death, encounters.
 
+use std::sync::Arc;
+
 use hl7::message::Message;
 use hl7::segment::{Field, Repetition, Segment};
 use record::demographics::name_parts;
 use record::name_based::name_based;
 use record::site;
 use record::source::Source;
-use record::text::stated;
+use record::text::{meant, stated};
 use record::trigger::trigger;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 /// A statement as scripts see it: `family`, `given`, `birthdate`, `sex`, `address`, `telecom`,
 /// `practice`, `gp`, `kin`, `birth`, `death`, `death_on_discharge`, and `visits` by number.
-pub(crate) type Statement = Map<String, Value>;
+pub type Statement = Map<String, Value>;
 
 /// What one message says; nothing stands for the null, which removes.
 #[derive(Clone, Default)]
@@ -120,7 +122,7 @@ impl Said {
         }
         // The legal or current name, whatever stands first.
         let legal = |name: &Repetition<'_>| {
-            stated(name.text(7, 1)).is_some_and(|kind| ["L", "D"].contains(&kind.as_str()))
+            meant(name.text(7, 1)).is_some_and(|kind| ["L", "D"].contains(&kind.as_ref()))
         };
         let name = field.repetitions().find(legal).or_else(|| field.repetition(1));
         let Some(name) = name else { return };
@@ -177,9 +179,14 @@ impl Said {
         }
     }
 
-    /// The statement that this message leaves behind.
-    pub(crate) fn over(&self, previous: Option<&Statement>) -> Statement {
-        let mut now = previous.cloned().unwrap_or_default();
+    /// The statement that this message leaves behind: the one before, where it says nothing new.
+    pub(crate) fn over(&self, previous: Option<&Arc<Statement>>) -> Arc<Statement> {
+        if let Some(previous) = previous
+            && self.is_held(previous)
+        {
+            return Arc::clone(previous);
+        }
+        let mut now = previous.map(|previous| Statement::clone(previous)).unwrap_or_default();
         put(&mut now, &self.values);
         if let Some(visit) = &self.visit {
             let mut visits = visits_of(&mut now);
@@ -195,19 +202,58 @@ impl Said {
             }
             _ => {}
         }
-        now
+        Arc::new(now)
+    }
+
+    /// Whether a statement says all of it.
+    fn is_held(&self, by: &Statement) -> bool {
+        let visit = |visit: &Visit| visit.is_held(by.get(VISITS));
+        let discharge = |(number, died): &(String, bool)| {
+            by.get(DEATH_ON_DISCHARGE).is_some_and(|of| of == number) == *died
+        };
+        holds(by, &self.values)
+            && self.visit.as_ref().is_none_or(visit)
+            && self.discharge.as_ref().is_none_or(discharge)
     }
 }
 
+/// What becomes of what is held of a visit.
+enum After {
+    Gone,
+    /// Nothing changes.
+    AsItWas,
+    /// It has these values, and that status, unless the message says nothing of it.
+    With(Option<Option<&'static str>>),
+}
+
 impl Visit {
+    fn after(&self, held: Option<&Value>) -> After {
+        match self.step {
+            Step::Forgets => After::Gone,
+            Step::Goes(_) | Step::Tells if held.is_some_and(is_over) => After::AsItWas,
+            Step::Tells => After::With(None),
+            Step::Opens(status) | Step::Goes(status) => After::With(Some(status)),
+            Step::Ends(status) => After::With(Some(Some(status))),
+        }
+    }
+
+    fn is_held(&self, visits: Option<&Value>) -> bool {
+        let held = visits.and_then(|visits| visits.get(&self.number));
+        match self.after(held) {
+            After::Gone => held.is_none(),
+            After::AsItWas => true,
+            After::With(status) => held.and_then(Value::as_object).is_some_and(|held| {
+                let is = |status| held.get(STATUS).and_then(Value::as_str) == status;
+                holds(held, &self.values) && status.is_none_or(is)
+            }),
+        }
+    }
+
     fn over(&self, visits: &mut Map<String, Value>) {
-        let was_over = visits.get(&self.number).is_some_and(is_over);
-        let status = match self.step {
-            Step::Forgets => return drop(visits.shift_remove(&self.number)),
-            Step::Goes(_) | Step::Tells if was_over => return,
-            Step::Tells => None,
-            Step::Opens(status) | Step::Goes(status) => Some(status),
-            Step::Ends(status) => Some(Some(status)),
+        let status = match self.after(visits.get(&self.number)) {
+            After::Gone => return drop(visits.shift_remove(&self.number)),
+            After::AsItWas => return,
+            After::With(status) => status,
         };
         let mut visit = object(visits.shift_remove(&self.number));
         put(&mut visit, &self.values);
@@ -261,6 +307,10 @@ fn put(into: &mut Map<String, Value>, values: &[(&'static str, Option<Value>)]) 
     }
 }
 
+fn holds(held: &Map<String, Value>, values: &[(&'static str, Option<Value>)]) -> bool {
+    values.iter().all(|(key, value)| held.get(*key) == value.as_ref())
+}
+
 /// Takes a visit out of a statement.
 pub(crate) fn take_visit(statement: &mut Statement, number: &str) -> Option<Value> {
     let mut visits = visits_of(statement);
@@ -294,15 +344,16 @@ pub(crate) fn combined(survivor: Option<&Statement>, retired: &Statement) -> Sta
 /// The encounter of an ADT message, unless PV1 is there for form's sake only (class N or U).
 fn visit(message: &Message) -> Option<Visit> {
     let msh = message.segment("MSH", 1)?;
-    stated(msh.text(9, 1)).filter(|code| code.eq_ignore_ascii_case("ADT"))?;
+    meant(msh.text(9, 1)).filter(|code| code.eq_ignore_ascii_case("ADT"))?;
     let trigger = trigger(message)?;
+    let trigger = trigger.as_ref();
     let pv1 = message.segment("PV1", 1)?;
     let class = stated(pv1.text(2, 1)).unwrap_or_default().to_ascii_uppercase();
     let number = stated(pv1.text(19, 1))?;
-    if matches!(class.as_str(), "N" | "U" | "NA") || matches!(trigger.as_str(), "A28" | "A31") {
+    if matches!(class.as_str(), "N" | "U" | "NA") || matches!(trigger, "A28" | "A31") {
         return None;
     }
-    let step = step(&trigger, &pv1, message);
+    let step = step(trigger, &pv1, message);
     let mut said = Said::default();
     said.value("class", pv1.field(2));
     said.listed("location", &pv1, &[3]);
@@ -350,9 +401,8 @@ fn has_ended(pv1: &Segment<'_>, message: &Message) -> bool {
 /// ZU3-3 of a visit to a clinic or of the community: whether the patient was seen (5, 6) or not (2, 3,
 /// 4, 7).
 fn was_seen(pv1: &Segment<'_>, message: &Message) -> Option<bool> {
-    stated(pv1.text(2, 1)).filter(|class| {
-        ["O", "C"].iter().any(|clinic| class.trim().eq_ignore_ascii_case(clinic))
-    })?;
+    let clinic = |class: &str| ["O", "C"].iter().any(|clinic| class.eq_ignore_ascii_case(clinic));
+    meant(pv1.text(2, 1)).filter(|class| clinic(class))?;
     let outcome = stated(message.segment("ZU3", 1)?.text(3, 1))?;
     match outcome.trim().trim_start_matches('0') {
         "5" | "6" => Some(true),
@@ -364,6 +414,10 @@ fn was_seen(pv1: &Segment<'_>, message: &Message) -> Option<bool> {
 /// The visit whose end a message is about, and whether it says that the patient died: of a discharge,
 /// of what cancels one, and of a correction with another method or destination.
 fn discharge(message: &Message) -> Option<(String, bool)> {
+    let trigger = trigger(message)?;
+    if !matches!(trigger.as_ref(), "A03" | "A08" | "A11" | "A13" | "A23") {
+        return None;
+    }
     let pv1 = message.segment("PV1", 1)?;
     let number = stated(pv1.text(19, 1)).unwrap_or_default();
     let method = stated(pv1.text(36, 1));
@@ -382,7 +436,7 @@ fn discharge(message: &Message) -> Option<(String, bool)> {
         Some("4") => true,
         _ => by_destination,
     };
-    match trigger(message)?.as_str() {
+    match trigger.as_ref() {
         "A03" => Some((number, died)),
         "A11" | "A13" | "A23" => Some((number, false)),
         "A08" if !died && (method.is_some() || destination.is_some()) => Some((number, false)),
@@ -405,11 +459,15 @@ fn is_newborn(message: &Message) -> bool {
 /// The components of a repetition that say something, joined by `^`; those that say nothing at the
 /// end are left out.
 fn joined(repetition: &Repetition<'_>) -> Option<String> {
-    let parts: Vec<String> =
-        repetition.components().map(|part| stated(part.whole_text()).unwrap_or_default()).collect();
-    let text = parts.join("^");
-    let text = text.trim_end_matches('^');
-    (!text.is_empty()).then(|| text.to_owned())
+    let mut text = String::with_capacity(repetition.raw().len());
+    for (position, part) in repetition.components().enumerate() {
+        if position > 0 {
+            text.push('^');
+        }
+        text.push_str(&meant(part.whole_text()).unwrap_or_default());
+    }
+    text.truncate(text.trim_end_matches('^').len());
+    (!text.is_empty()).then_some(text)
 }
 
 fn is_null(field: Option<Field<'_>>) -> bool {

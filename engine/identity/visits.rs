@@ -1,5 +1,7 @@
 //! Accounts and visits that are one, go to another patient, or have another number; links.
 
+use std::sync::Arc;
+
 use record::movement::{Pair, Renumbered};
 
 use crate::desk::{Desk, Stop, conflict};
@@ -166,10 +168,11 @@ fn carry(
     old: &str,
     new: &str,
 ) -> Result<(), IndexError> {
-    let Some(mut statement) = desk.statement(from)? else { return Ok(()) };
+    let Some(statement) = desk.statement(from)? else { return Ok(()) };
+    let mut statement = Arc::unwrap_or_clone(statement);
     let Some(visit) = take_visit(&mut statement, old) else { return Ok(()) };
     desk.learn(Fact::Stated { patient: from, statement })?;
-    let mut statement = desk.statement(to)?.unwrap_or_default();
+    let mut statement = Arc::unwrap_or_clone(desk.statement(to)?.unwrap_or_default());
     give_visit(&mut statement, new, visit);
     desk.learn(Fact::Stated { patient: to, statement })
 }

@@ -1,6 +1,6 @@
 //! Where a message claims to state an NHS Number.
 
-use hl7::location::Location;
+use hl7::location::{Location, SegmentName};
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
 
@@ -21,16 +21,16 @@ pub struct Stated {
 /// mistyped one does too: it is no NHS Number, and nothing else either.
 pub fn claims_nhs_number(identifier: &Repetition<'_>, rules: &NhsNumberRules) -> bool {
     let authority = meant(identifier.text(4, 1)).unwrap_or_default();
-    let kind = meant(identifier.text(5, 1)).unwrap_or_default();
     if holds(&rules.other_authorities, &authority) {
         return false;
     }
     if holds(&rules.authorities, &authority) {
         return true;
     }
+    let kind = meant(identifier.text(5, 1)).unwrap_or_default();
     // `NI` is also the type of National Insurance numbers, which their letters tell apart.
-    let value = meant(identifier.text(1, 1)).unwrap_or_default();
-    holds(&rules.types, &kind) && !is_national_insurance(&value)
+    holds(&rules.types, &kind)
+        && !meant(identifier.text(1, 1)).is_some_and(|value| is_national_insurance(&value))
 }
 
 /// Two letters, six digits, and mostly one letter more: `QQ 12 34 56 C`.
@@ -67,10 +67,9 @@ pub(crate) fn candidates(pid: &Segment<'_>, occurrence: u32, source: &Source) ->
 }
 
 fn pid3(occurrence: u32, index: usize) -> Option<Location> {
-    let mut at: Location = "PID-3.1".parse().ok()?;
-    at.occurrence = occurrence;
-    at.repetition = u32::try_from(index + 1).ok()?;
-    Some(at)
+    let repetition = u32::try_from(index + 1).ok()?;
+    let pid = Location::segment(SegmentName::new(b"PID")?).with_occurrence(occurrence);
+    Some(Location { field: Some(3), repetition, component: Some(1), ..pid })
 }
 
 /// The claims of a fallback place, in every segment of that name.

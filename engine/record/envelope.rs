@@ -145,18 +145,18 @@ pub fn event(input: EventInput<'_>) -> Event {
     let time = input.timing.time.clone();
     let mut out = Attributes(Object::with_capacity(32));
     out.text("specversion", "1.0");
-    out.text("id", &id.to_string());
-    out.text("source", &input.source.uri());
-    out.text("type", &event_type);
+    out.text("id", id.to_string());
+    out.text("source", input.source.uri());
+    out.text("type", event_type.as_str());
     out.option("subject", input.identity.nhs_number.map(|number| number.to_string()));
-    out.text("time", &time);
+    out.text("time", time.as_str());
     out.text("datacontenttype", "application/fhir+json");
-    out.text("dataschema", &input.event_type.schema_uri());
+    out.text("dataschema", input.event_type.schema_uri());
     whom_and_where(&mut out, &input, marks);
     when(&mut out, &input);
     lineage(&mut out, &input);
     if let Some(report) = summary(&input.data) {
-        out.text("resultkey", &report.key);
+        out.text("resultkey", report.key.as_str());
         out.0.insert("preliminary", Value::Bool(report.preliminary));
         out.flag("keyrepeated", report.counted || is_shared(input.message, &report.key));
     }
@@ -235,17 +235,17 @@ fn whom_and_where(out: &mut Attributes, input: &EventInput<'_>, marks: Marks) {
 
 fn when(out: &mut Attributes, input: &EventInput<'_>) {
     let timing = input.timing;
-    out.text("timebasis", &timing.basis);
+    out.text("timebasis", timing.basis.as_str());
     out.text("timeprecision", timing.precision.as_str());
     out.flag("timeambiguous", timing.ambiguous);
     out.flag("timeshifted", timing.shifted);
     out.flag("timefuture", timing.future);
-    out.text("recordedtime", &input.recorded.to_string());
+    out.text("recordedtime", input.recorded.to_string());
 }
 
 fn lineage(out: &mut Attributes, input: &EventInput<'_>) {
-    out.text("sequence", &format!("{:020}.{:05}", input.message_id, input.position));
-    out.text("correlationid", &input.header.control_id_text());
+    out.text("sequence", format!("{:020}.{:05}", input.message_id, input.position));
+    out.text("correlationid", input.header.control_id_text());
     out.option("causationid", input.known.causation.map(str::to_owned));
     out.text("configversion", input.configversion);
     out.0.insert("revision", Value::from(input.revision));
@@ -262,7 +262,7 @@ struct Attributes(Object);
 
 impl Attributes {
     /// CloudEvents strings hold no control characters, and an empty one says nothing.
-    fn text(&mut self, name: &'static str, value: &str) {
+    fn text(&mut self, name: &'static str, value: impl Into<String>) {
         let value = printable(value);
         if !value.is_empty() {
             self.0.insert(name, value);
@@ -271,7 +271,7 @@ impl Attributes {
 
     fn option(&mut self, name: &'static str, value: Option<String>) {
         if let Some(value) = value {
-            self.text(name, &value);
+            self.text(name, value);
         }
     }
 
@@ -290,7 +290,7 @@ impl Attributes {
             }
             path.split(' ').for_each(|part| joined.push_str(part));
         }
-        self.text(name, &joined);
+        self.text(name, joined);
     }
 }
 

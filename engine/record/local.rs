@@ -5,7 +5,6 @@ use std::fmt;
 use hl7::segment::{Field, Repetition};
 use serde::{Deserialize, Serialize};
 
-use crate::claim::is_labelled;
 use crate::source::LocalAuthority;
 use crate::text::{meant, stated};
 
@@ -29,8 +28,9 @@ pub(crate) fn local_ids(
 ) -> (Vec<LocalId>, Option<LocalId>) {
     let Some(field) = list else { return (Vec::new(), None) };
     let own = |id: Repetition<'_>| {
-        let local = local_id(&id, kinds)?;
-        Some((local, meant(id.text(4, 1)).is_some(), is_labelled(&id)))
+        let (authority, kind) = (meant(id.text(4, 1)), meant(id.text(5, 1)));
+        let local = local_id(&id, authority.as_deref(), kind.as_deref(), kinds)?;
+        Some((local, authority.is_some(), authority.is_some() || kind.is_some()))
     };
     let mut own: Vec<(LocalId, bool, bool)> = field.repetitions().filter_map(own).collect();
     // Beside an identifier that says what it is, one that says nothing may be any number.
@@ -49,18 +49,21 @@ pub(crate) fn local_ids(
 }
 
 /// The identifier as one of the source's own; one without authority is of the default authority.
-fn local_id(identifier: &Repetition<'_>, kinds: &[LocalAuthority]) -> Option<LocalId> {
-    let value = stated(identifier.text(1, 1))?;
-    let authority = meant(identifier.text(4, 1));
-    let kind = meant(identifier.text(5, 1));
+fn local_id(
+    identifier: &Repetition<'_>,
+    authority: Option<&str>,
+    kind: Option<&str>,
+    kinds: &[LocalAuthority],
+) -> Option<LocalId> {
     let fits = |local: &&LocalAuthority| {
-        let by_authority = match &authority {
+        let by_authority = match authority {
             Some(authority) => local.authority.eq_ignore_ascii_case(authority),
             None => local.default,
         };
-        by_authority && kind.as_ref().is_none_or(|kind| local.kind.eq_ignore_ascii_case(kind))
+        by_authority && kind.is_none_or(|kind| local.kind.eq_ignore_ascii_case(kind))
     };
     let found = kinds.iter().find(fits)?;
+    let value = stated(identifier.text(1, 1))?;
     Some(LocalId { authority: found.authority.clone(), kind: found.kind.clone(), value })
 }
 

@@ -5,10 +5,12 @@ use std::fmt;
 use hl7::message::Message;
 
 use crate::claim::{claims_nhs_number, fallback};
+use crate::identity::Identity;
 use crate::local::{LocalId, local_ids};
 use crate::nhs_number::NhsNumber;
 use crate::source::Source;
 use crate::text::meant;
+use crate::trigger::is_movement;
 
 /// What keeps the messages of one patient in order. Opaque, and never shown.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,11 +26,23 @@ impl OrderKey {
 /// The names under which a message has to wait, one for each identifier it states: the source's own
 /// and the valid NHS Numbers, of every PID and of every MRG, and in the source's fallback places.
 /// Whether two of them are of one patient is for others to know; all of them are its own.
-pub fn order_keys(message: &Message, source: &Source) -> Vec<OrderKey> {
+///
+/// `identity` is what was read of the message, where that does not contradict itself. Then it has
+/// what stands in every PID, unless these are meant to name several patients.
+pub fn order_keys(
+    message: &Message,
+    source: &Source,
+    identity: Option<&Identity>,
+) -> Vec<OrderKey> {
     let mut keys: Vec<OrderKey> = Vec::with_capacity(4);
+    let read = identity.filter(|_| !is_movement(message));
+    if let Some(identity) = read {
+        keys.extend(identity.local.iter().map(local_key));
+        keys.extend(identity.found.map(number_key));
+    }
     for segment in message.segments() {
         let number = match segment.name() {
-            "PID" => 3,
+            "PID" if read.is_none() => 3,
             "MRG" => 1,
             _ => continue,
         };
@@ -40,7 +54,8 @@ pub fn order_keys(message: &Message, source: &Source) -> Vec<OrderKey> {
         let numbers = claims.filter_map(|id| NhsNumber::parse(&meant(id.text(1, 1))?).ok());
         keys.extend(numbers.map(number_key));
     }
-    for at in &source.nhs_number.fallbacks {
+    let fallbacks = if read.is_none() { &source.nhs_number.fallbacks[..] } else { &[] };
+    for at in fallbacks {
         let found = fallback(message, *at, &source.nhs_number);
         keys.extend(found.iter().filter_map(|stated| stated.verdict.ok()).map(number_key));
     }
@@ -89,7 +104,9 @@ mod tests {
         let keys_of = |body: &str| -> Vec<String> {
             let text = format!("{HEAD}{body}");
             let message = Message::parse(text.into_bytes(), &Reading::default()).unwrap();
-            let keys = order_keys(&message, &source);
+            let keys = order_keys(&message, &source, None);
+            let identity = Identity::read(&message, &source).ok();
+            assert_eq!(order_keys(&message, &source, identity.as_ref()), keys, "{body}");
             keys.iter().map(|key| key.as_str().to_owned()).collect()
         };
         let both = "PID|1||77^^^RXX01^MR~9990000018^^^NHS^NH\r";

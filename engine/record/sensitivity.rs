@@ -3,7 +3,7 @@
 use hl7::message::Message;
 use hl7::segment::Segment;
 
-use crate::text::stated;
+use crate::text::meant;
 
 /// Whether an event may go where all events go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +25,8 @@ impl Sensitivity {
 }
 
 /// Codes are sent in either case and sometimes with a leading zero.
-fn normal(code: &str) -> String {
-    let code = code.trim().to_ascii_uppercase();
-    code.strip_prefix('0').filter(|rest| !rest.is_empty()).unwrap_or(&code).to_owned()
+fn without_zero(code: &str) -> &str {
+    code.strip_prefix('0').filter(|rest| !rest.is_empty()).unwrap_or(code)
 }
 
 /// What a message says outright of its patient's protection and dissent. Absent is not normal, and
@@ -117,12 +116,15 @@ impl Codes {
 fn read(segment: &Segment<'_>, field: usize, yes: &[&str], no: &[&str]) -> Codes {
     let mut said = Codes::default();
     let codes = segment.field(field).into_iter().flat_map(|field| field.repetitions());
-    for code in codes.filter_map(|code| stated(code.text(1, 1))) {
-        let code = normal(&code);
-        match code.as_str() {
-            code if yes.contains(&code) => said.yes = true,
-            code if no.contains(&code) => said.no = true,
-            _ => said.unknown = true,
+    for code in codes.filter_map(|code| meant(code.text(1, 1))) {
+        let code = without_zero(&code);
+        let is_of = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(code));
+        if is_of(yes) {
+            said.yes = true;
+        } else if is_of(no) {
+            said.no = true;
+        } else {
+            said.unknown = true;
         }
     }
     said

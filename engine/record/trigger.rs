@@ -1,8 +1,10 @@
 //! The trigger event of a message, and which triggers are about records rather than care.
 
+use std::borrow::Cow;
+
 use hl7::message::Message;
 
-use crate::text::stated;
+use crate::text::meant;
 
 /// What a message moves, merges, renames or links (HL7 v2 chapter 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +31,8 @@ impl Kind {
     /// The kind of an ADT message with that trigger. A17, which swaps two beds, is none.
     pub fn of(message: &Message) -> Option<Kind> {
         let msh = message.segment("MSH", 1)?;
-        stated(msh.text(9, 1)).filter(|code| code.eq_ignore_ascii_case("ADT"))?;
-        Some(match trigger(message)?.as_str() {
+        meant(msh.text(9, 1)).filter(|code| code.eq_ignore_ascii_case("ADT"))?;
+        Some(match trigger(message)?.as_ref() {
             "A18" | "A30" | "A34" | "A36" | "A39" | "A40" => Kind::Merge,
             "A43" => Kind::MoveIdentifier,
             "A46" | "A47" => Kind::Change,
@@ -64,9 +66,11 @@ impl Kind {
 }
 
 /// The trigger event in capitals: MSH-9.2, else EVN-1.
-pub fn trigger(message: &Message) -> Option<String> {
-    let at = |name, field, part| stated(message.segment(name, 1)?.text(field, part));
-    at("MSH", 9, 2).or_else(|| at("EVN", 1, 1)).map(|trigger| trigger.to_ascii_uppercase())
+pub fn trigger(message: &Message) -> Option<Cow<'_, str>> {
+    let at = |name, field, part| meant(message.segment(name, 1)?.text(field, part));
+    let trigger = at("MSH", 9, 2).or_else(|| at("EVN", 1, 1))?;
+    let capitals = !trigger.bytes().any(|byte| byte.is_ascii_lowercase());
+    Some(if capitals { trigger } else { Cow::Owned(trigger.to_ascii_uppercase()) })
 }
 
 /// Whether it is about records rather than care: its PID segments then name different patients.

@@ -1,13 +1,14 @@
 //! What a message says of the verification of its NHS Number.
 
-use hl7::location::Location;
+use std::borrow::Cow;
+
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
 
 use crate::claim::{claims_nhs_number, every};
 use crate::nhs_number::Status;
 use crate::source::Source;
-use crate::text::stated;
+use crate::text::{meant, stated};
 
 /// What a message says of the verification of its NHS Number.
 #[derive(Clone, Copy)]
@@ -27,7 +28,7 @@ impl Statuses {
     }
 
     /// `None` when no text means to be a status.
-    fn of(texts: impl Iterator<Item = String>) -> Statuses {
+    fn of<'m>(texts: impl Iterator<Item = Cow<'m, str>>) -> Statuses {
         let mut found =
             texts.filter(|text| Status::looks_like_one(text)).map(|text| Status::normalise(&text));
         let Some(first) = found.next() else { return Statuses::None };
@@ -45,16 +46,14 @@ pub(crate) fn statuses(message: &Message, persons: &[Segment<'_>], source: &Sour
     if codes.any(|code| code.text(1, 1).is_null()) {
         return Statuses::Unclear;
     }
-    let mut texts: Vec<String> = reliability()
+    let mut texts: Vec<Cow<'_, str>> = reliability()
         .flat_map(|field| field.repetitions())
-        .filter_map(|code| stated(code.text(1, 1)))
+        .filter_map(|code| meant(code.text(1, 1)))
         .collect();
     if source.nhs_number.status_in_check_digit {
-        texts.extend(beside_numbers(message, persons, source));
+        texts.extend(beside_numbers(message, persons, source).into_iter().map(Cow::Owned));
     }
-    if let Ok(legacy) = "ZU1-27".parse::<Location>() {
-        texts.extend(stated(message.text(&legacy)));
-    }
+    texts.extend(message.segment("ZU1", 1).and_then(|zu1| meant(zu1.text(27, 1))));
     Statuses::of(texts.into_iter())
 }
 

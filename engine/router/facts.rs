@@ -1,7 +1,10 @@
 //! What the engine knows about a message besides its bytes.
 
+use std::sync::Arc;
+
 use identity::question::Asked;
 use identity::rules::Resolution;
+use identity::statement::Statement;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -29,7 +32,7 @@ pub struct Facts {
     /// What a person decided about what it says of its patient.
     pub resolution: Option<Resolution>,
     /// What the source last stated of the patient, instead of what the index holds: for rehearsals.
-    pub previous: Option<serde_json::Value>,
+    pub previous: Option<Arc<Statement>>,
 }
 
 impl Facts {

@@ -110,12 +110,12 @@ pub fn identify(channel: &ChannelPlan, frame: Bytes, index: &Index) -> Identifie
         Some(translated) => (translated.message, Some(message), translated.quality),
         None => (message, None, Vec::new()),
     };
-    let names = order::order_keys(&message, source);
-    let mut keys: Vec<OrderKey> = names.iter().map(|key| OrderKey::from(key.as_str())).collect();
     let (identity, conflict) = match Identity::read(&message, source) {
         Ok(identity) => (Some(identity), None),
         Err(conflict) => (None, Some(conflict.code())),
     };
+    let names = order::order_keys(&message, source, identity.as_ref());
+    let mut keys: Vec<OrderKey> = names.iter().map(|key| OrderKey::from(key.as_str())).collect();
     // What contradicts itself names nobody, and may say all the same that they are protected.
     let stated = Stated::read(&message, source, identity.as_ref().unwrap_or(&Identity::default()));
     let known = index.resolve(&stated).unwrap_or_default();

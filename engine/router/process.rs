@@ -14,9 +14,8 @@ use identity::index::Index;
 use record::envelope::Event;
 use record::identity::Identity;
 use record::timing::Timing;
-use serde_json::Value;
 use transform::fault::{Fault, FaultClass};
-use transform::outcome::{Decision, Emitted, Input};
+use transform::outcome::{Decision, Emitted, Input, Statement};
 use transform::script::Script;
 
 use crate::composing::{About, compose};
@@ -137,7 +136,7 @@ pub fn transform(
         Some(parks) => (processed.reason, processed.detail) = parks,
         None if ours => processed.settle_without_events(),
         None => {
-            let before = (whom.previous.take(), std::mem::take(&mut whom.stated));
+            let before = (whom.previous.take(), whom.stated.clone());
             processed.run(&about, &identity, before);
             // What it says of identity is a result, though its script has none.
             let silent = processed.reason.as_deref() == Some("script.no-result");
@@ -253,7 +252,7 @@ impl Processed {
         &mut self,
         about: &About<'_>,
         identity: &Arc<Identity>,
-        (previous, stated): (Option<Value>, Value),
+        (previous, stated): (Option<Arc<Statement>>, Arc<Statement>),
     ) {
         let input = Input {
             message: about.message.clone(),

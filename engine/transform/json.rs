@@ -128,8 +128,18 @@ pub(crate) fn to_dynamic(value: &Value) -> Dynamic {
 }
 
 /// What a source stated, as a script value. What it did not state is not in it.
-pub(crate) fn statement(value: &serde_json::Value) -> Dynamic {
-    to_dynamic(&Value::from(value))
+pub(crate) fn stated(value: &serde_json::Value) -> Dynamic {
+    match value {
+        serde_json::Value::String(text) => text.as_str().into(),
+        serde_json::Value::Object(members) => statement(members),
+        other => to_dynamic(&Value::from(other)),
+    }
+}
+
+/// All that a source stated, as a map.
+pub(crate) fn statement(members: &serde_json::Map<String, serde_json::Value>) -> Dynamic {
+    let members = members.iter().map(|(key, value)| (key.as_str().into(), stated(value)));
+    members.collect::<Map>().into()
 }
 
 /// Roughly the bytes of a value written as JSON, without writing it.

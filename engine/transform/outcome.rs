@@ -10,9 +10,12 @@ use jiff::Timestamp;
 use record::catalogue::EventType;
 use record::identity::Identity;
 use record::source::Source;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::fault::Detail;
+
+/// What a source states of a patient, by name.
+pub type Statement = Map<String, Value>;
 
 /// All that a run may depend on. The same input gives the same outcome.
 #[derive(Clone)]
@@ -24,9 +27,9 @@ pub struct Input {
     /// Whom the message is about.
     pub identity: Arc<Identity>,
     /// What the source last stated of the patient.
-    pub previous: Option<Value>,
+    pub previous: Option<Arc<Statement>>,
     /// The same after this message.
-    pub stated: Option<Value>,
+    pub stated: Option<Arc<Statement>>,
     /// The time of receipt: the only "now" that a script can come to know.
     pub now: Timestamp,
 }

@@ -13,13 +13,12 @@ use hl7::message::Message;
 use record::fhir::built::{Built, Unmappable};
 use record::fhir::provenance::Maker;
 use rhai::{Array, Dynamic, EvalAltResult, Map};
-use serde_json::Value;
 
 use crate::fault::{Detail, Stop};
 use crate::json;
 use crate::limits::{self, Limits};
 use crate::natives::message::Handle;
-use crate::outcome::{Decision, Emitted, Input};
+use crate::outcome::{Decision, Emitted, Input, Statement};
 use crate::sources::Setting;
 use crate::table::Table;
 
@@ -168,9 +167,11 @@ fn constant(name: &str) -> Option<Dynamic> {
         match name {
             "identity" => Some(run.identity.get_or_init(|| run.identity_map()).clone()),
             "previous" => {
-                Some(run.previous.get_or_init(|| map_of(run.input.previous.as_ref())).clone())
+                Some(run.previous.get_or_init(|| map_of(run.input.previous.as_deref())).clone())
             }
-            "stated" => Some(run.stated.get_or_init(|| map_of(run.input.stated.as_ref())).clone()),
+            "stated" => {
+                Some(run.stated.get_or_init(|| map_of(run.input.stated.as_deref())).clone())
+            }
             "message_time" => Some(run.time.get_or_init(|| run.message_time()).clone()),
             _ => None,
         }
@@ -325,7 +326,7 @@ impl Findings for Vec<Built> {
 
 /// What is not stated is not in the map: `"death" in stated`. Shared, since each reading of the
 /// variable would copy the map.
-fn map_of(statement: Option<&Value>) -> Dynamic {
+fn map_of(statement: Option<&Statement>) -> Dynamic {
     statement.map_or(Dynamic::UNIT, |held| json::statement(held).into_shared())
 }
 

@@ -11,7 +11,7 @@ use hl7::message::Message;
 use crate::fhir::coded::system;
 use crate::fhir::names::LOCAL_CODES;
 use crate::json::{Object, Text, Value, only};
-use crate::text::stated;
+use crate::text::meant;
 
 /// One table.
 pub(crate) struct Table {
@@ -172,7 +172,7 @@ fn without_zero(sent: &str) -> Option<&str> {
 /// The day of a message by which codes are read, `yyyymmdd`: EVN-2, else MSH-7; else empty.
 pub(crate) fn day(message: &Message) -> String {
     let stated_day = |segment: &str, field: usize| {
-        let text = stated(message.segment(segment, 1)?.text(field, 1))?;
+        let text = meant(message.segment(segment, 1)?.text(field, 1))?;
         let digits: String = text.chars().filter(|c| *c != '-').take(8).collect();
         let whole = digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
         whole.then_some(digits)

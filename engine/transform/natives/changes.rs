@@ -4,10 +4,11 @@ use hl7::message::Message;
 use record::fhir::allergy::{self, AllergyStatus};
 use record::trigger::trigger;
 use rhai::{Array, Dynamic, ImmutableString};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::json;
 use crate::natives::message::Handle;
+use crate::outcome::Statement;
 use crate::reference::Part;
 use crate::run::{self, Run};
 use crate::vocabulary::Vocabulary;
@@ -55,7 +56,7 @@ pub(crate) fn register(words: &mut Vocabulary) {
          Demographics of a patient nobody stated before have changed; nothing else has.",
         |_: &mut Handle, aspect: &str| {
             run::with(|run| {
-                let (before, now) = (run.input.previous.as_ref(), run.input.stated.as_ref());
+                let (before, now) = (run.input.previous.as_deref(), run.input.stated.as_deref());
                 match changed(before, now, aspect) {
                     Some(changed) => Ok(changed),
                     None => Err(format!("there is no aspect `{aspect}`").into()),
@@ -85,9 +86,9 @@ fn of_the_visit(words: &mut Vocabulary) {
          `status`; `()` when it said nothing.",
         |message: &mut Handle, what: &str| {
             run::with(|run| {
-                let visit = visit(run.input.previous.as_ref(), &message.now().0);
+                let visit = visit(run.input.previous.as_deref(), &message.now().0);
                 let held = visit.filter(|visit| !is_over(visit)).and_then(|visit| visit.get(what));
-                Ok(held.map_or(Dynamic::UNIT, json::statement))
+                Ok(held.map_or(Dynamic::UNIT, json::stated))
             })
         },
     );
@@ -97,9 +98,9 @@ fn of_the_visit(words: &mut Vocabulary) {
         "The same after this message, and of visits that are over, too.",
         |message: &mut Handle, what: &str| {
             run::with(|run| {
-                let visit = visit(run.input.stated.as_ref(), &message.now().0);
+                let visit = visit(run.input.stated.as_deref(), &message.now().0);
                 let held = visit.and_then(|visit| visit.get(what));
-                Ok(held.map_or(Dynamic::UNIT, json::statement))
+                Ok(held.map_or(Dynamic::UNIT, json::stated))
             })
         },
     );
@@ -118,7 +119,7 @@ fn of_the_visit(words: &mut Vocabulary) {
         "Whether this source stated the visit of PV1-19 before, and it was not over.",
         |message: &mut Handle| {
             run::with(|run| {
-                let visit = visit(run.input.previous.as_ref(), &message.now().0);
+                let visit = visit(run.input.previous.as_deref(), &message.now().0);
                 Ok(visit.is_some_and(|visit| !is_over(visit)))
             })
         },
@@ -133,13 +134,14 @@ fn class(run: &Run, message: &Message) -> String {
         .and_then(|pv1| pv1.text(2, 1).into_option().map(|text| code(&text)));
     let sent = sent.filter(|class| !class.is_empty());
     sent.or_else(|| {
-        let visit = visit(run.input.previous.as_ref(), message).filter(|visit| !is_over(visit))?;
+        let visit =
+            visit(run.input.previous.as_deref(), message).filter(|visit| !is_over(visit))?;
         visit.get("class").and_then(Value::as_str).map(code)
     })
     .unwrap_or_default()
 }
 
-fn visit<'s>(statement: Option<&'s Value>, message: &Message) -> Option<&'s Value> {
+fn visit<'s>(statement: Option<&'s Statement>, message: &Message) -> Option<&'s Value> {
     let visits = statement?.get("visits")?;
     let number = message.segment("PV1", 1)?.text(19, 1).into_option()?;
     visits.get(number.as_ref())
@@ -151,11 +153,12 @@ fn is_over(visit: &Value) -> bool {
 
 /// What the rules of scripts would find nothing in is left out, so that they need not be asked.
 fn news(run: &Run, message: &Message) -> Array {
-    let (before, now) = (run.input.previous.as_ref(), run.input.stated.as_ref());
-    let held =
-        |statement: Option<&Value>, key: &str| statement.and_then(|held| held.get(key)).cloned();
-    let other =
-        |key: &str| held(now, key).is_some_and(|held_now| held(before, key) != Some(held_now));
+    let (before, now) = (run.input.previous.as_deref(), run.input.stated.as_deref());
+    let held_before = |key: &str| before.and_then(|before| before.get(key));
+    let other = |key: &str| {
+        let held_now = now.and_then(|now| now.get(key));
+        held_now.is_some() && held_now != held_before(key)
+    };
     let differs = |aspect: &str| changed(before, now, aspect).unwrap_or_default();
     let listed = |name: &str| message.segment(name, 1).is_some();
     let field = |name: &str, number: usize| {
@@ -183,9 +186,11 @@ fn news(run: &Run, message: &Message) -> Array {
 }
 
 /// `None` if there is no such aspect.
-fn changed<'s>(before: Option<&'s Value>, now: Option<&'s Value>, aspect: &str) -> Option<bool> {
-    let now = now.and_then(Value::as_object);
-    let before = before.and_then(Value::as_object);
+fn changed<'s>(
+    before: Option<&'s Statement>,
+    now: Option<&'s Statement>,
+    aspect: &str,
+) -> Option<bool> {
     if let Some((_, keys)) = PERSON.iter().find(|(name, _)| *name == aspect) {
         let Some(now) = now else { return Some(false) };
         return Some(match before {
@@ -194,7 +199,7 @@ fn changed<'s>(before: Option<&'s Value>, now: Option<&'s Value>, aspect: &str) 
         });
     }
     let key = *VISIT.iter().find(|name| **name == aspect)?;
-    let visits = |statement: Option<&'s Map<String, Value>>| {
+    let visits = |statement: Option<&'s Statement>| {
         statement.and_then(|map| map.get("visits")).and_then(Value::as_object)
     };
     let (Some(before), Some(now)) = (visits(before), visits(now)) else { return Some(false) };
@@ -214,7 +219,7 @@ mod tests {
     fn what_differs_has_changed_and_what_is_gone_too() {
         let before = json!({ "family": "TEST", "practice": "Y00001", "death": "Y",
             "visits": { "V1": { "consultant": "C1", "location": "W1" } } });
-        let asked = |now: Value, aspect: &str| changed(Some(&before), Some(&now), aspect);
+        let asked = |now: Value, aspect: &str| changed(before.as_object(), now.as_object(), aspect);
         assert_eq!(asked(json!({ "family": "TEST", "gp": "G" }), "demographics"), Some(false));
         assert_eq!(asked(json!({ "family": "OTHER" }), "demographics"), Some(true));
         assert_eq!(asked(json!({}), "practice"), Some(true));
@@ -233,8 +238,8 @@ mod tests {
     #[test]
     fn of_a_patient_nobody_stated_before_only_the_demographics_are_news() {
         let now = json!({ "family": "TEST", "practice": "Y00001" });
-        assert_eq!(changed(None, Some(&now), "demographics"), Some(true));
-        assert_eq!(changed(None, Some(&now), "practice"), Some(false));
+        assert_eq!(changed(None, now.as_object(), "demographics"), Some(true));
+        assert_eq!(changed(None, now.as_object(), "practice"), Some(false));
         assert_eq!(changed(None, None, "demographics"), Some(false));
     }
 }

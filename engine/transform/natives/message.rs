@@ -77,7 +77,7 @@ pub(crate) fn register(words: &mut Vocabulary) {
         Part::Message,
         "trigger(msg)",
         "The trigger event in capitals: MSH-9.2, else EVN-1, as in version 2.1; empty when neither says.",
-        |message: &mut Handle| ImmutableString::from(trigger(&message.now().0).unwrap_or_default()),
+        |message: &mut Handle| ImmutableString::from(trigger(&message.now().0).unwrap_or_default().as_ref()),
     );
     words.add(
         Part::Message,

@@ -1,6 +1,7 @@
 //! Words about what a message states otherwise than its source did before.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -15,7 +16,9 @@ const HEAD: &str = "MSH|^~\\&|PAS|RXX01|TIE|RXX|20251103101500||ADT^A08|M1|P|2.4
 fn said(body: &str, rest: &str, previous: Option<Value>, stated: Value) -> String {
     let script = format!("fn transform(msg) {{ park(\"said\", {body}); }}");
     let script = compile(sources(&script), Limits::default()).expect("a good script");
-    let input = Input { previous, stated: Some(stated), ..input(&format!("{HEAD}{rest}")) };
+    let statement = |value: Value| value.as_object().cloned().map(Arc::new);
+    let (previous, stated) = (previous.and_then(statement), statement(stated));
+    let input = Input { previous, stated, ..input(&format!("{HEAD}{rest}")) };
     match script.run(input).expect("an outcome").decision {
         Decision::Park { detail, .. } => detail.map(|detail| detail.0).unwrap_or_default(),
         other => panic!("{other:?}"),
