@@ -1,10 +1,13 @@
 //! Where the segments and fields of a message lie, found in one pass.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 
 use crate::charset::Charset;
 use crate::delimiters::Delimiters;
 use crate::marks::Marks;
+use crate::plain::Plain;
 use crate::transcription::Transcription;
 
 /// Most segments a message may have; a real one has some hundreds.
@@ -81,6 +84,8 @@ pub(crate) struct Parts {
     pub(crate) delimiters: Delimiters,
     /// How `bytes` are read.
     pub(crate) charset: Charset,
+    /// Their text, if it is theirs byte for byte; looked for when the first text is asked for.
+    pub(crate) plain: OnceLock<Option<Plain>>,
 }
 
 /// What a message was transcribed from.

@@ -31,6 +31,7 @@ pub mod location;
 mod marks;
 pub mod message;
 pub mod mllp;
+mod plain;
 mod short;
 pub mod profile;
 mod reading;

@@ -1,6 +1,8 @@
 //! From the bytes of a message to the parts that views look at: where it begins, what separates its
 //! parts, which character set it is in.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -82,7 +84,8 @@ fn bytewise(received: Bytes, reading: &Reading) -> Result<Parts, ParseError> {
     index.tolerated.wrong_charset = wrong;
     index.tolerated.unknown_charset = unknown;
     index.tolerated.assumed_charset = unknown && !bytes.is_ascii();
-    Ok(Parts { bytes: received, transcribed: None, index, delimiters, charset })
+    let (bytes, plain) = (received, OnceLock::new());
+    Ok(Parts { bytes, transcribed: None, index, delimiters, charset, plain })
 }
 
 fn transcribed(
@@ -103,7 +106,8 @@ fn transcribed(
     index.tolerated.unknown_charset = unknown;
     index.tolerated.assumed_charset = unknown && !wide && !received.is_ascii();
     let transcribed = Some(Transcribed { received, way, undecodable });
-    Ok(Parts { bytes, transcribed, index, delimiters, charset: Charset::UTF_8 })
+    let (charset, plain) = (Charset::UTF_8, OnceLock::new());
+    Ok(Parts { bytes, transcribed, index, delimiters, charset, plain })
 }
 
 fn find(bytes: &[u8], reading: &Reading) -> Result<(Index, Delimiters), ParseError> {

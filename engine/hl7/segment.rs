@@ -11,6 +11,7 @@ use crate::delimiters::Delimiters;
 use crate::escape::{render, unescape};
 use crate::index::Parts;
 use crate::location::{Location, SegmentName};
+use crate::plain::Plain;
 use crate::short::{is_plain, nth_part};
 use crate::value::Value;
 
@@ -44,6 +45,8 @@ pub struct Subcomponent<'m>(Part<'m>);
 struct Part<'m> {
     parts: &'m Parts,
     raw: &'m [u8],
+    /// Where they begin in the message.
+    start: usize,
     /// MSH-1 and MSH-2 are delimiters themselves and hold no parts or escapes.
     verbatim: bool,
 }
@@ -110,8 +113,9 @@ impl<'m> Segment<'m> {
     pub fn field(&self, number: usize) -> Option<Field<'m>> {
         let range = self.field_range(number)?;
         let verbatim = number <= 2 && matches!(self.name(), "MSH" | "FHS" | "BHS");
+        let start = range.start;
         let raw = &self.parts.bytes[range];
-        Some(Field(Part { parts: self.parts, raw, verbatim }))
+        Some(Field(Part { parts: self.parts, raw, start, verbatim }))
     }
 
     /// All fields, from the first.
@@ -256,6 +260,10 @@ impl<'m> Component<'m> {
 
     /// A subcomponent, counted from 1.
     pub fn subcomponent(&self, number: usize) -> Option<Subcomponent<'m>> {
+        let alone = number == 1 && self.0.plain().is_some_and(|plain| !plain.subcomponents);
+        if alone {
+            return Some(Subcomponent(self.0));
+        }
         self.0.nth(self.0.delimiters().subcomponent, number).map(Subcomponent)
     }
 
@@ -329,8 +337,15 @@ impl<'m> Part<'m> {
         self.decode(plain)
     }
 
+    fn plain(&self) -> Option<&'m Plain> {
+        self.parts.plain.get_or_init(|| Plain::of(self.parts)).as_ref()
+    }
+
     /// A text of ASCII without escape sequence or control character, as nearly every one is.
     fn as_it_stands(&self) -> Option<&'m str> {
+        if let Some(plain) = self.plain() {
+            return plain.text(self.start, self.raw.len());
+        }
         let stands =
             is_plain(self.raw, self.delimiters().escape) && self.parts.charset.is_bytewise();
         if stands { str::from_utf8(self.raw).ok() } else { None }
@@ -355,17 +370,17 @@ impl<'m> Part<'m> {
             return self.split(delimiter).nth(before);
         }
         let range = nth_part(self.raw, delimiter, before)?;
-        Some(Self { raw: &self.raw[range], ..self })
+        Some(Self { start: self.start + range.start, raw: &self.raw[range], ..self })
     }
 
     fn split(self, delimiter: u8) -> impl Iterator<Item = Self> + use<'m> {
-        let mut rest = Some(self.raw);
+        let mut rest = Some((self.start, self.raw));
         let whole = self.verbatim || delimiter == Delimiters::NONE;
         std::iter::from_fn(move || {
-            let raw = rest?;
+            let (start, raw) = rest?;
             let end = if whole { None } else { memchr::memchr(delimiter, raw) };
-            rest = end.map(|end| &raw[end + 1..]);
-            Some(Self { raw: end.map_or(raw, |end| &raw[..end]), ..self })
+            rest = end.map(|end| (start + end + 1, &raw[end + 1..]));
+            Some(Self { start, raw: end.map_or(raw, |end| &raw[..end]), ..self })
         })
     }
 }

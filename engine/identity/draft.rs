@@ -20,6 +20,7 @@ pub(crate) struct Draft<'l> {
     /// What the layers said already: a decision asks for the same few again and again.
     patients: Vec<(PatientId, Option<Arc<Patient>>)>,
     holders: Vec<(Key, Option<PatientId>)>,
+    aliases: Vec<(PatientId, Option<PatientId>)>,
 }
 
 /// Where a fact comes from: its source as a number of `Names`, and when.
@@ -34,8 +35,8 @@ const LONGEST_CHAIN: usize = 64;
 
 impl<'l> Draft<'l> {
     pub(crate) fn new(layers: &'l mut Layers) -> Self {
-        let (patients, holders) = (Vec::new(), Vec::new());
-        Self { over: Overlay::default(), layers, patients, holders }
+        let (patients, holders, aliases) = (Vec::new(), Vec::new(), Vec::new());
+        Self { over: Overlay::default(), layers, patients, holders, aliases }
     }
 
     /// Its changes, for one who keeps them elsewhere.
@@ -95,16 +96,24 @@ impl<'l> Draft<'l> {
     pub(crate) fn canonical(&mut self, id: PatientId) -> Result<PatientId, IndexError> {
         let mut id = id;
         for _ in 0..LONGEST_CHAIN {
-            let alias = match self.over.patients.get(&id) {
-                Some(patient) => patient.alias_of,
-                None => self.layers.alias_of(id)?,
-            };
-            match alias {
+            match self.alias_of(id)? {
                 Some(next) => id = next,
                 None => break,
             }
         }
         Ok(id)
+    }
+
+    fn alias_of(&mut self, id: PatientId) -> Result<Option<PatientId>, IndexError> {
+        if let Some(patient) = self.over.patients.get(&id) {
+            return Ok(patient.alias_of);
+        }
+        if let Some((_, alias)) = self.aliases.iter().find(|(of, _)| *of == id) {
+            return Ok(*alias);
+        }
+        let alias = self.layers.alias_of(id)?;
+        self.aliases.push((id, alias));
+        Ok(alias)
     }
 
     /// A record, the one it was merged into, and so on to the one that is in use.

@@ -70,5 +70,5 @@ impl Names {
 }
 
 fn space_of(local: &LocalId) -> String {
-    format!("{}\t{}", local.authority, local.kind)
+    [&*local.authority, "\t", &*local.kind].concat()
 }

@@ -65,11 +65,11 @@ pub fn order_keys(
 }
 
 fn local_key(local: &LocalId) -> OrderKey {
-    OrderKey(format!("local:{local}"))
+    OrderKey(["local:", &*local.value, "^^^", &*local.authority, "^", &*local.kind].concat())
 }
 
 fn number_key(number: NhsNumber) -> OrderKey {
-    OrderKey(format!("nhs:{number}"))
+    OrderKey(["nhs:", number.as_str()].concat())
 }
 
 impl fmt::Debug for OrderKey {

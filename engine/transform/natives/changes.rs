@@ -156,7 +156,7 @@ fn news(run: &Run, message: &Message) -> Array {
     let (before, now) = (run.input.previous.as_deref(), run.input.stated.as_deref());
     let held_before = |key: &str| before.and_then(|before| before.get(key));
     let other = |key: &str| {
-        let held_now = now.and_then(|now| now.get(key));
+        let held_now = now.filter(|now| !is_same(before, now)).and_then(|now| now.get(key));
         held_now.is_some() && held_now != held_before(key)
     };
     let differs = |aspect: &str| changed(before, now, aspect).unwrap_or_default();
@@ -185,6 +185,11 @@ fn news(run: &Run, message: &Message) -> Array {
     .collect()
 }
 
+/// Whether the message said nothing new, which needs no look at what it said.
+fn is_same(before: Option<&Statement>, now: &Statement) -> bool {
+    before.is_some_and(|before| std::ptr::eq(before, now))
+}
+
 /// `None` if there is no such aspect.
 fn changed<'s>(
     before: Option<&'s Statement>,
@@ -194,6 +199,7 @@ fn changed<'s>(
     if let Some((_, keys)) = PERSON.iter().find(|(name, _)| *name == aspect) {
         let Some(now) = now else { return Some(false) };
         return Some(match before {
+            Some(_) if is_same(before, now) => false,
             Some(before) => keys.iter().any(|key| before.get(*key) != now.get(*key)),
             None => aspect == "demographics" && keys.iter().any(|key| now.contains_key(*key)),
         });
