@@ -157,7 +157,7 @@ impl Header {
 
     /// Sending application and facility, as in `PAS/RXX01`.
     pub fn sender(&self) -> String {
-        format!("{}/{}", self.sending_application, self.sending_facility)
+        [&*self.sending_application, "/", &*self.sending_facility].concat()
     }
 
     /// What separates the parts of the message.

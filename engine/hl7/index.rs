@@ -96,6 +96,13 @@ pub(crate) struct Transcribed {
     pub(crate) undecodable: usize,
 }
 
+impl Parts {
+    /// The text of the whole message, if every part is its own text.
+    pub(crate) fn plain(&self) -> Option<&Plain> {
+        self.plain.get_or_init(|| Plain::of(self)).as_ref()
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     pub(crate) lines: Vec<Line>,

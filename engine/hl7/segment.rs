@@ -58,9 +58,15 @@ impl<'m> Segment<'m> {
 
     /// Its name; empty for an odd line, which does not begin with one.
     pub fn name(&self) -> &'m str {
-        let named = self.parts.index.lines[self.index].named;
-        let name = if named { &self.raw()[..3] } else { &[] };
-        str::from_utf8(name).unwrap_or_default()
+        let line = self.parts.index.lines[self.index];
+        if !line.named {
+            return "";
+        }
+        // A name alone is no reason to look for the text.
+        match self.parts.plain.get() {
+            Some(Some(plain)) => plain.text(line.start as usize, 3).unwrap_or_default(),
+            _ => str::from_utf8(&self.raw()[..3]).unwrap_or_default(),
+        }
     }
 
     pub(crate) fn is_named(&self, name: [u8; 3]) -> bool {
@@ -260,7 +266,7 @@ impl<'m> Component<'m> {
 
     /// A subcomponent, counted from 1.
     pub fn subcomponent(&self, number: usize) -> Option<Subcomponent<'m>> {
-        let alone = number == 1 && self.0.plain().is_some_and(|plain| !plain.subcomponents);
+        let alone = number == 1 && self.0.parts.plain().is_some_and(|plain| !plain.subcomponents);
         if alone {
             return Some(Subcomponent(self.0));
         }
@@ -337,13 +343,9 @@ impl<'m> Part<'m> {
         self.decode(plain)
     }
 
-    fn plain(&self) -> Option<&'m Plain> {
-        self.parts.plain.get_or_init(|| Plain::of(self.parts)).as_ref()
-    }
-
     /// A text of ASCII without escape sequence or control character, as nearly every one is.
     fn as_it_stands(&self) -> Option<&'m str> {
-        if let Some(plain) = self.plain() {
+        if let Some(plain) = self.parts.plain() {
             return plain.text(self.start, self.raw.len());
         }
         let stands =

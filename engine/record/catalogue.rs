@@ -71,17 +71,17 @@ impl EventType {
 
     /// The CloudEvents `type`: `uk.nhs.sharedrecord.encounter.admitted.v1`.
     pub fn full(&self, namespace: &str) -> String {
-        format!("{namespace}.{}.v{MAJOR}", self.name)
+        [namespace, ".", self.name, ".v", MAJOR].concat()
     }
 
     /// The CloudEvents `dataschema`: the identifier of its JSON Schema.
     pub fn schema_uri(&self) -> String {
-        format!("urn:tieline:schema:{}:{MAJOR}", self.name)
+        ["urn:tieline:schema:", self.name, ":", MAJOR].concat()
     }
 }
 
 /// The major version of every type; a breaking change of one makes a new major.
-const MAJOR: u32 = 1;
+const MAJOR: &str = "1";
 
 /// In the order in which people read them.
 const PARTS: [&[EventType]; 14] = [

@@ -212,7 +212,7 @@ fn event_id(input: &EventInput<'_>, revision: u32) -> Uuid {
 fn routing_key(input: &EventInput<'_>, marks: Marks) -> String {
     let ods = input.source.organisation.chars().filter(char::is_ascii_alphanumeric);
     let ods: String = ods.collect();
-    format!("{ods}.{}.{}", input.event_type.name, marks.word())
+    [&*ods, ".", input.event_type.name, ".", &*marks.word()].concat()
 }
 
 fn whom_and_where(out: &mut Attributes, input: &EventInput<'_>, marks: Marks) {
@@ -288,7 +288,11 @@ impl Attributes {
             if !joined.is_empty() {
                 joined.push(' ');
             }
-            path.split(' ').for_each(|part| joined.push_str(part));
+            if path.contains(' ') {
+                path.split(' ').for_each(|part| joined.push_str(part));
+            } else {
+                joined.push_str(path);
+            }
         }
         self.text(name, joined);
     }

@@ -88,7 +88,7 @@ impl Source {
 
     /// The `source` attribute of this source's events, a URI.
     pub fn uri(&self) -> String {
-        format!("urn:tieline:source:{}:{}", self.organisation, self.name)
+        ["urn:tieline:source:", &*self.organisation, ":", &*self.name].concat()
     }
 }
 

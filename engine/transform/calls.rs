@@ -136,7 +136,7 @@ impl Findings<'_> {
             "filter" if call.args.len() > 1 => {}
             name @ ("filter" | "park" | "quality") => self.code(name, first, at),
             "table" | "table_required" => self.table(first),
-            "name_wards" => self.table(call.args.get(1)),
+            "name_wards" | "name_service" => self.table(call.args.get(1)),
             "setting" => {
                 if let Some((name, at)) = literal(first) {
                     self.setting(name, at, call.args.len() > 1);

@@ -1,8 +1,9 @@
 //! Messages that contradict nothing.
 
-use serde_json::json;
+use std::sync::Arc;
 
 use identity::statement::Statement;
+use serde_json::json;
 
 use crate::harness::*;
 
@@ -109,6 +110,9 @@ fn the_next_message_sees_what_the_source_stated() {
         "practice": "Y06601", "gp": "G5612908",
         "visits": { "V1": { "class": "I", "location": "RCB^WARD1", "consultant": "C1" } } });
     assert_eq!(Some(&*first.stated), expected.as_object());
+    let again = visit("A01", "RCB^WARD1", "C1");
+    let shared = again.previous.as_ref().is_some_and(|before| Arc::ptr_eq(before, &again.stated));
+    assert!(shared && again.facts.is_empty(), "it says nothing new");
     let second = visit("A02", "RCB^WARD2", "");
     assert_eq!(second.previous.as_deref(), expected.as_object());
     assert_eq!(second.stated["visits"]["V1"]["location"], json!("RCB^WARD2"));

@@ -20,12 +20,7 @@ pub fn bundle(resources: Vec<Built>) -> Built {
     let mut resources: Vec<Built> = patients.into_iter().chain(others).collect();
     keep_first_of_each(&mut resources);
     aim_provenance(&mut resources);
-    let mut kinds: HashMap<String, usize> = HashMap::new();
-    if resources.iter().any(|built| !built.cleared.is_empty() || !built.replaced.is_empty()) {
-        for built in &resources {
-            *kinds.entry(kind(built).to_owned()).or_default() += 1;
-        }
-    }
+    let alone = alone(&resources);
     let mut whole = Built {
         resource: object([("resourceType", "Bundle".into()), ("type", "collection".into())]),
         cleared: Vec::new(),
@@ -33,8 +28,7 @@ pub fn bundle(resources: Vec<Built>) -> Built {
         quality: Vec::new(),
     };
     let mut entries = Vec::with_capacity(resources.len());
-    for (index, built) in resources.into_iter().enumerate() {
-        let alone = kinds.get(kind(&built)) == Some(&1);
+    for ((index, built), alone) in resources.into_iter().enumerate().zip(alone) {
         let located = |path: String| match path.split_once('.') {
             Some((_, rest)) if !alone => format!("Bundle.entry[{index}].resource.{rest}"),
             _ => path,
@@ -50,6 +44,18 @@ pub fn bundle(resources: Vec<Built>) -> Built {
     }
     whole.resource["entry"] = Value::Array(entries);
     whole
+}
+
+/// Of each resource whether it is the only one of its type.
+fn alone(resources: &[Built]) -> Vec<bool> {
+    let mut kinds: Vec<(&str, usize)> = Vec::new();
+    for of in resources.iter().map(kind) {
+        match kinds.iter_mut().find(|(kind, _)| *kind == of) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((of, 1)),
+        }
+    }
+    resources.iter().map(|built| kinds.contains(&(kind(built), 1))).collect()
 }
 
 fn kind(built: &Built) -> &str {

@@ -97,6 +97,13 @@ pub(crate) fn register(words: &mut Vocabulary) {
     );
     words.add(
         Part::Resources,
+        "name_service(encounter, table)",
+        "Writes the name of the specialty of an Encounter as `serviceType.text`, unless it has one: what \
+         the table has for its code, else the code.",
+        |resource: &mut Resource, table: &str| resource.name_service(table),
+    );
+    words.add(
+        Part::Resources,
         "resource(map)",
         "A resource of a map that has a `resourceType`.",
         |map: Map| Resource::from_map(&map),
@@ -193,6 +200,19 @@ impl Resource {
                 location.insert("display", Value::text(&name));
             }
         }
+        Ok(())
+    }
+
+    fn name_service(&mut self, table: &str) -> Fallible<()> {
+        let service = &self.0.built.resource["serviceType"];
+        let Some(code) = service["coding"][0]["code"].as_str() else { return Ok(()) };
+        if !service["text"].is_null() {
+            return Ok(());
+        }
+        let name = run::with(|run| tables::look_up(run, table, &code.into()))?;
+        let name = name.map_or_else(|| code.into(), |name| null::text(&name));
+        let built = &mut Arc::make_mut(&mut self.0).built;
+        built.resource["serviceType"]["text"] = Value::text(&name);
         Ok(())
     }
 

@@ -103,3 +103,22 @@ fn wards_are_named_by_site_and_keep_their_code_where_the_table_has_none() {
         assert!(detail.0.starts_with(expected), "{location}: {}", detail.0);
     }
 }
+
+#[test]
+fn a_specialty_is_named_by_its_table_and_keeps_its_code_where_the_table_has_none() {
+    let mut sources = sources(
+        "fn transform(msg) {
+            let stay = encounter(msg);
+            name_service(stay, \"specialties\");
+            park(\"said\", `${stay[\"serviceType.text\"]}`);
+        }",
+    );
+    sources.tables.insert("specialties".to_owned(), "code,name\n110,Bones\n999,Nothing\n".into());
+    let script = compile(sources, Limits::default()).expect("a good script");
+    for (service, expected) in [("110", "Bones"), ("300", "300"), ("110^Hips", "Bones"), ("", "")] {
+        let rest = format!("PV1|1|I||||||||{service}\r");
+        let outcome = script.run(input(&format!("{HEAD}{rest}"))).expect("an outcome");
+        let Decision::Park { detail, .. } = outcome.decision else { panic!() };
+        assert_eq!(detail.map(|detail| detail.0).unwrap_or_default(), expected, "{service}");
+    }
+}
