@@ -11,10 +11,10 @@ const HIGH: u64 = ONES << 7;
 pub(crate) fn nth_part(bytes: &[u8], delimiter: u8, mut before: usize) -> Option<Range<usize>> {
     let mut start = 0;
     let (words, rest) = bytes.as_chunks::<8>();
-    for (word, at) in words.iter().zip((0..).step_by(8)) {
+    for (nth, word) in words.iter().enumerate() {
         let mut found = equal(u64::from_le_bytes(*word), delimiter);
         while found != 0 {
-            let end = at + found.trailing_zeros() as usize / 8;
+            let end = nth * 8 + found.trailing_zeros() as usize / 8;
             if before == 0 {
                 return Some(start..end);
             }
