@@ -11,7 +11,6 @@ use crate::delimiters::Delimiters;
 use crate::escape::{render, unescape};
 use crate::index::Parts;
 use crate::location::{Location, SegmentName};
-use crate::plain::Plain;
 use crate::short::{is_plain, nth_part};
 use crate::value::Value;
 

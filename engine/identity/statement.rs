@@ -186,7 +186,11 @@ impl Said {
         {
             return Arc::clone(previous);
         }
-        let mut now = previous.map(|previous| Statement::clone(previous)).unwrap_or_default();
+        let previous = previous.map(|previous| Statement::clone(previous)).unwrap_or_default();
+        Arc::new(self.written_over(previous))
+    }
+
+    fn written_over(&self, mut now: Statement) -> Statement {
         put(&mut now, &self.values);
         if let Some(visit) = &self.visit {
             let mut visits = visits_of(&mut now);
@@ -202,7 +206,7 @@ impl Said {
             }
             _ => {}
         }
-        Arc::new(now)
+        now
     }
 
     /// Whether a statement says all of it.
@@ -473,3 +477,6 @@ fn joined(repetition: &Repetition<'_>) -> Option<String> {
 fn is_null(field: Option<Field<'_>>) -> bool {
     field.is_some_and(|field| field.is_null())
 }
+
+#[cfg(test)]
+mod tests;
