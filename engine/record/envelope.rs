@@ -288,11 +288,7 @@ impl Attributes {
             if !joined.is_empty() {
                 joined.push(' ');
             }
-            if path.contains(' ') {
-                path.split(' ').for_each(|part| joined.push_str(part));
-            } else {
-                joined.push_str(path);
-            }
+            joined.extend(path.split(' '));
         }
         self.text(name, joined);
     }
