@@ -1,14 +1,17 @@
 //! Which organisations a message names: where it happened and the patient's practice.
 
+use std::borrow::Cow;
+
 use hl7::message::Message;
 use hl7::segment::Segment;
 
 use crate::source::Source;
-use crate::text::{is_ods_code, stated};
+use crate::text::{is_ods_code, meant, stated};
 
 /// The ODS site code of where it happened: PV1-3.4, else the source's site, else MSH-4.
 pub fn of(message: &Message, source: &Source) -> Option<String> {
-    let code = |code: Option<String>| code.filter(|code| is_ods_code(code));
+    let code =
+        |code: Option<Cow<'_, str>>| code.filter(|code| is_ods_code(code)).map(Cow::into_owned);
     code(facility(message)).or_else(|| source.site.clone()).or_else(|| code(sender(message)))
 }
 
@@ -57,14 +60,12 @@ pub fn unknown(message: &Message, source: &Source) -> Option<&'static str> {
     named.into_iter().flatten().any(|code| !known(&code)).then_some("site.unknown")
 }
 
-fn sender(message: &Message) -> Option<String> {
-    message.segment("MSH", 1).and_then(|msh| stated(msh.text(4, 1)))
+fn sender(message: &Message) -> Option<Cow<'_, str>> {
+    message.segment("MSH", 1).and_then(|msh| meant(msh.text(4, 1)))
 }
 
-fn facility(message: &Message) -> Option<String> {
-    let pv1 = message.segment("PV1", 1)?;
-    let location = pv1.field(3)?.repetitions().next()?;
-    stated(location.text(4, 1))
+fn facility(message: &Message) -> Option<Cow<'_, str>> {
+    message.segment("PV1", 1).and_then(|pv1| meant(pv1.text(3, 4)))
 }
 
 #[cfg(test)]

@@ -33,6 +33,15 @@ fn trimmed(text: &str) -> &str {
     }
 }
 
+/// A code in capitals, without a copy where it is in capitals already.
+pub(crate) fn capitals(code: Cow<'_, str>) -> Cow<'_, str> {
+    if code.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        Cow::Owned(code.to_ascii_uppercase())
+    } else {
+        code
+    }
+}
+
 /// The text of a whole component, its subcomponents joined by `&`: senders leave `&` unescaped in
 /// names and texts that have no subcomponents by the standard (`U&E`). Subcomponents that are empty
 /// at the end say nothing.

@@ -193,6 +193,9 @@ impl Edits {
 
     /// The ward in PL-1, the room in PL-2, the bed in PL-3, the site in PL-4.
     fn location(&mut self, segment: &Segment<'_>, at: Location, dialect: &Dialect) {
+        if dialect.location.is_empty() && dialect.facilities.is_empty() {
+            return;
+        }
         for (location, at) in repetitions(segment, at) {
             let sent = |number: usize| stated(location.text(number, 1));
             let site = dialect.component(Part::Site).and_then(sent);
@@ -228,6 +231,9 @@ impl Edits {
     /// away in MRG-5.
     fn visits(&mut self, message: &Message, dialect: &Dialect) {
         for (places, home) in [(&dialect.visit, "PV1-19"), (&dialect.merged_visit, "MRG-5")] {
+            if places.is_empty() {
+                continue;
+            }
             let Ok(home) = home.parse::<Location>() else { continue };
             let found = places.iter().find(|place| meant(message.text(place)).is_some());
             let Some(found) =

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hl7::message::Message;
 
-use crate::text::meant;
+use crate::text::{capitals, meant};
 
 /// What a message moves, merges, renames or links (HL7 v2 chapter 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +68,7 @@ impl Kind {
 /// The trigger event in capitals: MSH-9.2, else EVN-1.
 pub fn trigger(message: &Message) -> Option<Cow<'_, str>> {
     let at = |name, field, part| meant(message.segment(name, 1)?.text(field, part));
-    let trigger = at("MSH", 9, 2).or_else(|| at("EVN", 1, 1))?;
-    let capitals = !trigger.bytes().any(|byte| byte.is_ascii_lowercase());
-    Some(if capitals { trigger } else { Cow::Owned(trigger.to_ascii_uppercase()) })
+    at("MSH", 9, 2).or_else(|| at("EVN", 1, 1)).map(capitals)
 }
 
 /// Whether it is about records rather than care: its PID segments then name different patients.

@@ -63,6 +63,7 @@ pub(crate) struct Run {
     trap: Trap,
     /// The Patient of the message as it stood after that many edits.
     patient: Option<(u64, Built)>,
+    patient_was_built: bool,
     /// `identifier` of the Patient of the message. No edit changes it: identifiers are read-only.
     identifiers: OnceCell<Option<record::json::Value>>,
     identity: OnceCell<Dynamic>,
@@ -193,6 +194,7 @@ impl Run {
             room_to_print: limits::PRINTED,
             trap: Trap::None,
             patient: None,
+            patient_was_built: false,
             identifiers: OnceCell::new(),
             identity: OnceCell::new(),
             previous: OnceCell::new(),
@@ -238,12 +240,17 @@ impl Run {
         let built =
             record::fhir::patient::patient(&message, &self.input.source, &self.input.identity);
         let patient = self.built(built)?;
-        let asked_before = self.identifiers.get().is_some();
-        self.identifiers.get_or_init(|| patient.resource.get("identifier").cloned());
         // Most messages make one event: only a second one is worth keeping a copy for.
-        if asked_before {
+        if std::mem::replace(&mut self.patient_was_built, true) {
             self.patient = Some((edits, patient.clone()));
         }
+        Ok(patient)
+    }
+
+    /// The same for a script, which will emit it with its own changes.
+    pub(crate) fn patient_to_edit(&mut self) -> Fallible<Built> {
+        let patient = self.patient()?;
+        self.identifiers.get_or_init(|| patient.resource.get("identifier").cloned());
         Ok(patient)
     }
 

@@ -1,5 +1,7 @@
 //! Names, addresses, telephones, identifiers, doctors: HL7 v2 data types as FHIR ones.
 
+use std::borrow::Cow;
+
 use hl7::segment::Repetition;
 use jiff::tz::TimeZone;
 
@@ -9,7 +11,7 @@ use crate::fhir::names::{GMC_NUMBER, GMP_NUMBER, ODS_ORGANISATION, ODS_SITE, ter
 use crate::fhir::tables::PROFESSIONAL_REGISTER;
 use crate::json::{Object, Value, object};
 use crate::site::is_practice_code;
-use crate::text::{is_ods_code, stated, whole};
+use crate::text::{capitals, is_ods_code, meant, stated, whole};
 use crate::time::Moment;
 
 /// What the components of an XPN stand for.
@@ -30,12 +32,16 @@ fn part(of: &Repetition<'_>, component: usize) -> Option<String> {
     stated(of.text(component, 1))
 }
 
+/// A component that is a code, in capitals; empty if it says nothing.
+fn code<'m>(of: &Repetition<'m>, component: usize) -> Cow<'m, str> {
+    meant(of.text(component, 1)).map(capitals).unwrap_or_default()
+}
+
 /// An XPN as `HumanName`. XPN-7 in the words of PDS and of table 0200; a word that FHIR has no use
 /// for leaves `use` out.
 pub(crate) fn human_name(name: &Repetition<'_>, zone: &TimeZone) -> Option<Value> {
     let mut out = Object::with_capacity(6);
-    let kind = part(name, 7).unwrap_or_default().to_ascii_uppercase();
-    let usage = match kind.as_str() {
+    let usage = match code(name, 7).as_ref() {
         "L" | "R" => Some("official"),
         "D" | "PREFERRED" => Some("usual"),
         "M" | "PREVIOUS-MAIDEN" => Some("maiden"),
@@ -58,8 +64,7 @@ pub(crate) fn human_name(name: &Repetition<'_>, zone: &TimeZone) -> Option<Value
 /// correspondence, TMP temporary).
 pub(crate) fn address(address: &Repetition<'_>, zone: &TimeZone) -> Option<Value> {
     let mut out = Object::with_capacity(8);
-    let kind = part(address, 7).unwrap_or_default().to_ascii_uppercase();
-    let (usage, form) = match kind.as_str() {
+    let (usage, form) = match code(address, 7).as_ref() {
         "H" | "P" => (Some("home"), None),
         "PST" | "M" => (None, Some("postal")),
         "TMP" | "C" => (Some("temp"), None),
@@ -84,9 +89,8 @@ pub(crate) fn address(address: &Repetition<'_>, zone: &TimeZone) -> Option<Value
 /// An XTN as `ContactPoint`. `usage` is what the field itself says, home or work; a mobile of a
 /// home field is `mobile`. XTN-18 says which is preferred.
 pub(crate) fn telecom(telecom: &Repetition<'_>, usage: &'static str) -> Option<Value> {
-    let equipment = part(telecom, 3).unwrap_or_default().to_ascii_uppercase();
-    let internet = matches!(equipment.as_str(), "INTERNET" | "X.400")
-        || part(telecom, 2).is_some_and(|use_code| use_code.eq_ignore_ascii_case("NET"));
+    let equipment = code(telecom, 3);
+    let internet = matches!(equipment.as_ref(), "INTERNET" | "X.400") || code(telecom, 2) == "NET";
     let number = part(telecom, 12).or_else(|| part(telecom, 1)).or_else(|| dialled(telecom));
     let email = part(telecom, 4);
     let (system, value) = match (email, number) {
@@ -244,20 +248,22 @@ pub(crate) fn practitioner(doctor: &Repetition<'_>) -> Option<Value> {
 /// GP's national code (G and seven digits) or a consultant code (C and the seven digits of the GMC
 /// number) by its form, else a number of the sender's own.
 pub(crate) fn practitioner_number(doctor: &Repetition<'_>) -> Option<Value> {
-    let code = part(doctor, 1).filter(|code| !matches!(code.as_str(), "UNK" | "NA"))?;
-    let registers = [9, 13].into_iter().filter_map(|at| part(doctor, at));
-    let named = registers.filter_map(|name| {
-        let letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-        PROFESSIONAL_REGISTER.code(&letters)
+    let number = part(doctor, 1).filter(|code| !matches!(code.as_str(), "UNK" | "NA"))?;
+    let mut registers = [9, 13].into_iter().filter_map(|at| {
+        let mut name = code(doctor, at);
+        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            name.to_mut().retain(|c| c.is_ascii_alphanumeric());
+        }
+        PROFESSIONAL_REGISTER.find(&name, "").map(|found| found.code)
     });
     let seven = |rest: &str| rest.len() == 7 && rest.bytes().all(|byte| byte.is_ascii_digit());
     let by_form = || {
-        let gp = code.strip_prefix('G').is_some_and(seven).then_some(GMP_NUMBER);
-        gp.or_else(|| code.strip_prefix('C').is_some_and(seven).then_some(GMC_NUMBER))
+        let gp = number.strip_prefix('G').is_some_and(seven).then_some(GMP_NUMBER);
+        gp.or_else(|| number.strip_prefix('C').is_some_and(seven).then_some(GMC_NUMBER))
     };
     let mut out = Object::with_capacity(2);
-    out.put("system", named.into_iter().next().or_else(by_form));
-    out.put("value", Some(code));
+    out.put("system", registers.next().or_else(by_form));
+    out.put("value", Some(number));
     Some(Value::Object(out))
 }
 

@@ -76,26 +76,19 @@ fn must_be_escaped(byte: u8) -> bool {
 }
 
 fn first_to_escape(bytes: &[u8]) -> Option<usize> {
-    let (words, rest) = bytes.as_chunks::<8>();
-    // The last eight bytes may have been looked at before: cheaper than what is left one by one.
-    let last = bytes.last_chunk::<8>();
-    let short = words.is_empty();
-    let plain = |word: &[u8; 8]| is_plain(u64::from_le_bytes(*word));
-    if !short && words.iter().all(plain) && (rest.is_empty() || last.is_some_and(plain)) {
-        return None;
-    }
-    bytes.iter().position(|byte| must_be_escaped(*byte))
+    let (words, rest) = bytes.as_chunks::<16>();
+    // The last bytes may have been looked at before: cheaper than what is left one by one.
+    let is_plain = match (bytes.last_chunk::<16>(), bytes.last_chunk::<8>()) {
+        (Some(last), _) => words.iter().all(all_plain) && (rest.is_empty() || all_plain(last)),
+        (None, Some(last)) => bytes.first_chunk::<8>().is_some_and(all_plain) && all_plain(last),
+        (None, None) => false,
+    };
+    if is_plain { None } else { bytes.iter().position(|byte| must_be_escaped(*byte)) }
 }
 
-/// Whether none of eight bytes must be escaped, without a look at each.
-fn is_plain(word: u64) -> bool {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    // The high bit of each byte that is below `limit`; above the first such byte a bit too many may
-    // be set, never one too few.
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
-    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (below(word, 0x20) | is(b'"') | is(b'\\')) & HIGH == 0
+/// Whether none of some bytes must be escaped: all are looked at, which is one step for a processor.
+fn all_plain<const N: usize>(bytes: &[u8; N]) -> bool {
+    bytes.iter().fold(true, |plain, byte| plain & !must_be_escaped(*byte))
 }
 
 fn escape(byte: u8, out: &mut Vec<u8>) {

@@ -35,7 +35,7 @@ pub(crate) fn register(words: &mut Vocabulary) {
         Part::Resources,
         "patient(msg)",
         "The UK Core Patient of the message.",
-        |_: &mut Handle| run::with(|run| Ok(Resource::new(run.patient()?, None))),
+        |_: &mut Handle| run::with(|run| Ok(Resource::new(run.patient_to_edit()?, None))),
     );
     words.add(
         Part::Resources,
