@@ -78,7 +78,7 @@ pub enum Part {
     Other,
 }
 
-/// Texts that stand where nothing was known; compared without case and surrounding blanks.
+/// Texts that stand where nothing was known, without blanks round them; compared without case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placeholders {
     /// Family and given names.
@@ -95,7 +95,7 @@ impl Placeholders {
     /// Whether a list has the text.
     pub(crate) fn holds(list: &[String], text: &str) -> bool {
         let text = text.trim();
-        list.iter().any(|entry| entry.trim().eq_ignore_ascii_case(text))
+        list.iter().any(|entry| entry.eq_ignore_ascii_case(text))
     }
 
     /// Whether a number is one digit again and again, whatever stands between: `(000)000-0000`.

@@ -152,18 +152,22 @@ impl Default for Placeholders {
 impl EventRemap {
     /// The same in the words of the record.
     pub(super) fn known(&self) -> dialect::Remap {
-        let classes = self.class.iter().map(|class| class.trim().to_owned()).collect();
-        dialect::Remap { classes, to: self.r#as.0.clone() }
+        dialect::Remap { classes: trimmed(&self.class), to: self.r#as.0.clone() }
     }
+}
+
+/// The same without blanks round them, which nobody means.
+fn trimmed(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|text| text.trim().to_owned()).collect()
 }
 
 impl Placeholders {
     /// The same in the words of the record.
     pub(super) fn known(&self) -> dialect::Placeholders {
         dialect::Placeholders {
-            names: self.names.clone(),
-            telecom: self.telecom.clone(),
-            codes: self.codes.clone(),
+            names: trimmed(&self.names),
+            telecom: trimmed(&self.telecom),
+            codes: trimmed(&self.codes),
             repeated_digits: self.repeated_digits,
         }
     }
