@@ -198,7 +198,7 @@ fn deliberate(desk: &mut Desk<'_, '_>, stated: &Stated) -> Result<Decision, Stop
         _ => {
             let placed = place(desk, &stated.side, &[])?;
             // What is said of the protection of the others holds, whoever is right about the merge.
-            for side in stated.sides().filter(|side| side.sensitivity.raises()) {
+            for side in stated.sides().skip(1).filter(|side| side.sensitivity.raises()) {
                 place(desk, side, &[])?;
             }
             placed

@@ -182,6 +182,24 @@ fn local_identifiers_of_two_patients() {
 }
 
 #[test]
+fn a_correction_that_protects_too_is_made_once() {
+    let world = World::new();
+    world.admit("M1 9990000018", "", "");
+    let other = world.admit("M2 9990000026", "", "");
+    let change = format!("{}{}", pid("M2 9990000034", "", ""), mrg("9990000026"));
+    world.send(PAS, &adt("A47", &change));
+    let vip = format!("{}PV1|1|I{}S\r", pid("M1 9990000026", "", ""), "|".repeat(14));
+    let decision = world.resolve(PAS, &adt("A31", &vip), Some(Message));
+    assert_eq!(decision.patient, other.patient);
+    assert_eq!(number(&decision).as_deref(), Some("9990000034"));
+    assert_eq!(
+        events(&decision),
+        ["patient.sensitivity-changed", "patient.nhsnumber-changed"]
+    );
+    assert_eq!(number(&world.result("M2", "", "")).as_deref(), Some("9990000034"));
+}
+
+#[test]
 fn what_must_not_be_linked_is_not() {
     let world = World::new();
     let number = |text: &str| Identifier::Number(text.parse_number());
