@@ -100,15 +100,17 @@ fn meant(draft: &mut Draft<'_>, asked: &Asked) -> Result<PatientId, IndexError> 
         return Ok(found);
     }
     for survivor in draft.records(found)? {
-        for merge in merges(draft, survivor)? {
+        let absorbed = draft.patient(survivor)?.unwrap_or_default().absorbed.clone();
+        for retired in absorbed.into_iter().rev() {
+            // A merge that was undone since names nobody any more.
+            let Some(merge) = latest(draft, retired, survivor)? else { continue };
             let brought = match asked {
                 Asked::Number(number) => merge.number == Some(*number),
                 Asked::Local(local) => merge.locals.contains(local),
                 Asked::Patient(_) => false,
             };
-            let record = draft.patient(merge.retired)?;
-            if brought && record.is_some_and(|of| of.alias_of == Some(merge.survivor)) {
-                return Ok(merge.retired);
+            if brought {
+                return Ok(retired);
             }
         }
     }

@@ -282,3 +282,20 @@ fn what_a_merge_put_out_of_use_is_in_use_again() {
     // Another hospital number that claims its number is a rival as before.
     assert_eq!(code(&world.admit("M9 9990000018", "", "")), Some("identity.shared-number"));
 }
+
+#[test]
+fn what_a_merge_brought_that_was_undone_names_nobody() {
+    let world = World::new();
+    world.admit("M1", "", "");
+    world.admit("M2 LAB3", "", "");
+    world.merge("M1", "M2 LAB3");
+    world.unmerge("M2").expect("undone");
+    // It went to the other one since, who is its own patient by it.
+    world.send(PAS, &adt("A43", &format!("{}{}", pid("M1", "", ""), mrg("M2"))));
+    let merged = world.merge("M1", "LAB3");
+    let refused = world.unmerge("M2");
+    assert!(matches!(refused, Err(IndexError::NotMerged)), "{refused:?}");
+    assert_eq!(world.result("LAB3", "", "").patient, merged.patient);
+    world.unmerge("LAB3").expect("undone");
+    assert_ne!(world.result("LAB3", "", "").patient, merged.patient);
+}
