@@ -13,6 +13,8 @@ use uuid::Uuid;
 pub struct Facts {
     /// Its id in the journal.
     pub message_id: u64,
+    /// When it was received, milliseconds since 1970: since then is known what it teaches.
+    pub received: i64,
     /// When the outcome is recorded; fixed in the outcome, so that a redelivery has equal bytes.
     pub recorded: Timestamp,
     /// 0, and one more for each time an operator reprocesses it.
@@ -40,6 +42,7 @@ impl Facts {
     pub fn new(message_id: u64, recorded: Timestamp) -> Self {
         Self {
             message_id,
+            received: recorded.as_millisecond(),
             recorded,
             revision: 0,
             left: Vec::new(),

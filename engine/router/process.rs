@@ -98,11 +98,10 @@ pub fn transform(
     for code in legibility(as_sent) {
         *processed.quality.entry(code.to_owned()).or_default() += 1;
     }
-    let recorded = facts.recorded.as_millisecond();
     let rules = channel.identity.rules(&channel.name, facts.resolution);
     let decided = match &facts.unmerge {
-        Some(retired) => index.unmerge(facts.message_id, recorded, retired),
-        None => index.decide(facts.message_id, recorded, stated, &rules),
+        Some(retired) => index.unmerge(facts.message_id, facts.received, retired),
+        None => index.decide(facts.message_id, facts.received, stated, &rules),
     };
     let mut whom = match decided {
         Ok(whom) => whom,

@@ -52,6 +52,7 @@ impl<P: Publisher> Delivery<P> {
 
     fn transform(&self, work: &Work, identified: &Identified) -> Processed {
         let mut facts = Facts::new(work.id.0, Timestamp::now());
+        facts.received = work.head.received;
         facts.repeated = work.repeated;
         facts.unmerge = work.head.unmerge.as_deref().and_then(|text| asked(text).ok());
         if let Some(edit) = &work.head.edit {

@@ -74,3 +74,30 @@ async fn a_patient_waits_behind_protection_that_is_parked_for_whatever_reason() 
         line.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_merge_brings_and_the_same_message_lowers_is_lowered() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Arc::new(Memory::default());
+    let line = Line::start(folder.path(), &broker, 100);
+    let other = "77000002^^^RXX01^MR";
+    let merge = text("PAS", "ADT^A40", "P1-002", LOCAL, "", "N")
+        .replace("PV1|1|I", &format!("MRG|{other}\rPV1|1|I"));
+    let bodies = [
+        text("PAS", "ADT^A01", "P1-000", LOCAL, "", ""),
+        text("PAS", "ADT^A01", "P2-001", other, "", "S"),
+        merge,
+        text("PAS", "ADT^A02", "P1-003", LOCAL, "", ""),
+    ];
+    for (number, body) in bodies.iter().enumerate() {
+        let id = line.journal.append(accepted("pas-adt", "ADT", "P1-x", body)).await.unwrap().0;
+        assert_eq!(id.0, number as u64 + 1);
+        soon(line.until(|ledger| ledger.total().counts.published > number as u64)).await;
+    }
+    let last = broker.state().told.last().unwrap().clone();
+    assert_eq!(
+        (&last["correlationid"], &last["sensitivity"]),
+        (&"P1-003".into(), &"normal".into())
+    );
+    line.stop().await;
+}
