@@ -73,7 +73,8 @@ fn sentence(done: &Value) -> String {
     match done["decision"].as_str().unwrap_or_default() {
         "release" => format!("{id} released; {behind}"),
         "skip" => format!(
-            "event {} of the {} of {id} is given up, and no subscriber gets it; the others leave;\n{behind}",
+            "event {} of the {} of {id} is given up, and no subscriber gets it;\n\
+             the others leave; {behind}",
             number(done, "event"),
             number(done, "events")
         ),
@@ -105,6 +106,13 @@ mod tests {
             sentence(&release),
             "7 released; 3 messages that waited behind it follow in order"
         );
+        let skip = json!({
+            "id": 1_000_000_000, "decision": "skip", "event": 9, "events": 10, "held": 1_000_000
+        });
+        assert!(sentence(&skip).starts_with("event 9 of the 10 of 1000000000 is given up"));
+        for line in sentence(&skip).lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
         let discard = json!({ "id": 7, "decision": "discard", "held": 0 });
         assert_eq!(sentence(&discard), "7 discarded; nothing waited behind it");
         let edit = json!({ "id": 9, "decision": "edit", "of": 7, "held": 1 });

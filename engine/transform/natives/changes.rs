@@ -28,11 +28,11 @@ pub(crate) fn register(words: &mut Vocabulary) {
         Part::Patient,
         "previous",
         "A map of what this source last stated of the patient, or `()`: `family`, `given`, \
-         `birthdate`, `sex`, `address`, `telecom`, `practice`, `gp`, `kin` and `birth` (marks of NK1, \
-         and of ZU6 and ZU7), `death`, `death_on_discharge` (the visit that ended by it), and `visits`, a \
-         map by visit number of `class`, `location`, `consultant`, `service`, `ready`, `law`, \
-         `law_at_census` and `detained` (ZU5-2, 3 and 5) and `status` (`planned`, `onleave`, `finished` or `cancelled`; none while it is in \
-         progress). What was not stated is not in it: `\"death\" in previous`.",
+         `birthdate`, `sex`, `address`, `telecom`, `practice`, `gp`, `kin` and `birth` (marks of \
+         NK1, and of ZU6 and ZU7), `death`, `death_on_discharge` (the visit that ended by it), and \
+         `visits`, a map by visit number of `class`, `location`, `consultant`, `service`, `ready`, \
+         `law`, `law_at_census` and `detained` (ZU5-2, 3 and 5) and `status` (`planned`, \
+         `onleave`, `finished` or `cancelled`; none while it is in progress). What was not stated is not in it: `\"death\" in previous`.",
     );
     words.document(
         Part::Patient,
