@@ -1,6 +1,7 @@
 //! One message, from what it states to what it changes.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use record::movement::{Movement, Pair};
 use record::nhs_number::Status;
@@ -20,7 +21,7 @@ use crate::patient::PatientId;
 use crate::place::{Placed, place};
 use crate::rules::{Merges, Resolution, Rules};
 use crate::stated::Stated;
-use crate::statement::Statement;
+use crate::statement::{REPLAYED, Statement};
 use crate::visits::{link, merge_visits, move_identifier, move_visits, renumber};
 
 /// Decides about a message, and changes nothing.
@@ -189,6 +190,7 @@ fn gathered(
 }
 fn deliberate(desk: &mut Desk<'_, '_>, stated: &Stated) -> Result<Decision, Stop> {
     let mut decision = Decision::default();
+    desk.replays = stated.replayed;
     let index_is_right = desk.resolved(Resolution::Index);
     let mut placed = match &stated.movement {
         Some(Err(unreadable)) if !index_is_right => {
@@ -212,7 +214,10 @@ fn deliberate(desk: &mut Desk<'_, '_>, stated: &Stated) -> Result<Decision, Stop
         previous.clone().unwrap_or_default()
     } else {
         let now = stated.said.over(previous.as_ref());
-        if previous.as_ref().map_or(!now.is_empty(), |previous| *previous != now) {
+        let is_news = previous.as_ref().map_or(!now.is_empty(), |previous| *previous != now);
+        // What is said today counts more than what an archive says.
+        let is_live = |previous: &Arc<Statement>| !previous.contains_key(REPLAYED);
+        if is_news && !(desk.replays && previous.as_ref().is_some_and(is_live)) {
             desk.learn(Fact::Stated { patient, statement: Statement::clone(&now) })?;
         }
         now
@@ -237,7 +242,9 @@ fn moved(desk: &mut Desk<'_, '_>, movement: &Movement) -> Result<Placed, Stop> {
     }
     desk.teaches = taught;
     let automatic = desk.rules.merges == Merges::Automatic || kind == Kind::Renumber;
-    if !automatic && !desk.resolved(Resolution::Message) {
+    // What an archive tells may have been undone since, unless it is so already.
+    let waits = !automatic || (desk.replays && desk.has_learned());
+    if waits && !desk.resolved(Resolution::Message) {
         return conflict(kind.approval(), "merges and moves of this source wait for a person");
     }
     Ok(first.unwrap_or_default())
@@ -265,7 +272,7 @@ fn withdraw(
     placed: &mut Placed,
 ) -> Result<(), Stop> {
     let side = &stated.side;
-    if !desk.teaches || side.number.is_some() {
+    if !desk.teaches || desk.replays || side.number.is_some() {
         return Ok(());
     }
     let Some(old) = desk.number_of(patient)? else { return Ok(()) };

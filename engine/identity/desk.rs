@@ -15,7 +15,7 @@ use crate::key::Key;
 use crate::overlay::Overlay;
 use crate::patient::{Bound, Patient, PatientId};
 use crate::rules::{Resolution, Rules};
-use crate::statement::Statement;
+use crate::statement::{PROTECTED_BY_FLAG, Statement};
 
 /// Why a decision is not made.
 pub(crate) enum Stop {
@@ -44,6 +44,8 @@ pub(crate) struct Desk<'l, 'r> {
     pub(crate) teaches: bool,
     /// Whether a person decided that the names of the message do not count.
     pub(crate) ignores_names: bool,
+    /// Whether the message comes from an archive: it takes nothing back.
+    pub(crate) replays: bool,
     message_id: u64,
     /// Whether it is a row of a load, of which a message's number says nothing.
     loads: bool,
@@ -70,6 +72,7 @@ impl<'l, 'r> Desk<'l, 'r> {
             rules,
             teaches: rules.teaches,
             ignores_names: false,
+            replays: false,
             message_id,
             loads: false,
             from: From { source, at_ms },
@@ -197,6 +200,22 @@ impl<'l, 'r> Desk<'l, 'r> {
         id: PatientId,
     ) -> Result<Option<Arc<Statement>>, IndexError> {
         self.draft.statement(id, self.from.source)
+    }
+
+    /// A record with all that were merged into it.
+    pub(crate) fn records(&mut self, id: PatientId) -> Result<Vec<PatientId>, IndexError> {
+        self.draft.records(id)
+    }
+
+    /// Whether any source last said by the flag of ZU8-4 that the patient is protected.
+    pub(crate) fn is_flagged(&mut self, id: PatientId) -> Result<bool, IndexError> {
+        let all = self.draft.statements(id)?;
+        Ok(all.values().any(|statement| statement.contains_key(PROTECTED_BY_FLAG)))
+    }
+
+    /// Whether it changed anything so far.
+    pub(crate) fn has_learned(&self) -> bool {
+        !self.facts.is_empty()
     }
 
     /// Tells subscribers, once all facts are found.

@@ -1,6 +1,7 @@
 //! What the index would be with some facts more. Deciding tries facts out in one, and applying them
 //! is keeping it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use record::demographics::Demographics;
@@ -149,6 +150,17 @@ impl<'l> Draft<'l> {
             Some(id) => self.canonical(id).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// What each source states of a patient.
+    pub(crate) fn statements(
+        &self,
+        id: PatientId,
+    ) -> Result<BTreeMap<u16, Arc<Statement>>, IndexError> {
+        let mut statements = self.layers.statements(id)?;
+        let changed = self.over.statements.iter().filter(|((of, _), _)| *of == id);
+        statements.extend(changed.map(|((_, source), of)| (*source, of.clone())));
+        Ok(statements)
     }
 
     pub(crate) fn statement(
@@ -373,10 +385,7 @@ impl<'l> Draft<'l> {
             of.absorbed.push(retired);
             of.alias_of = of.alias_of.filter(|id| *id != retired);
         })?;
-        let mut statements = self.layers.statements(retired)?;
-        let of_retired = self.over.statements.iter().filter(|((id, _), _)| *id == retired);
-        statements.extend(of_retired.map(|((_, source), of)| (*source, of.clone())));
-        for (source, statement) in statements {
+        for (source, statement) in self.statements(retired)? {
             let held = self.statement(survivor, source)?;
             let both = combined(held.as_deref(), &statement);
             self.over.statements.insert((survivor, source), Arc::new(both));

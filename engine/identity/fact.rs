@@ -211,6 +211,7 @@ impl From<&Names> for Demographics {
             families: of.families.clone(),
             givens: of.givens.clone(),
             birth_date: of.born.and_then(BirthDate::from_number),
+            newborn: false,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 
 use csv::{ByteRecord, Reader};
 use hl7::message::Message;
-use record::demographics::Demographics;
+use record::demographics::{BirthDate, Demographics};
 use record::identity::{Identity, IdentityConflict};
 use record::local::LocalId;
 use record::movement::Side;
@@ -269,13 +269,17 @@ impl Columns {
             let bytes = at.and_then(|at| row.get(at)).unwrap_or_default();
             String::from_utf8_lossy(bytes).trim().to_owned()
         };
+        let last = [self.local_id, self.nhs_number, self.family, self.given, self.birth_date];
+        if last.into_iter().flatten().any(|at| at >= row.len()) {
+            return Err("load.columns");
+        }
+        let born = text(self.birth_date);
+        if !born.is_empty() && !BirthDate::is_written(&born) {
+            return Err("load.birth-date");
+        }
         let value = text(self.local_id);
         let mut side = Side {
-            demographics: Demographics::new(
-                &text(self.family),
-                &text(self.given),
-                &text(self.birth_date),
-            ),
+            demographics: Demographics::new(&text(self.family), &text(self.given), &born),
             ..Side::default()
         };
         if !value.is_empty() {

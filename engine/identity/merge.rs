@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use record::demographics::{Agreement, agreement};
 use record::movement::{Pair, Side};
 use record::nhs_number::NhsNumber;
 
@@ -26,6 +27,7 @@ pub(crate) fn merge(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop
             continue;
         }
         may_merge(desk, pair, old, survivor)?;
+        compare_people(desk, pair, old, survivor)?;
         if merged.is_empty() {
             // Its own before it is merged, so that they come back with it.
             keep_unknown(desk, pair, old)?;
@@ -148,6 +150,28 @@ fn may_merge(
         list.extend(side.locals.iter().cloned().map(Identifier::Local));
     }
     desk.may_join(&both[0], &both[1])
+}
+
+/// Names and birth dates that are known of the one who goes, and of the one who stays, can be one
+/// person's.
+fn compare_people(
+    desk: &mut Desk<'_, '_>,
+    pair: &Pair,
+    retired: PatientId,
+    survivor: PatientId,
+) -> Result<(), Stop> {
+    if desk.resolved(Resolution::Message) {
+        return Ok(());
+    }
+    let (retired, survivor) = (desk.patient(retired)?, desk.patient(survivor)?);
+    let who = [&survivor.demographics, &pair.survivor.demographics];
+    if who.iter().any(|of| agreement(&retired.demographics, of) == Agreement::Differs) {
+        return conflict(
+            "identity.demographics",
+            "names and birth date of the two sides of the merge are not one person's",
+        );
+    }
+    Ok(())
 }
 
 /// After a merge of different numbers that a person approved: PID's own trusted number is the one.

@@ -244,6 +244,7 @@ impl Patient {
                 families: from.list(|from| from.text().map(str::to_owned))?,
                 givens: from.list(|from| from.text().map(str::to_owned))?,
                 birth_date: born.and_then(BirthDate::from_number),
+                newborn: false,
             },
         };
         if has(SINCE) {
@@ -298,6 +299,7 @@ mod tests {
                     families: names.clone(),
                     givens: names,
                     birth_date: born.and_then(BirthDate::from_number),
+                newborn: false,
                 },
             };
             let bytes = patient.encode();

@@ -4,7 +4,7 @@ use record::sensitivity::Stated;
 
 use crate::desk::Desk;
 use crate::error::IndexError;
-use crate::event::What;
+use crate::event::{Role, What};
 use crate::fact::Fact;
 use crate::patient::PatientId;
 
@@ -15,9 +15,13 @@ pub(crate) fn protect(
     patient: PatientId,
 ) -> Result<(), IndexError> {
     let record = desk.patient(patient)?;
-    let may_lower = desk.rules.may_lower_sensitivity;
+    let may_lower = desk.rules.may_lower_sensitivity && !desk.replays;
+    let lowers = stated.protected == Some(false) && record.protected.is_some();
+    // Many systems write N in PV1-16 whenever they were told nothing.
+    let by_visit = lowers && stated.by_flag.is_none();
+    let may_lower_it = may_lower && !(by_visit && desk.is_flagged(patient)?);
     let mut refused = false;
-    let mut now = |held: bool, stated: Option<bool>| match stated {
+    let mut now = |held: bool, stated: Option<bool>, may_lower: bool| match stated {
         Some(true) => true,
         Some(false) if held && !may_lower => {
             refused = true;
@@ -26,8 +30,8 @@ pub(crate) fn protect(
         Some(false) => false,
         None => held,
     };
-    let protected = now(record.protected.is_some(), stated.protected);
-    let dissent = now(record.dissent.is_some(), stated.dissent);
+    let protected = now(record.protected.is_some(), stated.protected, may_lower_it);
+    let dissent = now(record.dissent.is_some(), stated.dissent, may_lower);
     if refused && !desk.quality.contains(&"sensitivity.not-lowered") {
         desk.quality.push("sensitivity.not-lowered");
     }
@@ -69,6 +73,19 @@ fn hold(
     if (protected, dissent) != (record.protected.is_some(), record.dissent.is_some()) {
         desk.learn(fact)?;
         desk.tell(What::SensitivityChanged { protected, dissent }, patient, None);
+        if !protected && !dissent {
+            tell_again(desk, patient)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whoever may not hear of protected patients missed which records became one meanwhile, and will be
+/// sent under the one what they hold under the other.
+fn tell_again(desk: &mut Desk<'_, '_>, patient: PatientId) -> Result<(), IndexError> {
+    for retired in desk.records(patient)?.into_iter().skip(1) {
+        desk.tell(What::Merged(Role::Survivor), patient, Some(retired));
+        desk.tell(What::Merged(Role::Retired), retired, Some(patient));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use hl7::message::Message;
 use record::claim::claims_nhs_number;
 use record::identity::Identity;
 use record::movement::{self, Movement, Side, Unreadable};
+use record::replay::is_replay;
 use record::sensitivity;
 use record::source::Source;
 
@@ -25,6 +26,9 @@ pub struct Stated {
     pub(crate) sensitivity: sensitivity::Stated,
     pub(crate) movement: Option<Result<Movement, Unreadable>>,
     pub(crate) said: Said,
+    /// It comes from an archive or an initial load (MSH-11.2): it adds to what is known, and takes back
+    /// nothing of it.
+    pub(crate) replayed: bool,
 }
 
 impl Stated {
@@ -50,6 +54,7 @@ impl Stated {
             sensitivity,
             movement,
             said: Said::read(message, source),
+            replayed: is_replay(message),
         }
     }
 
@@ -77,6 +82,7 @@ impl Stated {
             sensitivity: sensitivity::Stated::default(),
             movement: None,
             said: Said::default(),
+            replayed: false,
         }
     }
 

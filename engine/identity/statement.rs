@@ -7,6 +7,8 @@ use hl7::message::Message;
 use hl7::segment::{Field, Repetition, Segment};
 use record::demographics::name_parts;
 use record::name_based::name_based;
+use record::replay::is_replay;
+use record::sensitivity;
 use record::site;
 use record::source::Source;
 use record::text::{meant, stated};
@@ -15,7 +17,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 /// A statement as scripts see it: `family`, `given`, `birthdate`, `sex`, `address`, `telecom`,
-/// `practice`, `gp`, `kin`, `birth`, `death`, `death_on_discharge`, and `visits` by number.
+/// `practice`, `gp`, `kin`, `birth`, `death`, `death_on_discharge`, `protected_by_flag`,
+/// `replayed`, and `visits` by number.
 pub type Statement = Map<String, Value>;
 
 /// What one message says; nothing stands for the null, which removes.
@@ -61,6 +64,10 @@ const STATUS: &str = "status";
 /// The visit whose discharge says that the patient died. It stands apart from the death that PID
 /// states: what is said of the one takes nothing back of the other.
 const DEATH_ON_DISCHARGE: &str = "death_on_discharge";
+/// ZU8-4 says that the patient is protected.
+pub(crate) const PROTECTED_BY_FLAG: &str = "protected_by_flag";
+/// All of it comes from an archive or an initial load (MSH-11.2).
+pub(crate) const REPLAYED: &str = "replayed";
 
 impl Said {
     /// Reads PID, PD1 and, of ADT messages, PV1 and ZU1.
@@ -83,9 +90,26 @@ impl Said {
         }
         said.imprint("kin", message, &["NK1"]);
         said.imprint("birth", message, &["ZU6", "ZU7"]);
+        said.protection(message);
+        said.flag(REPLAYED, Some(is_replay(message)));
         said.visit = visit(message);
         said.discharge = discharge(message);
         said
+    }
+
+    /// Whether ZU8-4 protects the patient, which PV1-16 does not take back.
+    fn protection(&mut self, message: &Message) {
+        let stated = match message.segments_named("PID").nth(1) {
+            Some(_) => sensitivity::Stated::of_person(message, 1),
+            None => sensitivity::Stated::of(message),
+        };
+        self.flag(PROTECTED_BY_FLAG, stated.by_flag);
+    }
+
+    fn flag(&mut self, key: &'static str, said: Option<bool>) {
+        if let Some(said) = said {
+            self.values.push((key, said.then_some(Value::Bool(true))));
+        }
     }
 
     /// What segments say as a whole, of which only a mark is kept: enough to tell whether it is said

@@ -19,6 +19,9 @@ pub struct Demographics {
     pub givens: Vec<String>,
     /// Date of birth, PID-7.
     pub birth_date: Option<BirthDate>,
+    /// The given name is a word for a child that has none yet (`BABY`): whoever was born at another
+    /// time is not that child, whatever family name they share.
+    pub newborn: bool,
 }
 
 /// A date of birth of which month and day may be unknown.
@@ -69,6 +72,7 @@ impl Demographics {
     }
 
     fn add(&mut self, family: &str, given: &str) {
+        self.newborn |= is_newborn(&fold(given));
         for (list, text) in [(&mut self.families, family), (&mut self.givens, given)] {
             let folded = fold(text);
             if is_name(&folded) && !list.contains(&folded) {
@@ -101,8 +105,11 @@ pub fn agreement(held: &Demographics, stated: &Demographics) -> Agreement {
     let dates = held.birth_date.zip(stated.birth_date);
     let birth = dates.map(|(one, other)| one.is_alike(other));
     let differing = [family, given, birth].iter().filter(|same| **same == Some(false)).count();
+    let other_child = stated.newborn && birth == Some(false);
     if [family, given, birth].iter().all(Option::is_none) {
         Agreement::Unknown
+    } else if other_child {
+        Agreement::Differs
     } else if differing >= 2 {
         Agreement::Differs
     } else if given == Some(false) && dates.is_some_and(|(one, other)| one == other) {
@@ -138,6 +145,22 @@ impl BirthDate {
         let day = part(6, 8).filter(|day| month > 0 && (1..=31).contains(day)).unwrap_or(0);
         let date = Self(year * 10_000 + month * 100 + day);
         (year > 1800 && year < 2200 && !NOT_KNOWN.contains(&date.0)).then_some(date)
+    }
+
+    /// Whether a text is a date as files have it: `YYYY`, `YYYYMM` or `YYYYMMDD`, with or without hyphens,
+    /// or what stands for an unknown one.
+    pub fn is_written(text: &str) -> bool {
+        let digits: String = text.chars().filter(|c| *c != '-').collect();
+        let part = |from, to| digits.get(from..to).and_then(|part: &str| part.parse::<u32>().ok());
+        let is_month = || part(4, 6).is_some_and(|month| month <= 12);
+        let is_day = || part(6, 8).is_some_and(|day| day <= 31);
+        digits.bytes().all(|byte| byte.is_ascii_digit())
+            && match digits.len() {
+                4 => true,
+                6 => is_month(),
+                8 => is_month() && is_day(),
+                _ => false,
+            }
     }
 
     /// As a number, `YYYYMMDD` with 00 for what is not known.
@@ -202,6 +225,11 @@ const NO_NAMES: [&str; 27] = [
     "BOY",
     "GIRL",
 ];
+
+/// `BABY`, `BABY BOY`, `BABY ANN`, `INFANT OF`, `NEWBORN`: a given name that only a newborn has.
+fn is_newborn(folded: &str) -> bool {
+    ["BABY", "INFANT", "NEWBORN"].iter().any(|word| folded.starts_with(word))
+}
 
 fn is_name(folded: &str) -> bool {
     // `TWIN1`, `TWINII`, `TRIPLETB` ... are places in an order, not names.

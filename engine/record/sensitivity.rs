@@ -33,9 +33,12 @@ fn without_zero(code: &str) -> &str {
 /// neither is null: both say nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stated {
-    /// Whereabouts are protected: PV1-16 S, Y or R, ZU8-4 1, 2 or Y; they are not: PV1-16 N or I,
-    /// ZU8-4 0 or N.
+    /// Whereabouts are protected: PV1-16 S, Y or R, ZU8-4 1, 2 or Y; they are not: PV1-16 N, ZU8-4 0
+    /// or N.
     pub protected: Option<bool>,
+    /// The same of ZU8-4 alone, the flag of PDS. PV1-16 N takes no such flag back: it says no more than
+    /// "not stop-noted" (table 0099).
+    pub by_flag: Option<bool>,
     /// The patient dissents from sharing: ZU8-2 2; does not: 1 or 3.
     pub dissent: Option<bool>,
     /// Something stands in a place of protection that is none of its codes. The message itself is
@@ -74,22 +77,24 @@ impl Stated {
     }
 
     fn read<'m>(segments: impl Iterator<Item = Segment<'m>>) -> Stated {
-        let mut found = Stated::default();
+        let (mut found, mut by_visit) = (Stated::default(), None);
         for segment in segments {
             match segment.name() {
                 "PV1" => {
-                    let said = read(&segment, 16, &["S", "Y", "R"], &["N", "I"]);
-                    said.raise(&mut found.protected, &mut found.maybe_protected);
+                    let said = read(&segment, 16, &["S", "Y", "R"], &["N"], &["I"]);
+                    said.raise(&mut by_visit, &mut found.maybe_protected);
                 }
                 "ZU8" => {
-                    let said = read(&segment, 4, &["1", "2", "Y"], &["0", "N"]);
-                    said.raise(&mut found.protected, &mut found.maybe_protected);
-                    let said = read(&segment, 2, &["2"], &["1", "3"]);
+                    let said = read(&segment, 4, &["1", "2", "Y"], &["0", "N"], &[]);
+                    said.raise(&mut found.by_flag, &mut found.maybe_protected);
+                    let said = read(&segment, 2, &["2"], &["1", "3"], &[]);
                     said.raise(&mut found.dissent, &mut found.maybe_dissent);
                 }
                 _ => {}
             }
         }
+        let both = [found.by_flag, by_visit];
+        found.protected = both.contains(&Some(true)).then_some(true).or(found.by_flag).or(by_visit);
         found
     }
 }
@@ -113,7 +118,7 @@ impl Codes {
     }
 }
 
-fn read(segment: &Segment<'_>, field: usize, yes: &[&str], no: &[&str]) -> Codes {
+fn read(segment: &Segment<'_>, field: usize, yes: &[&str], no: &[&str], nothing: &[&str]) -> Codes {
     let mut said = Codes::default();
     let codes = segment.field(field).into_iter().flat_map(|field| field.repetitions());
     for code in codes.filter_map(|code| meant(code.text(1, 1))) {
@@ -124,7 +129,7 @@ fn read(segment: &Segment<'_>, field: usize, yes: &[&str], no: &[&str]) -> Codes
         } else if is_of(no) {
             said.no = true;
         } else {
-            said.unknown = true;
+            said.unknown |= !is_of(nothing);
         }
     }
     said
@@ -150,16 +155,15 @@ mod tests {
         for code in ["S", "Y", "s", "R"] {
             assert_eq!(vip(code), Some(true), "{code}");
         }
-        for code in ["N", "I"] {
-            assert_eq!(vip(code), Some(false), "{code}");
-        }
-        for code in ["", "\"\""] {
-            assert_eq!(vip(code), None, "absent is not normal: {code}");
+        assert_eq!(vip("N"), Some(false));
+        for code in ["", "\"\"", "I"] {
+            assert_eq!(vip(code), None, "absent is not normal, nor is invalid: {code}");
         }
         let hidden = |code: &str| stated_by(&format!("ZU8||||{code}")).protected;
         assert_eq!((hidden("1"), hidden("02"), hidden("0")), (Some(true), Some(true), Some(false)));
         let both = format!("PV1|1|I{}N\rZU8||||1", "|".repeat(14));
         assert_eq!(stated_by(&both).protected, Some(true), "where both are said, it protects");
+        assert!(!stated_by(&format!("PV1|1|I{}I", "|".repeat(14))).is_unclear());
     }
 
     #[test]

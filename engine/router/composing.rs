@@ -98,10 +98,11 @@ pub(crate) fn compose(
         let known = Known {
             partition: Some(&partition),
             causation: Some(&about.causation),
+            // Who is who, and who is protected, is so for all, whatever brought it to light.
             marks: if announced.restricted {
-                about.marks
+                Marks { bulk: false, ..about.marks }
             } else {
-                Marks { bulk: about.marks.bulk, ..Marks::NONE }
+                Marks::NONE
             },
         };
         let identity = announcement::whom(announced);

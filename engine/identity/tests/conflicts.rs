@@ -192,10 +192,7 @@ fn a_correction_that_protects_too_is_made_once() {
     let decision = world.resolve(PAS, &adt("A31", &vip), Some(Message));
     assert_eq!(decision.patient, other.patient);
     assert_eq!(number(&decision).as_deref(), Some("9990000034"));
-    assert_eq!(
-        events(&decision),
-        ["patient.sensitivity-changed", "patient.nhsnumber-changed"]
-    );
+    assert_eq!(events(&decision), ["patient.sensitivity-changed", "patient.nhsnumber-changed"]);
     assert_eq!(number(&world.result("M2", "", "")).as_deref(), Some("9990000034"));
 }
 

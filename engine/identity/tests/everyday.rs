@@ -230,4 +230,73 @@ fn protection_is_the_patients() {
     assert_eq!(events(&lowered), ["patient.sensitivity-changed"]);
     let dissent = world.send(PAS, &adt("A31", &format!("{}ZU8||2\r", pid("M1", "", ""))));
     assert!(dissent.dissent && !dissent.protected);
+    // The flag of PDS is not taken back by a visit that was not stop-noted, or is invalid.
+    let flagged = |sender, code: &str| {
+        world.send(sender, &adt("A31", &format!("{}ZU8||||{code}\r", pid("M1", "", ""))))
+    };
+    assert!(flagged(LAB, "2").protected);
+    let kept = vip(PAS, "N");
+    assert!(kept.protected && vip(PAS, "I").protected);
+    assert_eq!(kept.quality, ["sensitivity.not-lowered"]);
+    assert!(!flagged(PAS, "0").protected);
+}
+
+#[test]
+fn whoever_missed_a_merge_of_protected_records_is_told_when_they_are_so_no_more() {
+    let world = World::new();
+    world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    world.admit("M2", "SMITH^ANN", "19651213");
+    let flag =
+        |code: &str| world.send(PAS, &adt("A31", &format!("{}ZU8||||{code}\r", pid("M1", "", ""))));
+    assert!(flag("2").protected);
+    let merged = adt("A40", &format!("{}{}", pid("M1", "", ""), mrg("M2")));
+    assert!(world.send(PAS, &merged).events.iter().all(|event| event.restricted));
+    let lowered = flag("0");
+    let told = ["patient.sensitivity-changed", "patient.merged", "patient.merged"];
+    assert_eq!(events(&lowered), told);
+    assert!(lowered.events.iter().skip(1).all(|event| !event.restricted));
+    assert_eq!(events(&flag("0")), [""; 0], "once");
+}
+
+#[test]
+fn what_an_archive_says_takes_nothing_back() {
+    let world = World::new();
+    world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    world.admit("M2", "SMITH^ANN", "19651213");
+    let of = |mode: &str, trigger: &str, body: &str| {
+        let text = format!("ADT^{trigger}|1|P{mode}|2.4\r{body}");
+        world.send(PAS, &text)
+    };
+    let protects = format!("{}ZU8||2||2\r", pid("M1", "", ""));
+    assert!(of("", "A31", &protects).protected);
+    let old = format!("{}ZU8||1||0\r", pid("M1", "SMITH^ANNA", "19651213"));
+    let replayed = of("^A", "A31", &old);
+    assert!(replayed.protected && replayed.dissent);
+    assert_eq!(replayed.stated["given"], "ANNA");
+    let now = world.admit("M1", "", "");
+    assert_eq!(now.stated["given"], "ANN", "what was said since counts");
+    let merge = format!("{}{}", pid("M1", "", ""), mrg("M2"));
+    assert_eq!(code(&of("^R", "A40", &merge)), Some("merge.approval"));
+    assert_eq!(code(&of("", "A40", &merge)), None);
+    assert_eq!(code(&of("^R", "A40", &merge)), None, "it is so already");
+    // Of somebody of whom nobody has spoken, an initial load says all there is, in its order.
+    for given in ["BETH", "BETTY"] {
+        let loaded = of("^I", "A28", &pid("M3", &format!("JONES^{given}"), "19700102"));
+        assert_eq!(loaded.stated["given"], given);
+    }
+    assert_eq!(world.admit("M3", "", "").stated["given"], "BETTY");
+}
+
+#[test]
+fn a_child_without_a_name_is_not_its_mother() {
+    let world = World::new();
+    world.admit("M1 9990000018", "MUMMY^JANE", "19940203");
+    for given in ["BABY", "BABY BOY", "Infant of", "newborn"] {
+        let result = world.result("9990000018", &format!("MUMMY^{given}"), "20260104");
+        assert_eq!(code(&result), Some("identity.demographics"), "{given}");
+    }
+    assert_eq!(code(&world.result("9990000018", "MUMMY^BABY", "")), None);
+    let merged = adt("A40", &format!("{}{}", pid("M1", "", ""), mrg("M2")));
+    world.admit("M2", "OTHER^PERSON", "20100704");
+    assert_eq!(code(&world.send(PAS, &merged)), Some("identity.demographics"));
 }

@@ -45,7 +45,7 @@ fn messages() -> Vec<(Sender, String)> {
         a31("M1 9990000018", "SMITH^ANN"),
         (LAB, format!("ORU^R01|1|P|2.4\r{}", pid("LAB3", "", ""))),
         a31("M2 9990000026", "JONES^BETH"),
-        a31("M3", "TAYLOR^CATH"),
+        a31("M3", "TAYLOR^ANN"),
         (PAS, adt("A01", &vip)),
         (PAS, adt("A40", &format!("{}{}", pid("M1", "", ""), mrg("M3")))),
         (PAS, adt("A47", &format!("{}{}", pid("M2 9990000034", "", ""), mrg("9990000026")))),

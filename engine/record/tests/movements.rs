@@ -180,7 +180,7 @@ fn sensitivity_has_three_states() {
         ("y", Some(true)),
         ("R", Some(true)),
         ("N", Some(false)),
-        ("I", Some(false)),
+        ("I", None),
         ("", None),
         ("\"\"", None),
         ("VIP", None),
