@@ -71,7 +71,11 @@ fn rows_that_contradict_are_reported_and_left_out() {
         RXX01,MR,M9,9990000034,01,Smith,Ann,19651213,2\n\
         RZZ01,MR,M4,,,,,,\n\
         RXX01,MR,,,,,,,\n\
-        RXX01,MR,M5,9990000019,01,,,,\n");
+        RXX01,MR,M5,9990000019,01,,,,\n\
+        RXX01,MR,M6,9990000042,01,Smith,Zoe,02/01/1970,2\n\
+        RXX01,MR,M7,9990000050,01,Smith,Zoe,19701301,2\n\
+        RXX01,MR,M8,9990000069,01,Smith\n\
+        RXX01,MR,M10,9990000077,01,Smith,Zoe,1970-01-02,2\n");
     run(&world.index, &mut load);
     let codes: Vec<_> = load.report().problems.iter().map(|of| (of.at, of.code)).collect();
     assert_eq!(
@@ -83,9 +87,13 @@ fn rows_that_contradict_are_reported_and_left_out() {
             (6, "load.authority"),
             (7, "load.columns"),
             (8, "nhs-number.check-digit"),
+            (9, "load.birth-date"),
+            (10, "load.birth-date"),
+            (11, "load.columns"),
         ]
     );
     assert!(world.show("M2").is_none() && world.show("M5").is_some());
+    assert!(world.show("M6").is_none() && world.show("M10").is_some());
 }
 
 #[test]
