@@ -13,6 +13,7 @@ mod line {
     pub(crate) mod parting;
     pub(crate) mod rebuilt;
     pub(crate) mod refused;
+    pub(crate) mod replaying;
     pub(crate) mod restart;
     pub(crate) mod said;
     pub(crate) mod side_by_side;
