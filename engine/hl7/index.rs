@@ -99,7 +99,11 @@ pub(crate) struct Transcribed {
 impl Parts {
     /// The text of the whole message, if every part is its own text.
     pub(crate) fn plain(&self) -> Option<&Plain> {
-        self.plain.get_or_init(|| Plain::of(self)).as_ref()
+        let found = || {
+            let behind = self.index.field(0, 2).map_or(0, |(_, end)| end);
+            Plain::of(&self.bytes, self.charset, self.delimiters, behind)
+        };
+        self.plain.get_or_init(found).as_ref()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Messages that can be read as they stand.
 
+use crate::charset::Charset;
 use crate::delimiters::Delimiters;
-use crate::index::Parts;
 
 /// The text of a message in ASCII without NUL or escape sequence, as most are: every part of it is
 /// its own text, and nothing has to be decoded part by part.
@@ -16,22 +16,26 @@ const LONGEST: usize = 64 * 1024;
 
 impl Plain {
     /// Nothing of a message that is not like that.
-    pub(crate) fn of(parts: &Parts) -> Option<Self> {
-        let bytes: &[u8] = &parts.bytes;
-        let ascii = parts.charset.is_bytewise() && bytes.len() <= LONGEST && bytes.is_ascii();
+    ///
+    /// `behind` is where MSH-2 ends, which shows the delimiters and uses none.
+    pub(crate) fn of(
+        bytes: &[u8],
+        charset: Charset,
+        delimiters: Delimiters,
+        behind: usize,
+    ) -> Option<Self> {
+        let ascii = charset.is_bytewise() && bytes.len() <= LONGEST && bytes.is_ascii();
         if !ascii || memchr::memchr(0, bytes).is_some() {
             return None;
         }
-        // MSH-2 shows the delimiters, and uses none.
-        let behind = parts.index.field(0, 2).map_or(0, |(_, end)| end);
         let used = |delimiter: u8| {
             delimiter != Delimiters::NONE && memchr::memchr(delimiter, &bytes[behind..]).is_some()
         };
-        if used(parts.delimiters.escape) {
+        if used(delimiters.escape) {
             return None;
         }
         let text = str::from_utf8(bytes).ok()?.into();
-        Some(Self { text, subcomponents: used(parts.delimiters.subcomponent) })
+        Some(Self { text, subcomponents: used(delimiters.subcomponent) })
     }
 
     /// The text that begins at that byte and is so long.
