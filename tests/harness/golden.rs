@@ -32,6 +32,13 @@ fn case_of(file: &Path) -> Option<String> {
     Some(format!("{channel}/{case}"))
 }
 
+/// The messages of all cases.
+pub(crate) fn messages() -> Vec<PathBuf> {
+    let all = files(&repository("transforms/tests"));
+    let all = all.iter().flat_map(files);
+    all.filter(|file| file.extension().is_some_and(|end| end == "hl7")).collect()
+}
+
 /// The events of all cases, shorter names of cases first: those are the plain ones.
 pub(crate) fn golden_events() -> Vec<Golden> {
     let mut events = Vec::new();

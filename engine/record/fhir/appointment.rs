@@ -71,9 +71,10 @@ pub fn appointment(
     Ok(draft.finish())
 }
 
-/// The event, then SCH-25 (table 0278), which may lag behind it.
+/// The event, then SCH-25 (table 0278), which may lag behind it. An appointment has a status whatever
+/// is sent, so that the HL7 null clears none.
 fn status_of(draft: &mut Draft, trigger: &str, sch: &Segment<'_>) -> &'static str {
-    let stated = draft.read(sch, 25, "status");
+    let stated = stated(sch.text(25, 1));
     let coded = stated.as_deref().and_then(|code| APPOINTMENT_STATUS.code(code));
     if let (None, Some(sent)) = (coded, stated) {
         draft.quality.push("code.unknown");
@@ -401,6 +402,12 @@ mod tests {
         let nulls = built("S14", "SCH|P1|||||\"\"|\"\"|^\"\"").expect("an appointment");
         let cleared = ["cancelationReason", "reasonCode", "appointmentType.text"];
         assert_eq!(nulls.cleared, cleared.map(|path| format!("Appointment.{path}")));
+        let unsaid = built("S14", &segment("SCH", &[(1, "P1"), (25, "\"\"")])).expect("one");
+        assert_eq!((&unsaid.resource["status"], unsaid.cleared.len()), (&json!("booked"), 0));
+        let other = built("S14", "SCH|P1|||||RE^Rearranged|\"\"").expect("an appointment");
+        assert_eq!(other.resource["reasonCode"][0]["text"], "Rearranged");
+        assert_eq!(other.cleared, [""; 0]);
+        assert_eq!(other.replaced, ["Appointment.reasonCode"]);
         let odd = built("S12", &segment("SCH", &[(1, "P1"), (25, "MAYBE")])).expect("one");
         assert_eq!(odd.quality[0], "code.unknown");
         assert_eq!(odd.resource["_status"]["extension"][0]["valueCode"], "MAYBE");

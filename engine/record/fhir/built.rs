@@ -169,7 +169,10 @@ impl Draft {
         self.push("extension", extension);
     }
 
-    pub(crate) fn finish(self) -> Built {
+    pub(crate) fn finish(mut self) -> Built {
+        if !self.cleared.is_empty() {
+            self.clear_only_what_is_gone();
+        }
         Built {
             resource: Value::Object(self.body),
             cleared: self.cleared,
@@ -177,6 +180,37 @@ impl Draft {
             quality: self.quality,
         }
     }
+
+    /// What two fields may state is not gone where one of them is null and the other has a value. Of a
+    /// list that is then the whole: what was held of it goes.
+    fn clear_only_what_is_gone(&mut self) {
+        let Self { kind, body, cleared, replaced, .. } = self;
+        cleared.retain(|path| {
+            let below = path.strip_prefix(*kind).and_then(|path| path.strip_prefix('.'));
+            // One that is told by a condition is one of several, and the others may be stated.
+            let Some(below) = below.filter(|path| !path.contains('(')) else { return true };
+            let top = below.split('.').next().unwrap_or(below);
+            let Some(element) = body.get(top) else { return true };
+            let rest = below.split('.').skip(1);
+            if !is_stated(element, rest) {
+                return true;
+            }
+            let list = [*kind, ".", top].concat();
+            if element.as_array().is_some() && !replaced.contains(&list) {
+                replaced.push(list);
+            }
+            false
+        });
+    }
+}
+
+/// Whether an element has something at a path; of a list, whether any of it has.
+fn is_stated<'p>(element: &Value, mut path: impl Iterator<Item = &'p str> + Clone) -> bool {
+    if let Some(list) = element.as_array() {
+        return list.iter().any(|each| is_stated(each, path.clone()));
+    }
+    let Some(name) = path.next() else { return true };
+    element.get(name).is_some_and(|found| is_stated(found, path))
 }
 
 /// An extension with one coded value.
