@@ -21,8 +21,8 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "order.placed",
         description: "A test or service was asked for.",
-        trigger: "ORM O01, OML O21 or OMG O19 with ORC-1 `NW`, or `RO` in the place of \
-                  another; each OBR of the message.",
+        trigger: "ORM O01, OML O21 or OMG O19 with ORC-1 `NW`, `RO` in the place of another, or `CH` as a \
+                  part of another (`basedOn`); each OBR of the message.",
         ..ORDER
     },
     EventType {
@@ -34,15 +34,17 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "order.cancelled",
         description: "A request was withdrawn or will not be done.",
-        trigger: "The same with ORC-1 `CA`, `OC`, `CR`, `DC`, `OD`, `DR`, `RP`, `RQ`, `RU`; or any \
-                  but a new one whose ORC-5 says so.",
+        trigger: "The same with ORC-1 `CA`, `OC`, `CR`, `DC`, `OD`, `DR`, `RP`, `RQ`, `RU`, or `UA`, by \
+                  which it is refused; or any but a new one whose ORC-5 says so.",
         ..ORDER
     },
     EventType {
         name: "order.status-changed",
-        description: "A request got another state: received, held, in progress, done.",
+        description: "A request got another state: received, held, in progress, done. Or it keeps its \
+                      state, since what was asked of it cannot be done.",
         trigger: "The same with ORC-1 `SC`, `SR`, `RE`, `SN`, `NA`, `HD`, `OH`, `HR`, `RL`, `OE`, `OR`, \
-                  `OK`.",
+                  `OK`, `RR`, of a parent `PA`, or a refusal: `UC` and `UD` (to call it off: it stands), \
+                  `UH`, `UR`, `UX`, `UM`.",
         ..ORDER
     },
 ];

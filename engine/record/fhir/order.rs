@@ -6,7 +6,9 @@ use hl7::segment::Segment;
 
 use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, reference};
 use crate::fhir::coded::{CODED, concept, in_words};
-use crate::fhir::datatypes::{entity_of_type, logical, named_organisation, practitioner};
+use crate::fhir::datatypes::{
+    entity_of_type, identifier_type, logical, named_organisation, practitioner,
+};
 use crate::fhir::encounter::visit;
 use crate::fhir::names::{self, uk_core};
 use crate::fhir::observation::comments;
@@ -51,6 +53,7 @@ pub fn order(
     }
     if let Some(orc) = &orc {
         placed(&mut draft, orc, source);
+        draft.set("basedOn", parent(message, orc, obr.as_ref()).map(only));
     }
     if let Some(obr) = &obr {
         asked(&mut draft, obr, source);
@@ -88,9 +91,40 @@ fn control(orc: &Segment<'_>) -> String {
     stated(orc.text(1, 1)).unwrap_or_default().to_ascii_uppercase()
 }
 
-/// A new order, or one that takes the place of others.
+/// A new order, one that takes the place of others, or one that another one was split into.
 fn is_new(orc: &Segment<'_>) -> bool {
-    matches!(control(orc).as_str(), "" | "NW" | "RO")
+    matches!(control(orc).as_str(), "" | "NW" | "RO" | "CH")
+}
+
+/// The order that this one is a part of: ORC-8, else OBR-29, both an EIP; else, of a child (CH), the
+/// last parent (PA) before it.
+fn parent(message: &Message, orc: &Segment<'_>, obr: Option<&Segment<'_>>) -> Option<Value> {
+    let named = named_parent(orc, 8).or_else(|| named_parent(obr?, 29));
+    let split = || {
+        let before = message.segments().take_while(|segment| segment.index() < orc.index());
+        before.filter(|other| other.name() == "ORC" && control(other) == "PA").last()
+    };
+    let number = match named {
+        None if control(orc) == "CH" => number_of(&split()?)?,
+        other => other?,
+    };
+    Some(logical("ServiceRequest", number))
+}
+
+/// The number in an EIP: that of who ordered, else of who fills, each an EI in subcomponents.
+fn named_parent(segment: &Segment<'_>, field: usize) -> Option<Value> {
+    let pair = segment.field(field)?.repetition(1)?;
+    let of = |component: usize, kind| {
+        let value = stated(pair.text(component, 1))?;
+        Some(object([("value", Value::from(value)), ("type", identifier_type(kind))]))
+    };
+    of(1, "PLAC").or_else(|| of(2, "FILL"))
+}
+
+/// The number of an order: that of who ordered, else of who fills.
+fn number_of(orc: &Segment<'_>) -> Option<Value> {
+    let of = |field: usize, kind| entity_of_type(&orc.field(field)?.repetition(1)?, kind);
+    of(2, "PLAC").or_else(|| of(3, "FILL"))
 }
 
 /// The numbers of the orders that stand before this one to be replaced (RP, RQ, RU); other orders that
@@ -104,11 +138,7 @@ fn replaced(message: &Message, group: &Group<'_>) -> Vec<Value> {
         .rev()
         .skip_while(|orc| control(orc) == "RO")
         .take_while(|orc| matches!(control(orc).as_str(), "RP" | "RQ" | "RU"));
-    let number = |orc: &Segment<'_>| {
-        let of = |field: usize, kind| entity_of_type(&orc.field(field)?.repetition(1)?, kind);
-        of(2, "PLAC").or_else(|| of(3, "FILL"))
-    };
-    let mut numbers: Vec<Value> = ended.filter_map(number).collect();
+    let mut numbers: Vec<Value> = ended.filter_map(number_of).collect();
     numbers.reverse();
     numbers
 }
@@ -126,9 +156,12 @@ fn numbers(draft: &mut Draft, orc: Option<&Segment<'_>>, obr: Option<&Segment<'_
 }
 
 /// ORC-1 (table 0119) and ORC-5 (table 0038), both kept as sent: FHIR has fewer words.
+///
+/// A request has a status whatever is sent, so the HL7 null clears none: it says that the one that was
+/// held is so no more.
 fn status_of(draft: &mut Draft, orc: &Segment<'_>) -> &'static str {
     let asked = stated(orc.text(1, 1));
-    let state = draft.read(orc, 5, "status");
+    let state = stated(orc.text(5, 1));
     for (url, code) in [(names::ORDER_CONTROL, &asked), (names::ORDER_STATUS, &state)] {
         if let Some(code) = code {
             draft.extension(code_as_sent(url, code.clone()));
@@ -139,9 +172,16 @@ fn status_of(draft: &mut Draft, orc: &Segment<'_>) -> &'static str {
         draft.quality.push("code.unknown");
     }
     let ordered = asked.as_deref().and_then(|control| ORDER_CONTROL.code(control));
-    // What a change of state says in a word that nobody knows, or leaves out, is no state.
-    let is_silent = matches!(control(orc).as_str(), "SC" | "SR" | "RE");
-    let unsaid = if is_silent || (state.is_some() && !is_new(orc)) { "unknown" } else { "active" };
+    let withdrawn = state.is_some() || orc.text(5, 1).is_null();
+    let unsaid = match control(orc).as_str() {
+        _ if is_new(orc) => "active",
+        // What cannot be released is held as before.
+        "UR" => "on-hold",
+        // What a change of state says in a word that nobody knows, or leaves out, is no state.
+        "SC" | "SR" | "RE" | "DE" => "unknown",
+        _ if withdrawn => "unknown",
+        _ => "active",
+    };
     ordered.or(stated).unwrap_or(unsaid)
 }
 
@@ -275,7 +315,13 @@ mod tests {
             ("SC", "CM", "completed"),
             ("SC", "HD", "on-hold"),
             ("XO", "IP", "active"),
-            ("DE", "", "entered-in-error"),
+            ("DE", "", "unknown"),
+            ("UA", "IP", "revoked"),
+            ("UC", "", "active"),
+            ("UC", "CM", "completed"),
+            ("UR", "", "on-hold"),
+            ("SR", "ER", "unknown"),
+            ("CH", "", "active"),
             ("NW", "Q", "active"),
             ("XO", "", "active"),
             ("XO", "Q", "unknown"),
@@ -286,6 +332,37 @@ mod tests {
             assert_eq!(order.resource["status"], word, "{control} {state}");
         }
         assert_eq!(built(&orc("SC", "Q")).expect("an order").quality, ["code.unknown"]);
+    }
+
+    #[test]
+    fn a_state_that_is_taken_away_is_unknown_and_never_cleared() {
+        for (control, word) in [("SC", "unknown"), ("XO", "unknown"), ("NW", "active")] {
+            let order = built(&format!("{}\rOBR|1|||FBC", orc(control, "\"\""))).expect("an order");
+            assert_eq!(order.resource["status"], word, "{control}");
+            assert_eq!(order.cleared, [""; 0], "{control}");
+        }
+    }
+
+    #[test]
+    fn a_child_names_the_order_that_it_is_a_part_of() {
+        let body = "ORC|PA|P1^OCS|F1^LIMS\rOBR|1|||UE\rORC|CH|P1^OCS|F2^LIMS\rOBR|2|||NA\r\
+                    ORC|CH||F3^LIMS|||||P7&OCS^F7&LIMS\rOBR|3|||K\rORC|NW|P4\rOBR|4|||FBC";
+        let message = message("ORM^O01", body);
+        let groups = message.groups(&["ORC", "OBR"]);
+        let parent = |at: usize| {
+            let order = order(&message, &groups[at], &source(), None).expect("an order").resource;
+            let parent = &order["basedOn"][0]["identifier"];
+            (parent["value"].clone(), code(&parent["type"]).to_owned())
+        };
+        assert_eq!(parent(1), (json!("P1"), "PLAC".to_owned()));
+        assert_eq!(parent(2), (json!("P7"), "PLAC".to_owned()));
+        for own in [0, 3] {
+            let order = order(&message, &groups[own], &source(), None).expect("an order").resource;
+            assert!(order.get("basedOn").is_none());
+        }
+        let of_result = segment("OBR", &[(4, "K"), (29, "^F9&LIMS")]);
+        let child = built(&format!("{}\r{of_result}", orc("CH", ""))).expect("an order").resource;
+        assert_eq!(child["basedOn"][0]["identifier"]["value"], "F9");
     }
 
     #[test]
