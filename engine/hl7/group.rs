@@ -52,13 +52,17 @@ impl Message {
     /// Where results or requests are stated by specimen (OUL^R22, OUL^R23, OML^O33), SPM stands before
     /// its orders, and in OUL ORC behind its OBR. A group then ends where the next specimen begins, and
     /// what is observed of the specimen itself, between SPM and the first order, is in no group.
+    /// OUL^R24 has its specimens inside an order, as ORU has.
     pub fn orders(&self) -> Vec<Group<'_>> {
-        if !self.is_by_specimen() {
-            return self.groups(&["ORC", "OBR"]);
-        }
-        let names =
-            if self.has_control_behind() { ["SPM", "OBR", "ORC"] } else { ["SPM", "ORC", "OBR"] };
-        self.groups(&names).into_iter().filter_map(Group::at_its_order).collect()
+        let by_specimen = self.is_by_specimen();
+        let control_behind = (by_specimen || self.is_oul()) && self.has_control_behind();
+        let names: &[&str] = match (by_specimen, control_behind) {
+            (true, true) => &["SPM", "OBR", "ORC"],
+            (true, false) => &["SPM", "ORC", "OBR"],
+            (false, true) => &["OBR", "ORC"],
+            (false, false) => &["ORC", "OBR"],
+        };
+        self.groups(names).into_iter().filter_map(Group::at_its_order).collect()
     }
 
     /// The specimen of an order, where results are stated by specimen; see [`Message::orders`].
@@ -73,14 +77,22 @@ impl Message {
         Group { message: self, range }
     }
 
-    /// Whether it is of the type OUL, or its first specimen stands before any order (OML^O33).
+    /// Whether its first specimen stands before any order (OML^O33), or it is an OUL that states no
+    /// specimens inside its orders (R24).
     fn is_by_specimen(&self) -> bool {
         let mut names = self.segments().map(|segment| segment.name());
-        if names.find(|name| matches!(*name, "SPM" | "ORC" | "OBR")) == Some("SPM") {
-            return true;
-        }
-        let kind = self.segment("MSH", 1).map(|msh| msh.text(9, 1));
-        kind.and_then(Value::into_option).is_some_and(|kind| kind.eq_ignore_ascii_case("OUL"))
+        let first = names.find(|name| matches!(*name, "SPM" | "ORC" | "OBR"));
+        first == Some("SPM") || (self.is_oul() && !self.is_kind(2, "R24"))
+    }
+
+    fn is_oul(&self) -> bool {
+        self.is_kind(1, "OUL")
+    }
+
+    /// Whether that component of MSH-9 is that code.
+    fn is_kind(&self, component: usize, code: &str) -> bool {
+        let sent = self.segment("MSH", 1).map(|msh| msh.text(9, component));
+        sent.and_then(Value::into_option).is_some_and(|sent| sent.trim().eq_ignore_ascii_case(code))
     }
 
     /// Whether ORC belongs to the OBR before it: the first one stands directly behind one.
@@ -190,9 +202,9 @@ mod tests {
     }
 
     /// The orders of a message of the type OUL, each with the specimen that it is of.
-    fn by_specimen(names: &str) -> Vec<String> {
+    fn by_specimen(trigger: &str, names: &str) -> Vec<String> {
         let lines = names.split(' ').enumerate().map(|(index, name)| format!("{name}|{index}\r"));
-        let text = format!("MSH|^~\\&|LIMS||||||OUL^R22\r{}", lines.collect::<String>());
+        let text = format!("MSH|^~\\&|LIMS||||||OUL^{trigger}\r{}", lines.collect::<String>());
         let message = Message::parse(text.into_bytes(), &Reading::default()).expect("readable");
         let orders = message.orders();
         let shown = orders.iter().map(|order| {
@@ -218,8 +230,12 @@ mod tests {
             ("PID ORC OBR OBX ORC OBR OBX", &["0: ORC OBR OBX", "0: ORC OBR OBX"]),
         ];
         for (names, expected) in cases {
-            assert_eq!(by_specimen(names), expected, "{names}");
+            assert_eq!(by_specimen("R22", names), expected, "{names}");
         }
+        let inside = "PID OBR ORC SPM SAC OBX OBX SPM OBX OBR ORC OBX";
+        let expected = ["0: OBR ORC SPM SAC OBX OBX SPM OBX", "0: OBR ORC OBX"];
+        assert_eq!(by_specimen("R24", inside), expected);
+        assert_eq!(by_specimen("R24", "PID ORC OBR SPM OBX ORC OBR OBX")[1], "0: ORC OBR OBX");
         let requests = message("PID SPM ORC OBR SPM ORC OBR");
         let orders = requests.orders();
         let of = |order| requests.specimen_of(order).map(|specimen| specimen.index());

@@ -268,7 +268,7 @@ fn report_status(draft: &mut Draft, obr: &Segment<'_>) {
 
 /// The notes of a group that are not about one observation. They stand behind ORC, OBR, SPM or
 /// whatever else a laboratory sends. Notes that stand before the group, behind PID for example, are
-/// about no report, and are counted; so is what was observed of a specimen before its first order.
+/// about no report, and are counted; so is what was observed of a specimen that no order is of.
 fn remarks(draft: &mut Draft, message: &Message, group: &Group<'_>) {
     let mut observed = false;
     let about_report = group.segments().filter(|segment| {
@@ -283,12 +283,18 @@ fn remarks(draft: &mut Draft, message: &Message, group: &Group<'_>) {
     let start = group.range().start;
     let groups = message.orders();
     let reports = groups.iter().filter(|other| other.segment("OBR", 1).is_some());
-    let before = reports.map(|other| other.range().end).filter(|end| *end <= start).max();
+    let ranges: Vec<_> = reports.map(Group::range).collect();
+    let before = ranges.iter().map(|range| range.end).filter(|end| *end <= start).max();
     let between = || message.segments().skip(before.unwrap_or(0)).take_while(|s| s.index() < start);
     let unplaced = between().filter(|s| s.name() == "NTE" && stated(s.text(3, 1)).is_some());
     draft.quality.extend(unplaced.map(|_| "note.unplaced"));
-    let of_specimens = between().filter(|segment| segment.name() == "OBX");
-    draft.quality.extend(of_specimens.map(|_| "specimen.observation-not-published"));
+    // The specimen of this report tells what was observed of it.
+    let own = message.specimen_of(group).map_or(start, |specimen| specimen.index());
+    let is_last = ranges.iter().all(|range| range.start <= start);
+    let behind = message.segments().skip(if is_last { group.range().end } else { usize::MAX });
+    let strays = between().take_while(|segment| segment.index() < own).chain(behind);
+    let strays = strays.filter(|segment| segment.name() == "OBX");
+    draft.quality.extend(strays.map(|_| "specimen.observation-not-published"));
 }
 
 /// The code of a section in the capitals of the table, if it is one.

@@ -10,8 +10,9 @@ use crate::fhir::datatypes::{entity_of_type, identifier_type};
 use crate::fhir::decimal::Decimal;
 use crate::fhir::names::uk_core;
 use crate::json::{Object, Value, object, only};
+use crate::result::code;
 use crate::source::Source;
-use crate::text::{stated, whole, whole_of};
+use crate::text::{rendered, stated, whole, whole_of};
 use crate::time::Moment;
 
 /// Builds the specimens of a report or order: of each SPM, else of the one that OUL states it under, else
@@ -21,10 +22,14 @@ pub fn specimens(message: &Message, group: &Group<'_>, source: &Source) -> Vec<B
     let mut all: Vec<Built> = group
         .segments()
         .filter(|segment| segment.name() == "SPM")
-        .map(|spm| of_spm(message, &spm, source))
+        .map(|spm| of_spm(message, &spm, source).finish())
         .collect();
     if all.is_empty() {
-        all.extend(message.specimen_of(group).map(|spm| of_spm(message, &spm, source)));
+        all.extend(message.specimen_of(group).map(|spm| {
+            let mut draft = of_spm(message, &spm, source);
+            observed(&mut draft, message, &spm);
+            draft.finish()
+        }));
     }
     if all.is_empty() {
         all.extend(obr.and_then(|obr| of_obr(message, &obr, source)));
@@ -38,7 +43,7 @@ fn draft(message: &Message, segment: &Segment<'_>) -> Draft {
 }
 
 /// SPM-2 is a pair of numbers, of who ordered and of who fills, each an EI in subcomponents.
-fn of_spm(message: &Message, spm: &Segment<'_>, source: &Source) -> Built {
+fn of_spm(message: &Message, spm: &Segment<'_>, source: &Source) -> Draft {
     let mut draft = draft(message, spm);
     let numbers = spm.field(2).and_then(|field| field.repetition(1));
     for (component, kind) in [(1, "PLAC"), (2, "FILL")] {
@@ -69,7 +74,48 @@ fn of_spm(message: &Message, spm: &Segment<'_>, source: &Source) -> Built {
     draft.set_all(spm, 24, ("condition", "condition"), CODED, concept);
     draft.replaced.clear();
     remarks(&mut draft, spm);
-    draft.finish()
+    draft
+}
+
+/// What was observed of the specimen itself: OBX between SPM and its first order, where results are
+/// stated by specimen. A note each, in words: an Observation would be one of the patient, whose
+/// temperature or volume nobody must read in it.
+fn observed(draft: &mut Draft, message: &Message, spm: &Segment<'_>) {
+    let behind = message.segments().skip(spm.index() + 1);
+    let own = behind.take_while(|segment| !matches!(segment.name(), "SPM" | "ORC" | "OBR" | "PID"));
+    for obx in own.filter(|segment| segment.name() == "OBX") {
+        match in_one_line(message, &obx) {
+            Some(text) => draft.push("note", in_words(&text)),
+            None => draft.quality.push("specimen.observation-not-published"),
+        }
+    }
+}
+
+/// `Volume of specimen: 5 mL`. None of a document, nor of what was withdrawn or not done.
+fn in_one_line(message: &Message, obx: &Segment<'_>) -> Option<String> {
+    let name = [2, 5, 1].into_iter().find_map(|component| whole_of(obx, 3, component))?;
+    if matches!(code(Some(obx), 11).as_str(), "D" | "W" | "X" | "N") {
+        return None;
+    }
+    let value = match code(Some(obx), 2).as_str() {
+        "ED" | "RP" => return None,
+        "CE" | "CWE" | "CNE" | "CF" | "IS" => {
+            [9, 2, 1].into_iter().find_map(|component| whole_of(obx, 5, component))?
+        }
+        "SN" => {
+            let parts = (1..=4).filter_map(|component| whole_of(obx, 5, component));
+            parts.collect::<Vec<_>>().join(" ")
+        }
+        _ => {
+            let field = obx.field(5).filter(|field| !field.is_null())?;
+            let lines = field.repetitions().map(|line| rendered(message, line.raw()));
+            lines.collect::<Vec<_>>().join("\n")
+        }
+    };
+    let unit = whole_of(obx, 6, 1).or_else(|| whole_of(obx, 6, 2));
+    let value = value.trim();
+    let text = unit.map_or_else(|| value.to_owned(), |unit| format!("{value} {unit}"));
+    (!value.is_empty()).then(|| format!("{name}: {text}"))
 }
 
 /// What a specimen is held in: SPM-27, and what was added (SPM-6).
@@ -210,6 +256,21 @@ mod tests {
         let text = built(&segment("OBR", &[(3, "F1"), (15, "^^Wound swab")])).remove(0).resource;
         assert_eq!(text["type"], json!({ "text": "Wound swab" }));
         assert!(text.get("note").is_none());
+    }
+
+    #[test]
+    fn what_is_observed_of_a_specimen_is_a_note_of_it() {
+        let body = "SPM|1|^F9\rOBX|1|NM|VOL^Volume||5|mL|||||F\rOBX|2|SN|AGE^Age||>^24|h|||||F\r\
+                    OBX|3|CE|COL^Colour||Y^Yellow^L||||||F\rOBX|4|ST|^Remark||Left\\.br\\arm||||||F\r\
+                    OBX|5|NM|TEMP^Temperature||4|Cel|||||W\rOBX|6|ED|IMG||^IM^PNG^Base64^AA||||||F\r\
+                    OBX|7|NM|PH^pH||\"\"||||||F\rOBR|1||F1|UE\rOBX|1|NM|NA||140|mmol/L|||||F";
+        let message = message("OUL^R22", body);
+        let specimen = specimens(&message, &message.orders()[0], &source()).remove(0);
+        let notes = specimen.resource["note"].as_array().expect("notes");
+        let notes: Vec<_> = notes.iter().filter_map(|note| note["text"].as_str()).collect();
+        let told = ["Volume: 5 mL", "Age: > 24 h", "Colour: Yellow", "Remark: Left\narm"];
+        assert_eq!(notes, told);
+        assert_eq!(specimen.quality, ["specimen.observation-not-published"; 3]);
     }
 
     #[test]
