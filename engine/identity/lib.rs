@@ -61,6 +61,8 @@ mod protection;
 mod desk;
 mod draft;
 pub mod statement;
+mod step;
+mod ended;
 mod layers;
 mod overlay;
 mod cache;

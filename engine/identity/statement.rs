@@ -16,8 +16,11 @@ use record::trigger::trigger;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::ended::{Discharge, STATUS, discharge, has_begun, is_of_class, is_one_of, is_over};
+use crate::step::{Step, step};
+
 /// A statement as scripts see it: `family`, `given`, `birthdate`, `sex`, `address`, `telecom`,
-/// `practice`, `gp`, `kin`, `birth`, `death`, `death_on_discharge`, `protected_by_flag`,
+/// `practice`, `gp`, `kin`, `birth`, `alerts`, `death`, `death_on_discharge`, `protected_by_flag`,
 /// `replayed`, and `visits` by number.
 pub type Statement = Map<String, Value>;
 
@@ -26,8 +29,7 @@ pub type Statement = Map<String, Value>;
 pub(crate) struct Said {
     values: Vec<(&'static str, Option<Value>)>,
     visit: Option<Visit>,
-    /// Of the visit of that number: whether its discharge says that the patient died.
-    discharge: Option<(String, bool)>,
+    discharge: Option<Discharge>,
 }
 
 #[derive(Clone)]
@@ -37,30 +39,17 @@ struct Visit {
     values: Vec<(&'static str, Option<Value>)>,
 }
 
-/// What a message does to a visit. Statuses are words of FHIR's; there is none while it is in progress.
-#[derive(Clone, Copy)]
-enum Step {
-    /// It begins, or goes on after all, with that status.
-    Opens(Option<&'static str>),
-    /// It has that status now, unless it is over.
-    Goes(Option<&'static str>),
-    /// Something is said of it. That does not open again what is over: coding comes after discharge.
-    Tells,
-    /// It is over.
-    Ends(&'static str),
-    /// It never was.
-    Forgets,
-}
-
 /// The encounters of a patient that are kept; the oldest go, and those that ended before others.
 const MOST_VISITS: usize = 32;
 /// Those of them that ended.
 const MOST_ENDED: usize = 8;
 const VISITS: &str = "visits";
+/// What is said of a visit by the law on mental health: ZU5-2, 3 and 5.
+const LAW: [(&str, usize); 3] = [("law", 2), ("law_at_census", 3), ("detained", 5)];
 /// Marks of what is only compared are made in this name space.
 const MARKS: Uuid = Uuid::from_u128(0x1d6f_5a0c_2f7e_4b8a_8c55_90f3_7a1e_64d2);
-/// Of a visit: that it is not in progress, but planned, interrupted or over.
-const STATUS: &str = "status";
+/// Of a visit of a class that may have a bed: that it is an attendance without one.
+const ATTENDS: &str = "attends";
 /// The visit whose discharge says that the patient died. It stands apart from the death that PID
 /// states: what is said of the one takes nothing back of the other.
 const DEATH_ON_DISCHARGE: &str = "death_on_discharge";
@@ -90,6 +79,7 @@ impl Said {
         }
         said.imprint("kin", message, &["NK1"]);
         said.imprint("birth", message, &["ZU6", "ZU7"]);
+        said.imprint("alerts", message, &["ZAL"]);
         said.protection(message);
         said.flag(REPLAYED, Some(is_replay(message)));
         said.visit = visit(message);
@@ -126,10 +116,10 @@ impl Said {
         }
     }
 
-    /// ZU5-2, 3 and 5. Feeds lose the leading zero of a code, and mean the same.
+    /// Feeds lose the leading zero of a code, and mean the same.
     fn law(&mut self, message: &Message) {
         let Some(zu5) = message.segment("ZU5", 1) else { return };
-        for (key, number) in [("law", 2), ("law_at_census", 3), ("detained", 5)] {
+        for (key, number) in LAW {
             self.value(key, zu5.field(number));
             for (_, said) in self.values.iter_mut().filter(|(said, _)| *said == key) {
                 let code = said.as_ref().and_then(Value::as_str);
@@ -221,14 +211,12 @@ impl Said {
             visit.over(&mut visits);
             put_visits(&mut now, visits);
         }
-        match &self.discharge {
-            Some((number, true)) => {
+        if let Some(Discharge { number, died, ends }) = &self.discharge {
+            if *died && (*ends || is_known_to_be_over(&now, number)) {
                 now.insert(DEATH_ON_DISCHARGE.to_owned(), json!(number));
-            }
-            Some((number, false)) if now.get(DEATH_ON_DISCHARGE) == Some(&json!(number)) => {
+            } else if !died && now.get(DEATH_ON_DISCHARGE) == Some(&json!(number)) {
                 now.shift_remove(DEATH_ON_DISCHARGE);
             }
-            _ => {}
         }
         now
     }
@@ -236,8 +224,9 @@ impl Said {
     /// Whether a statement says all of it.
     fn is_held(&self, by: &Statement) -> bool {
         let visit = |visit: &Visit| visit.is_held(by.get(VISITS));
-        let discharge = |(number, died): &(String, bool)| {
-            by.get(DEATH_ON_DISCHARGE).is_some_and(|of| of == number) == *died
+        let discharge = |Discharge { number, died, ends }: &Discharge| {
+            let held = by.get(DEATH_ON_DISCHARGE).is_some_and(|of| of == number);
+            held == *died || (*died && !ends && !is_known_to_be_over(by, number))
         };
         holds(by, &self.values)
             && self.visit.as_ref().is_none_or(visit)
@@ -250,41 +239,83 @@ enum After {
     Gone,
     /// Nothing changes.
     AsItWas,
-    /// It has these values, and that status, unless the message says nothing of it.
-    With(Option<Option<&'static str>>),
+    /// Only the law is put right, as it may be after discharge.
+    ByTheLaw,
+    /// It has these values, and the status that it had.
+    With,
+    /// It has these values, and that status; none while it is in progress.
+    WithStatus(Option<&'static str>),
 }
 
 impl Visit {
     fn after(&self, held: Option<&Value>) -> After {
+        let was_over = held.is_some_and(is_over);
+        let begun = held.is_some_and(has_begun);
         match self.step {
             Step::Forgets => After::Gone,
-            Step::Goes(_) | Step::Tells if held.is_some_and(is_over) => After::AsItWas,
-            Step::Tells => After::With(None),
-            Step::Opens(status) | Step::Goes(status) => After::With(Some(status)),
-            Step::Ends(status) => After::With(Some(Some(status))),
+            Step::Goes(_) | Step::Tells if was_over => After::ByTheLaw,
+            Step::Plans(status) if begun && !(status == "planned" && self.comes_again(held)) => {
+                After::AsItWas
+            }
+            Step::Tells if begun && self.is_of_class(&["P", "W"]) => After::AsItWas,
+            Step::Tells => After::With,
+            Step::Opens | Step::Attends => After::WithStatus(None),
+            Step::Goes(status) => After::WithStatus(status),
+            Step::Ends(status) | Step::Plans(status) => After::WithStatus(Some(status)),
         }
+    }
+
+    fn is_of_class(&self, classes: &[&str]) -> bool {
+        let class = self.values.iter().find(|(key, _)| *key == "class");
+        class.and_then(|(_, class)| class.as_ref()).is_some_and(|class| is_one_of(class, classes))
+    }
+
+    /// Who comes again, or is listed again, may have the same number.
+    fn comes_again(&self, held: Option<&Value>) -> bool {
+        let again = |held: &Value| !is_of_class(held, &["I", "E"]) || self.is_of_class(&["W"]);
+        held.is_some_and(|held| is_over(held) && again(held))
+    }
+
+    fn law(&self) -> Vec<(&'static str, Option<Value>)> {
+        let of_law = |key: &str| LAW.iter().any(|(law, _)| *law == key);
+        self.values.iter().filter(|(key, _)| of_law(key)).cloned().collect()
     }
 
     fn is_held(&self, visits: Option<&Value>) -> bool {
         let held = visits.and_then(|visits| visits.get(&self.number));
+        let object = held.and_then(Value::as_object);
         match self.after(held) {
             After::Gone => held.is_none(),
             After::AsItWas => true,
-            After::With(status) => held.and_then(Value::as_object).is_some_and(|held| {
-                let is = |status| held.get(STATUS).and_then(Value::as_str) == status;
-                holds(held, &self.values) && status.is_none_or(is)
+            After::ByTheLaw => object.is_some_and(|held| holds(held, &self.law())),
+            After::With => object.is_some_and(|held| holds(held, &self.values)),
+            After::WithStatus(status) => object.is_some_and(|held| {
+                let is = held.get(STATUS).and_then(Value::as_str) == status;
+                is && holds(held, &self.values)
             }),
         }
     }
 
     fn over(&self, visits: &mut Map<String, Value>) {
-        let status = match self.after(visits.get(&self.number)) {
+        let held = visits.get(&self.number);
+        let goes_on = held.is_some_and(|visit| visit.get(STATUS).is_none());
+        let status = match self.after(held) {
             After::Gone => return drop(visits.shift_remove(&self.number)),
             After::AsItWas => return,
-            After::With(status) => status,
+            After::ByTheLaw => {
+                if let Some(Value::Object(visit)) = visits.get_mut(&self.number) {
+                    put(visit, &self.law());
+                }
+                return;
+            }
+            After::With => None,
+            After::WithStatus(status) => Some(status),
         };
         let mut visit = object(visits.shift_remove(&self.number));
         put(&mut visit, &self.values);
+        if matches!(self.step, Step::Attends) && !goes_on {
+            visit.insert(ATTENDS.to_owned(), json!("Y"));
+        }
         if let Some(status) = status {
             put(&mut visit, &[(STATUS, status.map(|status| json!(status)))]);
         }
@@ -292,8 +323,9 @@ impl Visit {
     }
 }
 
-fn is_over(visit: &Value) -> bool {
-    matches!(visit.get(STATUS).and_then(Value::as_str), Some("finished" | "cancelled"))
+fn is_known_to_be_over(statement: &Statement, number: &str) -> bool {
+    let visit = statement.get(VISITS).and_then(|visits| visits.get(number));
+    visit.is_some_and(is_over)
 }
 
 fn object(value: Option<Value>) -> Map<String, Value> {
@@ -381,7 +413,7 @@ fn visit(message: &Message) -> Option<Visit> {
     if matches!(class.as_str(), "N" | "U" | "NA") || matches!(trigger, "A28" | "A31") {
         return None;
     }
-    let step = step(trigger, &pv1, message);
+    let step = step(trigger, &class, &pv1, message);
     let mut said = Said::default();
     said.value("class", pv1.field(2));
     said.listed("location", &pv1, &[3]);
@@ -390,98 +422,20 @@ fn visit(message: &Message) -> Option<Visit> {
     said.value("service", pv1.field(10));
     let ready = message.segment("ZU1", 1);
     said.value("ready", ready.as_ref().and_then(|zu1| zu1.field(24)));
+    if let Some(fit) = ready.as_ref().and_then(|zu1| zu1.field(22)).filter(|fit| !fit.is_empty()) {
+        let fit = stated(fit.text()).filter(|fit| fit.eq_ignore_ascii_case("Y"));
+        said.values.push(("fit", fit.map(|_| json!("Y"))));
+    }
     for (_, value) in &mut said.values {
         if let Some(Value::Array(texts)) = value {
             *value = (!texts.is_empty()).then(|| texts.remove(0));
         }
     }
     said.law(message);
+    if matches!(trigger, "A01" | "A06") {
+        said.values.push((ATTENDS, None));
+    }
     Some(Visit { number, step, values: said.values })
-}
-
-fn step(trigger: &str, pv1: &Segment<'_>, message: &Message) -> Step {
-    match (trigger, was_seen(pv1, message)) {
-        ("A03" | "A04" | "A08" | "A10", Some(false)) => return Step::Ends("cancelled"),
-        ("A08", Some(true)) => return Step::Ends("finished"),
-        _ => {}
-    }
-    match trigger {
-        "A01" | "A04" | "A06" | "A07" | "A10" | "A13" => Step::Opens(None),
-        "A05" | "A14" => Step::Opens(Some("planned")),
-        "A21" | "A53" => Step::Goes(Some("onleave")),
-        "A22" | "A52" => Step::Goes(None),
-        "A03" => Step::Ends("finished"),
-        "A11" | "A27" | "A32" | "A38" => Step::Ends("cancelled"),
-        "A23" => Step::Forgets,
-        "A08" if has_ended(pv1, message) => Step::Goes(Some("finished")),
-        _ => Step::Tells,
-    }
-}
-
-/// PV1-45, unless its day is after that of the message: an end may be known before it comes.
-fn has_ended(pv1: &Segment<'_>, message: &Message) -> bool {
-    let day = |text: &str| text.chars().filter(char::is_ascii_digit).take(8).collect::<String>();
-    let at = |segment: &str, field: usize| stated(message.segment(segment, 1)?.text(field, 1));
-    let now = at("EVN", 2).or_else(|| at("MSH", 7));
-    stated(pv1.text(45, 1)).is_some_and(|end| now.is_none_or(|now| day(&end) <= day(&now)))
-}
-
-/// ZU3-3 of a visit to a clinic or of the community: whether the patient was seen (5, 6) or not (2, 3,
-/// 4, 7).
-fn was_seen(pv1: &Segment<'_>, message: &Message) -> Option<bool> {
-    let clinic = |class: &str| ["O", "C"].iter().any(|clinic| class.eq_ignore_ascii_case(clinic));
-    meant(pv1.text(2, 1)).filter(|class| clinic(class))?;
-    let outcome = stated(message.segment("ZU3", 1)?.text(3, 1))?;
-    match outcome.trim().trim_start_matches('0') {
-        "5" | "6" => Some(true),
-        "2" | "3" | "4" | "7" => Some(false),
-        _ => None,
-    }
-}
-
-/// The visit whose end a message is about, and whether it says that the patient died: of a discharge,
-/// of what cancels one, and of a correction with another method or destination.
-fn discharge(message: &Message) -> Option<(String, bool)> {
-    let trigger = trigger(message)?;
-    if !matches!(trigger.as_ref(), "A03" | "A08" | "A11" | "A13" | "A23") {
-        return None;
-    }
-    let pv1 = message.segment("PV1", 1)?;
-    let number = stated(pv1.text(19, 1)).unwrap_or_default();
-    let method = stated(pv1.text(36, 1));
-    let destination = stated(pv1.text(37, 1));
-    let code = |text: &Option<String>| {
-        text.as_deref().map(|text| text.trim().trim_start_matches('0').to_owned())
-    };
-    let is_emergency =
-        stated(pv1.text(2, 1)).is_some_and(|class| class.trim().eq_ignore_ascii_case("E"));
-    let by_destination = code(&destination).as_deref() == Some("79");
-    let died = match code(&method).as_deref() {
-        // An emergency department has the attendance disposal there: 4 and 5 are clinics.
-        Some(disposal) if is_emergency => disposal == "10" || by_destination,
-        // Stillborn is the child, even where the discharge of the mother says so.
-        Some("5") => is_newborn(message),
-        Some("4") => true,
-        _ => by_destination,
-    };
-    match trigger.as_ref() {
-        "A03" => Some((number, died)),
-        "A11" | "A13" | "A23" => Some((number, false)),
-        "A08" if !died && (method.is_some() || destination.is_some()) => Some((number, false)),
-        _ => None,
-    }
-}
-
-/// Born in the year of the message or the one before; without a birth date, with a mother (PID-21).
-fn is_newborn(message: &Message) -> bool {
-    let year = |segment: &str, field: usize| {
-        let text = stated(message.segment(segment, 1)?.text(field, 1))?;
-        text.get(..4)?.parse::<u32>().ok()
-    };
-    match (year("PID", 7), year("EVN", 2).or_else(|| year("MSH", 7))) {
-        (Some(born), Some(now)) => now.saturating_sub(born) <= 1,
-        _ => message.segment("PID", 1).is_some_and(|pid| stated(pid.text(21, 1)).is_some()),
-    }
 }
 
 /// The components of a repetition that say something, joined by `^`; those that say nothing at the

@@ -8,9 +8,12 @@ use super::*;
 fn any_message() -> impl Strategy<Value = String> {
     let pick = |words: &'static [&'static str]| prop::sample::select(words);
     let about = (
-        pick(&["A01", "A03", "A05", "A08", "A11", "A13", "A21", "A22", "A23", "A28", "A31"]),
+        pick(&[
+            "A01", "A03", "A04", "A05", "A08", "A10", "A11", "A13", "A21", "A22", "A23", "A28",
+            "A31", "A38",
+        ]),
         pick(&["V1", "V2", ""]),
-        pick(&["I", "N"]),
+        pick(&["I", "N", "E", "R", "W"]),
         pick(&["W1", "W2", "\"\"", ""]),
     );
     let person = (
@@ -18,11 +21,12 @@ fn any_message() -> impl Strategy<Value = String> {
         pick(&["19651213", "\"\"", ""]),
         pick(&["Y", "N", "\"\"", ""]),
         pick(&["1", "4", ""]),
+        pick(&["ZU5||2\r", "ZU5||3\r", "ZU1||||||||||||||||||||||Y\r", ""]),
     );
-    (about, person).prop_map(|((trigger, visit, class, ward), (name, born, dead, method))| {
+    (about, person).prop_map(|((trigger, visit, class, ward), (name, born, dead, method, more))| {
         format!(
             "MSH|^~\\&|PAS|RXX01|TIE|RXX|20240110||ADT^{trigger}|1|P|2.4\rPID|1||7^^^RXX01^MR||{name}||{born}{}{dead}\r\
-             PV1|1|{class}|{ward}{}{visit}{}{method}\r",
+             PV1|1|{class}|{ward}{}{visit}{}{method}\r{more}",
             "|".repeat(23),
             "|".repeat(16),
             "|".repeat(17),

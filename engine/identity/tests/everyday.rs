@@ -171,6 +171,41 @@ fn a_death_on_discharge_stands_apart_from_the_one_of_the_person() {
     assert_eq!(held(&visit("A13", "", "")), (false, None));
     visit("A03", "04", "");
     assert_eq!(held(&visit("A08", "1", "")), (false, None), "the method was corrected");
+    // The other way round; of one who is not discharged the method of a discharge says nothing.
+    assert_eq!(held(&visit("A08", "4", "")), (false, Some(json!("V1"))), "coded later");
+    visit("A13", "", "");
+    assert_eq!(held(&visit("A08", "4", "")), (false, None));
+}
+
+#[test]
+fn what_has_no_bed_is_an_attendance_until_it_is_admitted() {
+    let world = World::new();
+    let attends = |trigger: &str, class: &str, number: &str| {
+        let pv1 = format!("PV1|1|{class}|W1{}{number}\r", "|".repeat(16));
+        let body = format!("{}{pv1}", pid("M1", "SMITH^ANN", "19651213"));
+        let visits = world.send(PAS, &adt(trigger, &body)).stated["visits"].clone();
+        visits[number].get("attends").is_some()
+    };
+    assert!(attends("A04", "B", "V1") && attends("A08", "B", "V1") && attends("A03", "B", "V1"));
+    assert!(attends("A10", "R", "V2") && !attends("A01", "R", "V2") && !attends("A10", "R", "V2"));
+    assert!(!attends("A04", "O", "V3") && !attends("A04", "I", "V4"));
+}
+
+#[test]
+fn what_is_planned_for_who_is_in_the_emergency_department_does_not_end_the_attendance() {
+    let world = World::new();
+    let status = |trigger: &str, number: &str, begun: &str| {
+        let pv1 = format!("PV1|1|E|W1{}{number}{}{begun}\r", "|".repeat(16), "|".repeat(25));
+        let body = format!("{}{pv1}", pid("M1", "SMITH^ANN", "19651213"));
+        let visits = world.send(PAS, &adt(trigger, &body)).stated["visits"].clone();
+        visits[number].get("status").cloned()
+    };
+    for trigger in ["A04", "A14", "A27", "A05", "A38"] {
+        assert_eq!(status(trigger, "V1", ""), None, "{trigger}");
+    }
+    assert_eq!(status("A14", "V2", "20240101"), None);
+    assert_eq!(status("A05", "V3", ""), Some(json!("planned")));
+    assert_eq!(status("A38", "V3", ""), Some(json!("cancelled")));
 }
 
 #[test]
@@ -194,17 +229,20 @@ fn a_clinic_of_the_emergency_department_and_a_stillborn_child_are_no_death_of_th
 #[test]
 fn the_legal_status_is_kept_by_its_fields() {
     let world = World::new();
-    let law = |zu5: &str| {
+    let law = |trigger: &str, zu5: &str| {
         let pv1 = format!("PV1|1|I|W1{}V1\r", "|".repeat(16));
         let body = format!("{}{pv1}{zu5}\r", pid("M1", "SMITH^ANN", "19651213"));
-        let visit = world.send(PAS, &adt("A08", &body)).stated["visits"]["V1"].clone();
+        let visit = world.send(PAS, &adt(trigger, &body)).stated["visits"]["V1"].clone();
         ["law", "law_at_census", "detained"].map(|key| visit.get(key).cloned())
     };
     let since = Some(json!("20240109"));
-    assert_eq!(law("ZU5||02|||20240109"), [Some(json!("2")), None, since.clone()]);
-    assert_eq!(law("ZU5||2"), [Some(json!("2")), None, since.clone()]);
-    assert_eq!(law("ZU5||03|98"), [Some(json!("3")), Some(json!("98")), since.clone()]);
-    assert_eq!(law("ZU5||\"\""), [None, Some(json!("98")), since]);
+    assert_eq!(law("A08", "ZU5||02|||20240109"), [Some(json!("2")), None, since.clone()]);
+    assert_eq!(law("A08", "ZU5||2"), [Some(json!("2")), None, since.clone()]);
+    assert_eq!(law("A08", "ZU5||03|98"), [Some(json!("3")), Some(json!("98")), since.clone()]);
+    assert_eq!(law("A08", "ZU5||\"\""), [None, Some(json!("98")), since.clone()]);
+    assert_eq!(law("A03", "ZU5||02"), [Some(json!("2")), Some(json!("98")), since.clone()]);
+    let put_right = [Some(json!("3")), Some(json!("98")), since];
+    assert_eq!(law("A08", "ZU5||03"), put_right, "after discharge");
 }
 
 #[test]

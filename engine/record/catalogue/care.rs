@@ -21,7 +21,8 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "mentalhealth.legalstatus-changed",
         description: "A patient is detained under another section of the law, or no longer.",
-        trigger: "ZU5-2 or ZU5-3 of an ADT that differs from what was stated last.",
+        trigger: "ZU5-2 or ZU5-3 of an ADT that differs from what was stated last of the visit, also after \
+                  its end.",
         times: &["EVN-6", "ZU5-5", "EVN-2", "MSH-7"],
         resources: &["Patient", "Encounter"],
         cleared: STAY_CLEARED,

@@ -80,7 +80,8 @@ pub(super) const EVENTS: &[EventType] = &[
         name: "flag.raised",
         description: "There is something to look out for. Of a code that the source's table does not \
                       have only that there is something, and where.",
-        trigger: "A local segment (ZAL), or PV2 and OBX of an ADT, as the source's script reads them.",
+        trigger: "A local segment (ZAL), or PV2 and OBX of an ADT, as the source's script reads them. The \
+                  same ZAL again is no news.",
         ..FLAG
     },
     EventType {

@@ -19,14 +19,14 @@ const ATTENDANCE: EventType = EventType {
 pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "outpatient.arrived",
-        description: "A patient arrived for an outpatient attendance.",
-        trigger: "A04, A10 or A01 of class O or C.",
+        description: "A patient arrived for an outpatient attendance, or for one without a bed.",
+        trigger: "A04, A10 or A01 of class O or C; A04 of class R or B, A10 of class R that has no bed.",
         ..ATTENDANCE
     },
     EventType {
         name: "outpatient.arrival-cancelled",
         description: "An outpatient arrival was recorded in error, or did not take place.",
-        trigger: "A11 or A32 of class O.",
+        trigger: "A11 or A32 of class O, or of what arrived by A04.",
         times: CANCELLATION,
         shown_by: "PV1-10",
         ..ATTENDANCE
@@ -34,7 +34,7 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "outpatient.attended",
         description: "An outpatient attendance ended: the patient was seen.",
-        trigger: "A03 of class O; where ZU3-3 is sent, 5 (on time) or 6 (late, but seen).",
+        trigger: "A03 of class O, or of what arrived by A04; where ZU3-3 is sent, 5 (on time) or 6 (late, but seen).",
         times: ENDED,
         shown_by: "PV1-45",
         ..ATTENDANCE

@@ -56,7 +56,8 @@ pub(super) const EVENTS: &[EventType] = &[
         name: "patient.deceased",
         description: "A person died.",
         trigger: "PID-29 with a time or PID-30 `Y`, in any ADT; A03 with method 4 or 5 (PV1-36) or \
-                  destination 79 (PV1-37); once, where the source had not stated the death in either way.",
+                  destination 79 (PV1-37), and A08 that says so of a visit that is over; once, where the \
+                  source had not stated the death in either way.",
         times: &["PID-29", "EVN-6", "EVN-2", "MSH-7"],
         shown_by: "PID-29",
         ..PERSON

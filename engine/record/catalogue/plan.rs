@@ -22,26 +22,27 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "encounter.preadmitted",
         description: "What an admission needs was taken down before it.",
-        trigger: "A05 of class P, I or R. Of class W: `waitinglist.added`; of class O: \
-                  `appointment.booked`.",
+        trigger: "A05 of class P, I, R, B or E. Of class W: `waitinglist.added`; of class O: \
+                  `appointment.booked`. Of class E the Encounter is the attendance, `in-progress` where \
+                  the patient is there already.",
         ..PLAN
     },
     EventType {
         name: "encounter.preadmit-cancelled",
         description: "A pre-admission was recorded in error, or the admission will not take place.",
-        trigger: "A38 of class P, I or R.",
+        trigger: "A38 of class P, I, R or B; of class E where the visit was stated before.",
         ..CANCELLED
     },
     EventType {
         name: "encounter.admission-pending",
         description: "A patient is expected to be admitted.",
-        trigger: "A14, except of class W. PV2-8 says when.",
+        trigger: "A14, except of class W. PV2-8 says when. Of class E as in `encounter.preadmitted`.",
         ..PLAN
     },
     EventType {
         name: "encounter.admission-pending-cancelled",
         description: "A patient is no longer expected to be admitted.",
-        trigger: "A27, except of class W.",
+        trigger: "A27, except of class W; of class E where the visit was stated before.",
         ..CANCELLED
     },
     EventType {

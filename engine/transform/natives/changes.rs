@@ -28,11 +28,13 @@ pub(crate) fn register(words: &mut Vocabulary) {
         Part::Patient,
         "previous",
         "A map of what this source last stated of the patient, or `()`: `family`, `given`, \
-         `birthdate`, `sex`, `address`, `telecom`, `practice`, `gp`, `kin` and `birth` (marks of \
-         NK1, and of ZU6 and ZU7), `death`, `death_on_discharge` (the visit that ended by it), and \
-         `visits`, a map by visit number of `class`, `location`, `consultant`, `service`, `ready`, \
-         `law`, `law_at_census` and `detained` (ZU5-2, 3 and 5) and `status` (`planned`, \
-         `onleave`, `finished` or `cancelled`; none while it is in progress). What was not stated is not in it: `\"death\" in previous`.",
+         `birthdate`, `sex`, `address`, `telecom`, `practice`, `gp`, `kin`, `birth` and `alerts` \
+         (marks of NK1, of ZU6 and ZU7, and of ZAL), `death`, `death_on_discharge` (the visit that \
+         ended by it), and `visits`, a map by visit number of `class`, `location`, `consultant`, \
+         `service`, `ready`, `fit` (ZU1-22), `law`, `law_at_census` and `detained` (ZU5-2, 3 and 5), \
+         `attends` (of class R and B: it has no bed) and `status` (`planned`, `onleave`, `finished` \
+         or `cancelled`; none while it is in progress). What was not stated is not in it: \
+         `\"death\" in previous`.",
     );
     words.document(
         Part::Patient,
@@ -82,8 +84,8 @@ fn of_the_visit(words: &mut Vocabulary) {
         Part::Patient,
         "visit_before(msg, what)",
         "What this source said before of the visit of PV1-19, while it was not over: its `class`, \
-         `location`, `consultant`, `service`, `ready`, `law`, `law_at_census`, `detained` or \
-         `status`; `()` when it said nothing.",
+         `location`, `consultant`, `service`, `ready`, `law`, `law_at_census`, `detained`, `attends` \
+         or `status`; `()` when it said nothing.",
         |message: &mut Handle, what: &str| {
             run::with(|run| {
                 let visit = visit(run.input.previous.as_deref(), &message.now().0);
