@@ -214,6 +214,34 @@ fn reference_range(draft: &mut Draft, message: &Message, obx: &Segment<'_>) {
     }
 }
 
+/// An observation in words, `Volume of specimen: 5 mL`, for what must not look like a finding of the
+/// patient. None of a document, nor of what was withdrawn or not done.
+pub(crate) fn in_one_line(message: &Message, obx: &Segment<'_>) -> Option<String> {
+    let name = [2, 5, 1].into_iter().find_map(|component| whole_of(obx, 3, component))?;
+    if matches!(code(Some(obx), 11).as_str(), "D" | "W" | "X" | "N") {
+        return None;
+    }
+    let value = match code(Some(obx), 2).as_str() {
+        "ED" | "RP" => return None,
+        "CE" | "CWE" | "CNE" | "CF" | "IS" => {
+            [9, 2, 1].into_iter().find_map(|component| whole_of(obx, 5, component))?
+        }
+        "SN" => {
+            let parts = (1..=4).filter_map(|component| whole_of(obx, 5, component));
+            parts.collect::<Vec<_>>().join(" ")
+        }
+        _ => {
+            let field = obx.field(5).filter(|field| !field.is_null())?;
+            let lines = field.repetitions().map(|line| rendered(message, line.raw()));
+            lines.collect::<Vec<_>>().join("\n")
+        }
+    };
+    let unit = whole_of(obx, 6, 1).or_else(|| whole_of(obx, 6, 2));
+    let value = value.trim();
+    let text = unit.map_or_else(|| value.to_owned(), |unit| format!("{value} {unit}"));
+    (!value.is_empty()).then(|| format!("{name}: {text}"))
+}
+
 /// NTE lines as one text; blank lines among them matter for the layout.
 pub(crate) fn comments<'m>(
     message: &Message,

@@ -11,8 +11,9 @@ use crate::fhir::datatypes::{
 };
 use crate::fhir::encounter::visit;
 use crate::fhir::names::{self, uk_core};
-use crate::fhir::observation::comments;
+use crate::fhir::observation::{comments, in_one_line};
 use crate::fhir::referral::{priority, set_priority};
+use crate::fhir::specimen::specimens;
 use crate::fhir::tables::{ORDER_CONTROL, ORDER_STATUS};
 use crate::json::{Value, object, only};
 use crate::source::Source;
@@ -24,7 +25,8 @@ use crate::time::Moment;
 ///
 /// `status` is FHIR's; without one ORC-1 decides where it takes the order back or holds it, else
 /// ORC-5. Without a number (`order.no-number`) it is refused, and so is a new one that does not say what
-/// is asked for (`order.no-code`).
+/// is asked for (`order.no-code`), and an OBR behind another PID than its ORC (`structure`). The
+/// specimens that it refers to are for [`specimens`] to build.
 pub fn order(
     message: &Message,
     group: &Group<'_>,
@@ -33,6 +35,9 @@ pub fn order(
 ) -> Result<Built, Unmappable> {
     let own = group.segment("ORC", 1);
     let orc = own.or_else(|| common_control(message, group));
+    if orc.is_none() && message.segment("ORC", 1).is_some() {
+        return Err(Unmappable { code: "structure", at: None });
+    }
     let obr = group.segment("OBR", 1);
     let first = own.or(obr).ok_or(Unmappable { code: "order.absent", at: None })?;
     let own_id = id(message, "ServiceRequest", first.index());
@@ -57,6 +62,12 @@ pub fn order(
     }
     if let Some(obr) = &obr {
         asked(&mut draft, obr, source);
+    }
+    answers(&mut draft, message, group);
+    for specimen in specimens(message, group, source) {
+        if let Some(id) = specimen.resource["id"].as_str() {
+            draft.push("specimen", reference(id));
+        }
     }
     // Changing or cancelling an order need not repeat what was asked for.
     if orc.is_none_or(|orc| is_new(&orc)) && !draft.body.contains_key("code") {
@@ -221,21 +232,24 @@ fn asked(draft: &mut Draft, obr: &Segment<'_>, source: &Source) {
     if let Some(told) = whole_of(obr, 13, 1).or_else(|| whole_of(obr, 13, 2)) {
         draft.push("supportingInfo", in_display(&told));
     }
-    if let Some(specimen) = whole_of(obr, 15, 1) {
-        let mut reference = logical("Specimen", in_value(&specimen));
-        if let Some(text) = whole_of(obr, 15, 2) {
-            reference["display"] = Value::from(text);
-        }
-        draft.push("specimen", reference);
+}
+
+/// What was asked when it was ordered, and answered: OBX of the order (pregnant, on warfarin), in words. An
+/// Observation would be a finding that nobody made.
+fn answers(draft: &mut Draft, message: &Message, group: &Group<'_>) {
+    for obx in group.segments().filter(|segment| segment.name() == "OBX") {
+        let Some(told) = in_one_line(message, &obx) else {
+            draft.quality.push("order.observation-not-published");
+            continue;
+        };
+        let lines = [Some(told), comments(message, obx.notes())];
+        let told = lines.into_iter().flatten().collect::<Vec<_>>().join("\n");
+        draft.push("supportingInfo", in_display(&told));
     }
 }
 
 fn in_display(text: &str) -> Value {
     object([("display", Value::text(text))])
-}
-
-fn in_value(text: &str) -> Value {
-    object([("value", Value::text(text))])
 }
 
 /// How soon (TQ1-9, TQ-6) and when (TQ1-7, TQ-4) it is wanted. What was said before stays: TQ1 goes
@@ -305,6 +319,32 @@ mod tests {
         assert_eq!(order["requester"]["display"], "SAM DOE");
         assert_eq!(order["supportingInfo"][0]["display"], "Tired");
         assert_eq!(order["note"][0]["text"], "Fasting");
+    }
+
+    #[test]
+    fn what_was_asked_and_of_which_specimen_goes_along() {
+        let body = "ORC|NW|P1\rOBR|1|P1||MCS^Culture\rOBX|1|CE|PREG^Pregnant||N^No\rNTE|1||By her own word\r\
+                    OBX|2|ED|IMG||^IM^PNG^Base64^AA\rSPM|1|^F9||SWAB^Wound swab\rORC|NW|P2\rOBR|2|P2||FBC";
+        let message = message("OML^O21", body);
+        let groups = message.groups(&["ORC", "OBR"]);
+        let built = |at: usize| order(&message, &groups[at], &source(), None).expect("an order");
+        let first = built(0);
+        assert_eq!(first.quality, ["order.observation-not-published"]);
+        let told = &first.resource["supportingInfo"];
+        assert_eq!(told, &json!([{ "display": "Pregnant: No\nBy her own word" }]));
+        let specimen = specimens(&message, &groups[0], &source()).remove(0).resource;
+        let id = specimen["id"].as_str().expect("an id");
+        assert_eq!(first.resource["specimen"], json!([{ "reference": format!("urn:uuid:{id}") }]));
+        let second = built(1).resource;
+        assert!(second.get("specimen").is_none() && second.get("supportingInfo").is_none());
+    }
+
+    #[test]
+    fn an_obr_behind_another_patient_has_not_the_control_of_the_one_before() {
+        let message = message("OML^O21", "ORC|NW|P1\rOBR|1|P1||FBC\rPID|1\rOBR|1|P0||FBC");
+        let groups = message.groups(&["ORC", "OBR"]);
+        let refused = order(&message, &groups[1], &source(), None).expect_err("no control");
+        assert_eq!(refused.code, "structure");
     }
 
     #[test]

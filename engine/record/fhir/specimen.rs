@@ -9,10 +9,10 @@ use crate::fhir::coded::{CODED, concept, in_words};
 use crate::fhir::datatypes::{entity_of_type, identifier_type};
 use crate::fhir::decimal::Decimal;
 use crate::fhir::names::uk_core;
+use crate::fhir::observation::in_one_line;
 use crate::json::{Object, Value, object, only};
-use crate::result::code;
 use crate::source::Source;
-use crate::text::{rendered, stated, whole, whole_of};
+use crate::text::{stated, whole, whole_of};
 use crate::time::Moment;
 
 /// Builds the specimens of a report or order: of each SPM, else of the one that OUL states it under, else
@@ -89,33 +89,6 @@ fn observed(draft: &mut Draft, message: &Message, spm: &Segment<'_>) {
             None => draft.quality.push("specimen.observation-not-published"),
         }
     }
-}
-
-/// `Volume of specimen: 5 mL`. None of a document, nor of what was withdrawn or not done.
-fn in_one_line(message: &Message, obx: &Segment<'_>) -> Option<String> {
-    let name = [2, 5, 1].into_iter().find_map(|component| whole_of(obx, 3, component))?;
-    if matches!(code(Some(obx), 11).as_str(), "D" | "W" | "X" | "N") {
-        return None;
-    }
-    let value = match code(Some(obx), 2).as_str() {
-        "ED" | "RP" => return None,
-        "CE" | "CWE" | "CNE" | "CF" | "IS" => {
-            [9, 2, 1].into_iter().find_map(|component| whole_of(obx, 5, component))?
-        }
-        "SN" => {
-            let parts = (1..=4).filter_map(|component| whole_of(obx, 5, component));
-            parts.collect::<Vec<_>>().join(" ")
-        }
-        _ => {
-            let field = obx.field(5).filter(|field| !field.is_null())?;
-            let lines = field.repetitions().map(|line| rendered(message, line.raw()));
-            lines.collect::<Vec<_>>().join("\n")
-        }
-    };
-    let unit = whole_of(obx, 6, 1).or_else(|| whole_of(obx, 6, 2));
-    let value = value.trim();
-    let text = unit.map_or_else(|| value.to_owned(), |unit| format!("{value} {unit}"));
-    (!value.is_empty()).then(|| format!("{name}: {text}"))
 }
 
 /// What a specimen is held in: SPM-27, and what was added (SPM-6).
