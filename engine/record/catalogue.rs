@@ -134,7 +134,7 @@ const PERSON_CLEARED: &str = "`\"\"` in a field of PID or PD1 names the element 
     part that it becomes, as in `Patient.name.given`.";
 const PERSON_REPLACED: &str = "Every repeating field of PID that has a value: `Patient.identifier`, \
     `Patient.name`, `Patient.address`, `Patient.telecom` (home, work), and \
-    `Patient.generalPractitioner` (practice, doctor) of PD1.";
+    `Patient.generalPractitioner` (practice, doctor) of PD1; and `RelatedPerson` where there is an NK1.";
 const AS_PERSON: &str = "As in `patient.updated`.";
 const NOTHING_OF_PERSON: &str = "Nothing of Patient: who reports, orders or writes something repeats \
     what was said of the person once.";

@@ -55,7 +55,7 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "encounter.consultant-changed",
         description: "Another consultant is in charge: a consultant episode ended and another began.",
-        trigger: "A54; A02 or A08 where PV1-9 (PV1-7 without one) or PV1-50 differs from what was \
+        trigger: "A54; A02, A08 or A61 where PV1-9 (PV1-7 without one) or PV1-50 differs from what was \
                   stated last.",
         times: &["EVN-6", "ZU1-4", "EVN-2", "MSH-7"],
         shown_by: "PV1-9",
@@ -64,7 +64,7 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "encounter.consultant-change-cancelled",
         description: "A change of consultant was recorded in error.",
-        trigger: "A55.",
+        trigger: "A55, A62.",
         ..CANCELLED
     },
     EventType {

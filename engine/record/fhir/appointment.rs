@@ -20,7 +20,8 @@ use crate::time::Moment;
 ///
 /// `status` is FHIR's; without one it follows from the event: a cancelled appointment may still be
 /// called booked in SCH-25. Without SCH there is none (`appointment.absent`), and without a number
-/// nobody could tell which it is (`appointment.no-number`).
+/// nobody could tell which it is (`appointment.no-number`). An event by which nobody came, of an
+/// appointment that somebody came to, is refused (`appointment.contradiction`).
 pub fn appointment(
     message: &Message,
     source: &Source,
@@ -42,7 +43,7 @@ pub fn appointment(
     let trigger = message.segment("MSH", 1).and_then(|msh| stated(msh.text(9, 2)));
     let status = match status {
         Some(status) => status,
-        None => status_of(&mut draft, &trigger.unwrap_or_default(), &sch),
+        None => status_of(&mut draft, &trigger.unwrap_or_default(), &sch)?,
     };
     draft.set("status", Value::text(status));
     reasons(&mut draft, &sch, status);
@@ -73,20 +74,28 @@ pub fn appointment(
 
 /// The event, then SCH-25 (table 0278), which may lag behind it. An appointment has a status whatever
 /// is sent, so that the HL7 null clears none.
-fn status_of(draft: &mut Draft, trigger: &str, sch: &Segment<'_>) -> &'static str {
+fn status_of(
+    draft: &mut Draft,
+    trigger: &str,
+    sch: &Segment<'_>,
+) -> Result<&'static str, Unmappable> {
     let stated = stated(sch.text(25, 1));
     let coded = stated.as_deref().and_then(|code| APPOINTMENT_STATUS.code(code));
     if let (None, Some(sent)) = (coded, stated) {
         draft.quality.push("code.unknown");
         draft.set("_status", object([("extension", only(code_as_sent(AS_SENT, sent)))]));
     }
-    match trigger {
-        "S15" | "S16" => "cancelled",
-        "S17" => "entered-in-error",
-        "S26" => "noshow",
-        "S12" | "S13" | "S14" => coded.unwrap_or("booked"),
-        _ => coded.unwrap_or("proposed"),
-    }
+    Ok(match (trigger, coded) {
+        // A status lags behind; it does not run ahead.
+        ("S26", Some("arrived" | "checked-in" | "fulfilled")) | ("S15", Some("fulfilled")) => {
+            return Err(Unmappable::in_field("appointment.contradiction", sch, 25));
+        }
+        ("S15" | "S16", _) => "cancelled",
+        ("S17", _) => "entered-in-error",
+        ("S26", _) => "noshow",
+        ("S12" | "S13" | "S14", coded) => coded.unwrap_or("booked"),
+        (_, coded) => coded.unwrap_or("proposed"),
+    })
 }
 
 /// SCH-7 why there is an appointment, SCH-6 why there is this message: of one that will not take
@@ -342,6 +351,10 @@ mod tests {
         ] {
             let appointment = built(trigger, BOOKED).expect("an appointment").resource;
             assert_eq!(appointment["status"], status, "{trigger}");
+        }
+        for (trigger, sent) in [("S26", "Complete"), ("S26", "Arrived"), ("S15", "Attended")] {
+            let contradicted = built(trigger, &segment("SCH", &[(1, "P1"), (25, sent)]));
+            assert_eq!(contradicted.expect_err("none").code, "appointment.contradiction", "{sent}");
         }
         let cancelled = built("S15", "SCH|P1|||||PAT^Patient asked^L").expect("one").resource;
         assert_eq!(code(&cancelled["cancelationReason"]), "PAT");

@@ -19,9 +19,18 @@ use crate::text::{stated, whole_of};
 
 /// Builds a `RelatedPerson` of each NK1, and one of the mother if PID-21 identifies her or PID-6
 /// names her. An NK1 that names nobody gives none.
+///
+/// The NK1 of a message are all that there are (HL7 v2, chapter 2: a snapshot), and so replace what was
+/// held: none of them has an identifier by which a later message could take it away. One whose name is
+/// null is nobody any more (`active` is false).
 pub fn related_persons(message: &Message, source: &Source) -> Vec<Built> {
-    let all = message.segments_named("NK1").filter_map(|nk1| related(message, &nk1, source));
-    all.chain(mother(message, source)).collect()
+    let listed = message.segments_named("NK1").filter_map(|nk1| related(message, &nk1, source));
+    let mut all: Vec<Built> = listed.collect();
+    if let Some(first) = all.first_mut() {
+        first.replaced.push("RelatedPerson".to_owned());
+    }
+    all.extend(mother(message, source));
+    all
 }
 
 fn draft(message: &Message, number: usize) -> Draft {
@@ -66,8 +75,11 @@ fn related(message: &Message, nk1: &Segment<'_>, source: &Source) -> Option<Buil
         draft.set("name", only(object([("text", Value::from(name))])));
     }
     let about = ["identifier", "name", "telecom", "address"];
-    let says = about.iter().any(|key| draft.body.contains_key(key)) || !draft.cleared.is_empty();
-    says.then(|| draft.finish())
+    let says = about.iter().any(|key| draft.body.contains_key(key));
+    if !says && nk1.field(name_field).is_some_and(|name| name.is_null()) {
+        draft.set("active", Value::from(false));
+    }
+    (says || !draft.cleared.is_empty()).then(|| draft.finish())
 }
 
 /// An NHS Number where the source marks it as one and it is valid; else an identifier of the
@@ -204,6 +216,21 @@ mod tests {
         assert_eq!(mother["identifier"][0]["system"], NHS_NUMBER);
         assert!(mother["identifier"][0].get("assigner").is_none());
         assert!(mother["identifier"][1].get("system").is_none(), "a wrong check digit is none");
+    }
+
+    #[test]
+    fn the_next_of_kin_of_a_message_are_all_that_there_are() {
+        let all = built(
+            "PID|1||7^^^RXX01^MR||||||||||||||||||8^^^RXX01^MR\rNK1|1|TEST^BOB\rNK1|2|TEST^EVE",
+        );
+        let replaces = |one: &&Built| one.replaced.iter().any(|path| path == "RelatedPerson");
+        assert_eq!((all.len(), all.iter().filter(replaces).count()), (3, 1));
+        let gone = built("NK1|1|\"\"").remove(0);
+        assert_eq!(gone.resource["active"], false);
+        assert!(replaces(&&gone));
+        // A mother is not among them.
+        let child = built("PID|1||7^^^RXX01^MR||||||||||||||||||8^^^RXX01^MR");
+        assert_eq!((child.len(), child.iter().filter(replaces).count()), (1, 0));
     }
 
     #[test]
