@@ -209,6 +209,35 @@ fn what_is_planned_for_who_is_in_the_emergency_department_does_not_end_the_atten
 }
 
 #[test]
+fn what_is_planned_or_planned_no_more_says_nothing_of_a_visit_that_has_begun() {
+    let status = |steps: &[(&str, &str)]| {
+        let world = World::new();
+        let mut last = json!(null);
+        for (trigger, class) in steps {
+            let pv1 = format!("PV1|1|{class}|W1{}V1\r", "|".repeat(16));
+            let body = format!("{}{pv1}", pid("M1", "SMITH^ANN", "19651213"));
+            last = world.send(PAS, &adt(trigger, &body)).stated["visits"]["V1"].clone();
+        }
+        let text = |key: &str| last.get(key).and_then(|held| held.as_str()).map(str::to_owned);
+        (text("class").unwrap_or_default(), text("status"))
+    };
+    let held = |class: &str, status: &str| {
+        (class.to_owned(), Some(status.to_owned()).filter(|status| !status.is_empty()))
+    };
+    // Whoever came in from the waiting list is taken off it.
+    for late in [("A38", "W"), ("A38", "P"), ("A27", "I"), ("A05", "P"), ("A08", "W")] {
+        assert_eq!(status(&[("A05", "W"), ("A01", "I"), late]), held("I", ""), "{late:?}");
+        let gone = [("A01", "I"), ("A03", "I"), late];
+        assert_eq!(status(&gone), held("I", "finished"), "{late:?}");
+    }
+    assert_eq!(status(&[("A08", "W"), ("A38", "W")]), held("W", "cancelled"));
+    assert_eq!(status(&[("A05", "W"), ("A38", "W"), ("A05", "W")]), held("W", "planned"));
+    assert_eq!(status(&[("A04", "O"), ("A03", "O"), ("A05", "O")]), held("O", "planned"));
+    assert_eq!(status(&[("A01", "I"), ("A03", "I"), ("A05", "W")]), held("W", "planned"));
+    assert_eq!(status(&[("A38", "P")]), held("P", "cancelled"));
+}
+
+#[test]
 fn a_clinic_of_the_emergency_department_and_a_stillborn_child_are_no_death_of_the_patient() {
     let dead = |class: &str, born: &str, method: &str, destination: &str| {
         let end = format!("{method}|{destination}");
