@@ -77,10 +77,10 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "encounter.ready-for-discharge",
         description: "A patient is medically fit and waits to leave, or no longer is.",
-        trigger: "ZU1-24, or ZU1-22 `Y`, of A08 or A16 that differs from what was stated last. Never of a \
-                  visit that is over.",
+        trigger: "ZU1-24 or ZU1-22 of A08 or A16 that differs from what was stated last. Never of a visit \
+                  that is over.",
         times: &["ZU1-24", "EVN-6", "EVN-2", "MSH-7"],
-        cleared: "`\"\"` in ZU1-24: the patient is no longer ready.",
+        cleared: "`\"\"` in ZU1-24, or ZU1-22 that is no longer `Y`: the patient is no longer ready.",
         shown_by: "ZU1-24",
         heading: "Discharge details",
         ..STAY
