@@ -84,8 +84,8 @@ fn of_the_visit(words: &mut Vocabulary) {
         Part::Patient,
         "visit_before(msg, what)",
         "What this source said before of the visit of PV1-19, while it was not over: its `class`, \
-         `location`, `consultant`, `service`, `ready`, `law`, `law_at_census`, `detained`, `attends` \
-         or `status`; `()` when it said nothing.",
+         `location`, `consultant`, `service`, `ready`, `fit`, `law`, `law_at_census`, `detained`, \
+         `attends` or `status`; `()` when it said nothing.",
         |message: &mut Handle, what: &str| {
             run::with(|run| {
                 let visit = visit(run.input.previous.as_deref(), &message.now().0);
