@@ -66,6 +66,11 @@ pub(crate) fn register(words: &mut Vocabulary) {
             })
         },
     );
+    of_any_resource(words);
+}
+
+/// What reads and writes one, whatever it is of.
+fn of_any_resource(words: &mut Vocabulary) {
     words.document(
         Part::Resources,
         "resource[\"identifier[0].value\"]",
