@@ -5,7 +5,7 @@
 /// A type that has no row is taken out of the Bundle: `Location`, `Organization`, `Practitioner`,
 /// `PractitionerRole`, `RelatedPerson` and `Provenance` say where or through whom the patient can be
 /// found, and what nobody has looked at may.
-const KEPT: [(&str, &[&str]); 13] = [
+const KEPT: [(&str, &[&str]); 14] = [
     (
         "Patient",
         &[
@@ -138,6 +138,7 @@ const KEPT: [(&str, &[&str]); 13] = [
             "verificationStatus",
         ],
     ),
+    ("List", &["code", "date", "emptyReason", "entry", "mode", "status", "subject"]),
     (
         "Condition",
         &[
@@ -264,11 +265,12 @@ const KEPT: [(&str, &[&str]); 13] = [
 ];
 
 /// Elements of which only a part is kept: that they state a full set is true no longer.
-const IN_PART: [(&str, &str); 6] = [
+const IN_PART: [(&str, &str); 7] = [
     ("Patient", "identifier"),
     ("Patient", "name"),
     ("Patient", "link"),
     ("Appointment", "participant"),
+    ("List", "entry"),
     ("DocumentReference", "content"),
     ("DocumentReference", "context"),
 ];

@@ -79,6 +79,13 @@ fn masked() -> Value {
     ]))
 }
 
+/// Why a list is empty of which nothing may be told.
+fn withheld() -> Value {
+    let system = [TERMINOLOGY, "list-empty-reason"].concat();
+    let coding = object([("system", system.into()), ("code", "withheld".into())]);
+    object([("coding", only(coding))])
+}
+
 /// The type of an entry's resource, if it may stay.
 fn kind_of(entry: &Value) -> Option<String> {
     let kind = entry["resource"]["resourceType"].as_str()?;
@@ -121,7 +128,8 @@ impl<'k> Moved<'k> {
             let Some(Some(kind)) = self.kinds.get(index) else { return false };
             (kind.clone(), rest.to_owned())
         } else {
-            let Some((kind, rest)) = path.split_once('.') else { return false };
+            // All resources of a type: what is kept of the type is kept of each of them.
+            let Some((kind, rest)) = path.split_once('.') else { return kept(path).is_some() };
             (kind.to_owned(), rest.to_owned())
         };
         let Some(elements) = kept(&kind) else { return false };
@@ -172,6 +180,7 @@ impl Redaction<'_> {
         let kind = resource.get("resourceType").and_then(Value::as_str).unwrap_or_default();
         let kind = kind.to_owned();
         let elements = kept(&kind).unwrap_or_default();
+        let listed = resource.contains_key("entry");
         let mut out = Object::with_capacity(resource.len());
         for (element, value) in resource {
             if !is_kept(elements, &element) {
@@ -183,6 +192,7 @@ impl Redaction<'_> {
                 ("Patient", "identifier") => self.clean(of_list(value, |each| self.is_own(each))),
                 ("Patient", "name") => self.names(value),
                 ("Patient", "link") => self.clean(of_list(value, |each| self.links_own(each))),
+                ("List", "entry") => self.items(value),
                 ("Appointment", "participant") => Some(self.participants(value)),
                 ("DocumentReference", "content") => Some(self.content(value)),
                 ("DocumentReference", "context") => {
@@ -196,7 +206,18 @@ impl Redaction<'_> {
             };
             out.extend(value.map(|value| (element, value)));
         }
+        if kind == "List" && listed && !out.contains_key("entry") {
+            // An empty list would say that there is nothing.
+            out.insert("emptyReason", withheld());
+        }
         out
+    }
+
+    /// Those of a list whose resource may be told.
+    fn items(&self, value: Value) -> Option<Value> {
+        let Some(Value::Array(list)) = self.clean(value) else { return None };
+        let list: Vec<Value> = list.into_iter().filter(|entry| !entry["item"].is_null()).collect();
+        (!list.is_empty()).then_some(Value::Array(list))
     }
 
     /// What was looked for or found, by a code: words of its code system are no words of the message. A

@@ -253,6 +253,52 @@ fn paths_follow_their_entries() {
 }
 
 #[test]
+fn allergies_keep_what_they_say_as_a_whole() {
+    let said = |al1: &str| {
+        let text = format!(
+            "MSH|^~\\&|PAS|RXX01|TIE|RXX|20240202||ADT^A31|1|P|2.4\r\
+             PID|1||7^^^RXX01^MR||TEST^ANN||||||1 ROSE ROAD\r{al1}"
+        );
+        let message = Message::parse(text.into_bytes(), &Reading::default()).expect("a message");
+        without(bundle(allergies(&message, &source()).expect("allergies")), &message)
+    };
+    let list = |of: &Built| of.resource["entry"][0]["resource"].clone();
+    let listed = said("AL1|1|DA|^Penicillin");
+    let id = listed.resource["entry"][1]["fullUrl"].clone();
+    assert_eq!(list(&listed)["entry"][0]["item"]["reference"], id);
+    assert_eq!(list(&listed)["mode"], "snapshot");
+    assert_eq!(listed.replaced, ["AllergyIntolerance"]);
+    let denied = said("AL1|1||^NKA");
+    let code = &denied.resource["entry"][1]["resource"]["code"]["coding"][0]["code"];
+    assert_eq!(*code, "716186003");
+    assert_eq!(denied.replaced, ["AllergyIntolerance"]);
+    let deleted = said("AL1|1||\"\"");
+    assert_eq!(list(&deleted)["emptyReason"]["text"], "deleted by the sender");
+    assert_eq!(deleted.cleared, ["AllergyIntolerance"]);
+    let unasked = said("AL1|1||^Not asked");
+    assert_eq!(list(&unasked)["emptyReason"]["coding"][0]["code"], "notasked");
+    assert!(unasked.cleared.is_empty() && unasked.replaced.is_empty());
+}
+
+#[test]
+fn a_list_of_what_may_not_be_told_does_not_say_that_there_is_nothing() {
+    let (message, _) = marked();
+    let mut data = Data::from(&json!({ "resourceType": "Bundle", "entry": [
+        { "resource": { "resourceType": "List", "status": "current", "mode": "snapshot",
+            "title": "Rose House", "entry": [{ "deleted": true,
+                "item": { "reference": "urn:uuid:l" } }] } },
+        { "fullUrl": "urn:uuid:l", "resource": { "resourceType": "Location", "name": "Rose" } },
+    ] }));
+    let mut replaced =
+        ["List.entry", "Location", "RelatedPerson", "Observation"].map(str::to_owned).to_vec();
+    redact(&mut data, &mut Vec::new(), &mut replaced, &message, &source());
+    let list = &data["entry"][0]["resource"];
+    assert_eq!((list.get("entry"), list.get("title")), (None, None));
+    assert_eq!(list["emptyReason"]["coding"][0]["code"], "withheld");
+    assert_eq!(replaced, ["Observation"]);
+}
+
+#[test]
 fn an_appointment_and_a_document_stay_valid_without_place_and_content() {
     let (message, _) = marked();
     let mut data = Data::from(&json!({ "resourceType": "Bundle", "type": "collection", "entry": [
