@@ -68,7 +68,9 @@ pub(super) const EVENTS: &[EventType] = &[
         trigger: "PID-30 `N`, or a word for it in PID-29 (`source.death_revoked`, as `RESURREC`), \
                   where the source had stated the death; or PID-29 and PID-30 `\"\"`. What a discharge \
                   alone said: A13, A11 or A23 of that visit, or another method or destination.",
-        cleared: "`Patient.deceased`, always: `\"\"` says it, and so does the event itself.",
+        cleared: "The extension DeathNotificationStatus, unless it is stated as `U`, removed (a word in \
+                  PID-29); and `Patient.deceased`, unless `deceasedBoolean` `false` is stated (PID-30 `N`, a \
+                  word): `\"\"` says it, and so does the event itself.",
         shown_by: "PID-30",
         ..PERSON
     },

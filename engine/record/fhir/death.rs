@@ -40,8 +40,12 @@ pub(crate) fn death(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
                     draft.quality.push("date.unreadable");
                 }
                 draft.set("deceasedBoolean", indicator.map(Value::Bool));
-                if indicator == Some(true) {
-                    notified(draft, "1");
+                match indicator {
+                    Some(true) => notified(draft, "1"),
+                    // Who lives has no notification of a death. That one is taken back is not said:
+                    // most of whom it is said have never been dead.
+                    Some(false) => draft.clear(NOTIFICATION.path),
+                    None => {}
                 }
             }
         }

@@ -402,6 +402,10 @@ mod tests {
         assert_eq!(notified(&death("RESURREC", "")), "U");
         assert_eq!(notified(&death("20240110", "Y")), "1");
         assert_eq!(notified(&odd), Value::Null);
+        for alive in [death("", "N"), death("\"\"", "N")] {
+            assert_eq!(alive.resource["deceasedBoolean"], false);
+            assert_eq!(alive.cleared, cleared[1..]);
+        }
     }
 
     #[test]

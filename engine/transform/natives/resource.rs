@@ -225,7 +225,9 @@ impl Resource {
         if value.is::<Null>() && is_extension(text) {
             let built = &mut Arc::make_mut(&mut self.0).built;
             let kind = built.resource.get("resourceType").and_then(Value::as_str);
-            built.cleared.push(format!("{}.{text}", kind.unwrap_or_default()));
+            let full = format!("{}.{text}", kind.unwrap_or_default());
+            built.cleared.retain(|cleared| *cleared != full);
+            built.cleared.push(full);
             return Ok(());
         }
         let path: Path<'_> = Path::parse(text)?;
