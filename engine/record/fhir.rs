@@ -1,6 +1,7 @@
 //! FHIR R4 resources as UK Core profiles them, built from HL7 v2 (the v2-to-FHIR mapping of HL7 with
 //! the corrections that messages of the UK need).
 
+mod absence;
 pub mod allergy;
 pub mod appointment;
 mod attachment;

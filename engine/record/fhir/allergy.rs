@@ -8,11 +8,12 @@
 use hl7::message::Message;
 use hl7::segment::{Repetition, Segment};
 
+use crate::fhir::absence::{absence, begins_with_denial, is_unclear};
 use crate::fhir::built::{Built, Draft, Unmappable, code_as_sent, id, reference};
-use crate::fhir::coded::{concept, in_system, in_words};
+use crate::fhir::coded::{concept, has_public_code, in_system, in_words};
 use crate::fhir::datatypes::{entity, named_organisation, practitioner};
 use crate::fhir::names::{AS_SENT, terminology, uk_core};
-use crate::fhir::tables::{ALLERGY_ABSENCE, ALLERGY_CATEGORY, ALLERGY_SEVERITY};
+use crate::fhir::tables::{ALLERGY_CATEGORY, ALLERGY_SEVERITY};
 use crate::json::{Object, Value, object, only};
 use crate::source::Source;
 use crate::text::{stated, whole, whole_of};
@@ -32,6 +33,8 @@ pub enum AllergyStatus {
     Cleared,
     /// There is none, and there is one: a person must look.
     Contradiction,
+    /// Words of which nobody can tell whether they name or deny an allergy: a person must look.
+    Unclear,
 }
 
 impl AllergyStatus {
@@ -44,6 +47,7 @@ impl AllergyStatus {
             AllergyStatus::Absent => "absent",
             AllergyStatus::Cleared => "cleared",
             AllergyStatus::Contradiction => "contradiction",
+            AllergyStatus::Unclear => "unclear",
         }
     }
 }
@@ -57,6 +61,8 @@ enum Says {
     /// None, or none of a category.
     NoneOf(Option<&'static str>),
     Allergy(Option<&'static str>),
+    /// Of an absence, but nobody can tell of which.
+    Unclear,
     /// What was said is taken back (IAM-6 D).
     Withdrawn,
 }
@@ -81,6 +87,8 @@ pub fn status(message: &Message) -> AllergyStatus {
     let mut listed = allergies.clone();
     if allergies.any(denied) || (listed.next().is_some() || none) && unasked {
         AllergyStatus::Contradiction
+    } else if all.contains(&Says::Unclear) {
+        AllergyStatus::Unclear
     } else if all.iter().any(|each| matches!(each, Says::Allergy(_) | Says::Withdrawn)) {
         AllergyStatus::List
     } else if none {
@@ -96,16 +104,25 @@ pub fn status(message: &Message) -> AllergyStatus {
 
 /// Builds a FHIR List of the allergies, and each of them behind it. The List is there even when
 /// nothing is in it and then says why; a message that says nothing of allergies gives no List. One
-/// that contradicts itself is refused (`allergy.contradiction`).
+/// that contradicts itself is refused (`allergy.contradiction`), and so is one whose words may name or
+/// deny an allergy (`allergy.unclear`).
 pub fn allergies(message: &Message, source: &Source) -> Result<Vec<Built>, Unmappable> {
     let status = status(message);
     if status == AllergyStatus::Absent {
         return Ok(Vec::new());
     }
-    if status == AllergyStatus::Contradiction {
-        let at = entries(message).next();
-        let refused = Unmappable { code: "allergy.contradiction", at: None };
-        return Err(at.map_or(refused, |at| Unmappable::in_field(refused.code, &at, 3)));
+    let refused = |code, at: Option<Segment<'_>>| {
+        Err(at.map_or(Unmappable { code, at: None }, |at| Unmappable::in_field(code, &at, 3)))
+    };
+    match status {
+        AllergyStatus::Contradiction => {
+            return refused("allergy.contradiction", entries(message).next());
+        }
+        AllergyStatus::Unclear => {
+            let unclear = entries(message).find(|entry| says(entry) == Says::Unclear);
+            return refused("allergy.unclear", unclear);
+        }
+        _ => {}
     }
     let mut list = Draft::new("List", &id(message, "List", 1), uk_core!("UKCore-List"));
     list.set("status", Value::from("current"));
@@ -183,8 +200,7 @@ fn named(entry: &Segment<'_>) -> Says {
         let null = named.components().any(|part| part.is_null());
         return if null { Says::Null } else { Says::Nothing };
     }
-    let absence = parts.iter().find_map(|text| ALLERGY_ABSENCE.code(&bare(text)));
-    match absence {
+    match parts.iter().find_map(|text| absence(text)) {
         Some("not-asked") => Says::NotAsked,
         Some("none-drug") => Says::NoneOf(Some("medication")),
         Some("none-food") => Says::NoneOf(Some("food")),
@@ -192,6 +208,10 @@ fn named(entry: &Segment<'_>) -> Says {
         // "None" beside DA denies drugs, and nothing else.
         Some("none-of-kind") => Says::NoneOf(category(entry)),
         Some(_) => Says::NoneOf(None),
+        // A code that means the same to everybody says what the words may not.
+        None if !has_public_code(&named) && parts.iter().any(|text| is_unclear(text)) => {
+            Says::Unclear
+        }
         None => Says::Allergy(category(entry)),
     }
 }
@@ -201,21 +221,11 @@ fn words_of(entry: &Segment<'_>) -> Option<String> {
     [2, 5, 1].into_iter().find_map(|component| whole_of(entry, 3, component))
 }
 
-/// Whether an allergy without a code begins with a word of denial, as `No allergy to penicillin
-/// recorded`: it stays an allergy, since nobody can tell, and is counted.
+/// Whether an allergy without a code begins with a word of denial, as `No penicillin please`: it stays
+/// an allergy, since that is what it means, and is counted, since it may not.
 fn is_denial(entry: &Segment<'_>) -> bool {
-    const DENIALS: [&str; 9] =
-        ["no", "not", "nil", "none", "nothing", "denies", "denied", "unable", "unknown"];
     let coded = [1, 4].into_iter().any(|at| whole_of(entry, 3, at).is_some());
-    let words = words_of(entry).map(|words| bare(&words).to_lowercase()).unwrap_or_default();
-    !coded && words.split(' ').next().is_some_and(|first| DENIALS.contains(&first))
-}
-
-/// Words without punctuation and with one blank between: `No known allergies.` is what it says.
-fn bare(text: &str) -> String {
-    let plain = |c: char| if c.is_alphanumeric() { c } else { ' ' };
-    let words: String = text.chars().map(plain).collect();
-    words.split_whitespace().collect::<Vec<_>>().join(" ")
+    !coded && words_of(entry).is_some_and(|words| begins_with_denial(&words))
 }
 
 fn category(entry: &Segment<'_>) -> Option<&'static str> {
@@ -418,6 +428,27 @@ mod tests {
         }
         let refused = built("AL1|1|DA|^Nuts\rAL1|2||NKA").expect_err("a contradiction");
         assert_eq!(refused.code, "allergy.contradiction");
+    }
+
+    #[test]
+    fn words_of_absence_are_no_allergy() {
+        for (body, said) in [
+            ("AL1|1|DA|^No known allergies (confirmed with patient)", "none-known"),
+            (
+                "AL1|1|DA|^Eggs\rAL1|2||^No known allergies (confirmed with patient)",
+                "contradiction",
+            ),
+            ("AL1|1|DA|^Penicillin\rAL1|2||^No allergies as far as he knows", "unclear"),
+            ("AL1|1|DA|X1^No allergies that he knows of^L", "unclear"),
+            ("AL1|1|DA|1003774007^No known latex allergy^SCT", "list"),
+            ("IAM|1|DA|^No allergies, wrongly entered|||D|A7", "list"),
+        ] {
+            assert_eq!(status(&message("ADT^A31", body)).name(), said, "{body}");
+            assert_eq!(built(body).is_ok(), matches!(said, "list" | "none-known"), "{body}");
+        }
+        let second = built("AL1|1|DA|^Eggs\rAL1|2||^Not allergic to latex").expect_err("words");
+        assert_eq!(second.code, "allergy.unclear");
+        assert_eq!(second.at.map(|at| at.occurrence), Some(2));
     }
 
     #[test]

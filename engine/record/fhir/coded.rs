@@ -49,6 +49,14 @@ pub fn system(name: &str) -> String {
     format!("{LOCAL_CODES}{}", name.trim().chars().map(plain).collect::<String>())
 }
 
+/// Whether one of the codes of a CE or CWE is of a system that others know, too.
+pub(crate) fn has_public_code(of: &Repetition<'_>) -> bool {
+    [(1, 3), (4, 6)].into_iter().any(|(code, name)| {
+        let name = whole(of, code).and_then(|_| whole(of, name));
+        name.is_some_and(|name| system(&name).starts_with("http"))
+    })
+}
+
 /// Whether a text can be the name of a code system: `L`, `99LAB`, `ISO+` or an OID, but not `9/L`.
 pub(crate) fn is_system_name(text: &str) -> bool {
     let named = text.bytes().any(|byte| byte.is_ascii_alphabetic()) && !text.contains('/');

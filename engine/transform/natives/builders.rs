@@ -32,7 +32,8 @@ pub(crate) fn register(words: &mut Vocabulary) {
         Part::Resources,
         "allergy_status(msg)",
         "What AL1 and IAM say as a whole: \"list\", \"none-known\", \"not-asked\", \"absent\" (nothing \
-         was said), \"cleared\" (HL7 null) or \"contradiction\" (none known beside an allergy).",
+         was said), \"cleared\" (HL7 null), \"contradiction\" (none known beside an allergy) or \
+         \"unclear\" (words of denial that nobody can be sure of).",
         |message: &mut Handle| allergy::status(&message.now().0).name(),
     );
     words.add(
@@ -77,7 +78,8 @@ fn lists(words: &mut Vocabulary) {
         Part::Resources,
         "allergies(msg)",
         "A list of the FHIR List of allergies, which says why when it is empty, and each \
-         AllergyIntolerance of AL1 and IAM. A contradiction parks as `allergy.contradiction`.",
+         AllergyIntolerance of AL1 and IAM. A contradiction parks as `allergy.contradiction`, \
+         words of denial that are not known as `allergy.unclear`.",
         |message: &mut Handle| list(message, allergy::allergies),
     );
     words.add(
