@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::command_line::ask;
 use crate::harness::engine::TestEngine;
 use crate::harness::hook::TestHook;
 use crate::harness::setup::Setup;
@@ -117,6 +118,36 @@ fn what_is_refused_for_good_stops_the_line_until_channels_yaml_says_otherwise() 
     assert_eq!(bodies(&hook, 2), all[1..]);
     let log = engine.said("an event is refused and left out", 1);
     assert!(!log.contains("9990000018"), "{log}");
+}
+
+#[test]
+fn what_a_paused_channel_made_waits_over_a_kill_and_then_goes_on() {
+    let hook = TestHook::start();
+    hook.answer(std::iter::repeat_n("503 Busy", 1000));
+    let mut engine = sample(&hook, "").start();
+    engine.connect("pas-adt").ask(admission("C0", "1000001").text());
+    until("a subscriber that is retried", SOON, || {
+        (standing(&engine)["state"] == "retrying").then_some(())
+    });
+    drained(&engine);
+    let ran = ask(&engine, &["pause", "pas-adt", "--delivery", "--reason", "wrong ward names"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let waits = |engine: &TestEngine| {
+        until("one that waits for its channel", SOON, || {
+            let trouble = standing(engine)["trouble"].to_string();
+            trouble.contains("channel pas-adt is paused").then_some(())
+        });
+    };
+    waits(&engine);
+    // From now on it would be taken.
+    hook.answer([]);
+    engine.kill();
+    engine.start_again();
+    waits(&engine);
+    assert_eq!(hook.taken().len(), 0);
+    let ran = ask(&engine, &["resume", "pas-adt", "--delivery", "--reason", "names are mended"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(bodies(&hook, 1), events(&engine));
 }
 
 #[test]

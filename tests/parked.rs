@@ -216,6 +216,15 @@ fn what_is_discarded_is_never_delivered_and_the_others_go_on() {
 }
 
 #[test]
+fn only_what_the_broker_refuses_is_given_up() {
+    let engine = parked();
+    let ran = decide(&engine, "skip", only_parked(&engine));
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("not for an event that the broker refuses"), "{ran:?}");
+    waits(&engine);
+}
+
+#[test]
 fn a_decision_says_who_and_why_or_is_not_made() {
     let engine = parked();
     let id = only_parked(&engine);

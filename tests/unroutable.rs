@@ -1,5 +1,8 @@
 //! A broker that confirms an event no queue took: visible as unroutable, retried, never lost.
 
+use serde_json::{Value, json};
+
+use crate::command_line::ask;
 use crate::harness::amqp::TestBroker;
 use crate::harness::message::Adt;
 use crate::harness::own_broker::OwnBroker;
@@ -27,7 +30,7 @@ fn unbound_queues_make_events_visible_as_unroutable_and_lose_none() {
     let ids: Vec<String> = taken
         .iter()
         .map(|delivery| {
-            let event: serde_json::Value = serde_json::from_slice(&delivery.data).unwrap();
+            let event: Value = serde_json::from_slice(&delivery.data).unwrap();
             event["correlationid"].as_str().unwrap().to_owned()
         })
         .collect();
@@ -88,7 +91,7 @@ fn of_many_under_way_each_gets_its_own_verdict() {
     let mut ids: Vec<String> = taken
         .iter()
         .map(|delivery| {
-            let event: serde_json::Value = serde_json::from_slice(&delivery.data).unwrap();
+            let event: Value = serde_json::from_slice(&delivery.data).unwrap();
             event["correlationid"].as_str().unwrap().to_owned()
         })
         .collect();
@@ -118,4 +121,40 @@ fn own_broker_that_will_not_take_a_large_event_gets_all_others() {
     assert!(metrics.contains(refused), "{metrics}");
     assert!(!metrics.contains("tieline_broker_failures_total"), "the connection stayed: {metrics}");
     assert_eq!(TestBroker::at(&own.url()).take_all("portal", 29, SOON).len(), 29);
+}
+
+#[test]
+fn own_broker_what_it_never_takes_is_given_up_by_a_person_and_the_patient_goes_on() {
+    let own = OwnBroker::start_with("max_message_size = 16384");
+    let mut engine = sample_with_broker(&own.url(), "events", "portal").start();
+    let mut sender = engine.connect("pas-adt");
+    let long = format!("EXAMPLE-{}^ALEX", "A".repeat(20_000));
+    sender.ask(&admission("LARGE", "1000001").text().replacen("EXAMPLE^ALEX", &long, 1));
+    sender.ask(admission("NEXT", "1000001").text());
+    let parked = until("one that is parked, and one behind it", SOON, || {
+        let found = engine.get("/api/v1/parked").json();
+        (found["total"] == 1 && found["parked"][0]["held"] == 1).then_some(found)
+    });
+    assert_eq!(parked["parked"][0]["reason"], "publish.too-large", "{parked}");
+    let id = parked["parked"][0]["id"].to_string();
+    let because = json!({ "reason": " " });
+    let path = format!("/api/v1/messages/{id}/skip");
+    assert_eq!(engine.post_as("ann", &path, &because).status, 400, "a decision says why");
+    let ran = ask(&engine, &["parked", "skip", &id, "--reason", "a scan, sent by post"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains("event 1 of the 1 of"), "{ran:?}");
+    assert!(ran.out.contains("1 message that waited behind it follows"), "{ran:?}");
+    assert!(ran.out.lines().all(|line| line.chars().count() <= 80), "{ran:?}");
+    // The decision is durable: it is not sent again.
+    engine.kill();
+    engine.start_again();
+    settled(&engine);
+    let taken = TestBroker::at(&own.url()).take_all("portal", 1, SOON);
+    let event: Value = serde_json::from_slice(&taken[0].data).unwrap();
+    assert_eq!(event["correlationid"], "NEXT");
+    let audit = engine.get("/api/v1/audit").json();
+    assert_eq!(audit[0]["action"], "skip", "{audit}");
+    assert_eq!(audit[0]["reason"], "a scan, sent by post");
+    let again = engine.post_as("ann", &path, &json!({ "reason": "once more" }));
+    assert_eq!(again.status, 409, "{again:?}");
 }

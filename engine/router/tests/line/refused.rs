@@ -4,12 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use router::operators::OperatorError;
+use router::operators::{Edited, OperatorError};
 use serde_json::Value;
 
 use crate::line::bench::{Line, accepted, actor};
 use crate::line::broker::Memory;
 
+const MERGE: &str = "MSH|^~\\&|PAS|RXX01|R|R|20260115101500||ADT^A40|P1-001|P|2.4\r\
+     EVN||20260115101500||||20260115101000\r\
+     PID|1||77000001^^^RXX01^MR||EXAMPLE^ALEX||19800229|1\rMRG|77000002^^^RXX01^MR\r";
 const MERGED: &str = ".patient.merged.";
 
 async fn soon(what: impl Future<Output = ()>) {
@@ -29,10 +32,7 @@ async fn merge(line: &Line) -> u64 {
     line.send(1, 0).await;
     line.send(2, 0).await;
     rests(line).await;
-    let text = "MSH|^~\\&|PAS|RXX01|R|R|20260115101500||ADT^A40|P1-001|P|2.4\r\
-         EVN||20260115101500||||20260115101000\r\
-         PID|1||77000001^^^RXX01^MR||EXAMPLE^ALEX||19800229|1\rMRG|77000002^^^RXX01^MR\r";
-    line.journal.append(accepted("pas-adt", "ADT^A40", "P1-001", text)).await.unwrap().0.0
+    line.journal.append(accepted("pas-adt", "ADT^A40", "P1-001", MERGE)).await.unwrap().0.0
 }
 
 fn told(broker: &Memory, what: &str) -> Vec<Value> {
@@ -74,6 +74,36 @@ async fn what_the_engine_had_to_say_leaves_when_the_message_is_released() {
         assert_eq!(merged[0]["causationid"], merged[1]["causationid"]);
         line.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_engine_had_to_say_leaves_when_the_message_is_edited() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Arc::new(Memory::default());
+    let mut line = Line::start(folder.path(), &broker, 100);
+    refuse(&broker, MERGED);
+    let id = merge(&line).await;
+    parks(&line).await;
+    let edited = MERGE.replacen("20260115101000", "20260115101100", 1);
+    let accepted = line.operators.edit(id, edited.into(), &actor()).await.unwrap();
+    assert!(matches!(accepted, Edited::Accepted(_)), "{accepted:?}");
+    // Once in vain, and over a restart: it is taken along from the original to the edit, and kept.
+    rests(&line).await;
+    parks(&line).await;
+    assert!(told(&broker, MERGED).is_empty());
+    line.stop().await;
+    broker.cut();
+    line = Line::start(folder.path(), &broker, 100);
+    broker.state().refused.clear();
+    let parked = line.books.ask(|ledger| ledger.parked().map(|(id, _)| id).next().unwrap());
+    line.operators.release(parked, &actor()).await.unwrap();
+    soon(line.until(|ledger| ledger.open.is_empty() && ledger.again.is_empty())).await;
+    rests(&line).await;
+    let merged = told(&broker, MERGED);
+    assert_eq!(merged.len(), 2, "{merged:#?}");
+    assert_ne!(merged[0]["partitionkey"], merged[1]["partitionkey"]);
+    assert_eq!(line.books.ask(|ledger| ledger.total().counts.superseded), 1);
+    line.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
