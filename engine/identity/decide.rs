@@ -43,7 +43,7 @@ pub(crate) fn decide(
             desk.concern(first);
             desk.concern(rest);
             desk.concern(named);
-            let mut decision = desk.decided(decision)?;
+            let mut decision = desk.decided(decision, Some(stated))?;
             decision.protected |= first.is_none() && stated.sensitivity.protected == Some(true);
             decision.dissent |= first.is_none() && stated.sensitivity.dissent == Some(true);
             decision.protected |= stated.sensitivity.maybe_protected;
@@ -218,7 +218,8 @@ fn deliberate(desk: &mut Desk<'_, '_>, stated: &Stated) -> Result<Decision, Stop
         // What is said today counts more than what an archive says.
         let is_live = |previous: &Arc<Statement>| !previous.contains_key(REPLAYED);
         if is_news && !(desk.replays && previous.as_ref().is_some_and(is_live)) {
-            desk.learn(Fact::Stated { patient, statement: Statement::clone(&now) })?;
+            let (statement, source) = (Statement::clone(&now), None);
+            desk.learn(Fact::Stated { patient, statement, source })?;
         }
         now
     };

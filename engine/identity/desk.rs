@@ -15,6 +15,7 @@ use crate::key::Key;
 use crate::overlay::Overlay;
 use crate::patient::{Bound, Patient, PatientId};
 use crate::rules::{Resolution, Rules};
+use crate::stated::Stated;
 use crate::statement::{PROTECTED_BY_FLAG, Statement};
 
 /// Why a decision is not made.
@@ -195,6 +196,31 @@ impl<'l, 'r> Desk<'l, 'r> {
         self.may_join(&ones, &others)
     }
 
+    /// Whether the message itself made the patient known.
+    pub(crate) fn is_new(&self, id: PatientId) -> bool {
+        self.facts.iter().any(|fact| matches!(fact, Fact::Created { patient } if *patient == id))
+    }
+
+    /// What each source states, by its name.
+    pub(crate) fn statements(
+        &mut self,
+        id: PatientId,
+    ) -> Result<Vec<(String, Arc<Statement>)>, IndexError> {
+        let all = self.draft.statements(id)?;
+        let names = &self.draft.layers().names;
+        Ok(all.into_iter().map(|(source, of)| (names.text(source).to_owned(), of)).collect())
+    }
+
+    /// What a source states.
+    pub(crate) fn statement_of(
+        &mut self,
+        id: PatientId,
+        source: &str,
+    ) -> Result<Option<Arc<Statement>>, IndexError> {
+        let source = self.draft.layers().names.number(source).ok_or(IndexError::TooManyNames)?;
+        self.draft.statement(id, source)
+    }
+
     pub(crate) fn statement(
         &mut self,
         id: PatientId,
@@ -239,10 +265,14 @@ impl<'l, 'r> Desk<'l, 'r> {
         (self.facts, self.draft.into_changes())
     }
 
-    /// The decision, with what the facts come to.
-    pub(crate) fn decided(mut self, mut decision: Decision) -> Result<Decision, IndexError> {
+    /// The decision, with what the facts come to, about what was `stated`.
+    pub(crate) fn decided(
+        mut self,
+        mut decision: Decision,
+        stated: Option<&Stated>,
+    ) -> Result<Decision, IndexError> {
         for event in std::mem::take(&mut self.events) {
-            let event = self.complete(event)?;
+            let event = self.complete(event, stated)?;
             decision.events.push(event);
         }
         // Whoever is raised is told of first.
@@ -294,7 +324,11 @@ impl<'l, 'r> Desk<'l, 'r> {
     }
 
     /// Fills in what is held of the two sides.
-    fn complete(&mut self, event: EngineEvent) -> Result<EngineEvent, IndexError> {
+    fn complete(
+        &mut self,
+        mut event: EngineEvent,
+        stated: Option<&Stated>,
+    ) -> Result<EngineEvent, IndexError> {
         let canonical = self.canonical(event.patient)?;
         let patient = self.patient(canonical)?;
         let mut restricted = patient.protected.or(patient.dissent).is_some();
@@ -302,7 +336,27 @@ impl<'l, 'r> Desk<'l, 'r> {
         if locals.is_empty() {
             locals = self.locals_of(canonical)?;
         }
-        let locals = self.told_together(patient.number(), locals);
+        if event.what.is_of_visit() {
+            // Under which one a visit is told is the message's to say, whichever record has that.
+            let mut named = Vec::new();
+            for local in stated.into_iter().flat_map(Stated::locals) {
+                if !named.contains(local) && self.by_local(local)? == Some(canonical) {
+                    named.push(local.clone());
+                }
+            }
+            locals.retain(|local| !named.contains(local));
+            locals.splice(..0, named);
+        }
+        let mut locals = self.told_together(patient.number(), locals);
+        if let What::IdentifiersMoved { locals: moved, .. } = &mut event.what {
+            let all = [&locals[..], &moved[..]].concat();
+            let together = self.told_together(patient.number(), all);
+            moved.retain(|local| together.contains(local));
+            if locals.is_empty() {
+                // By what else could the record be known?
+                locals.clone_from(moved);
+            }
+        }
         let other = match event.other {
             Some(other) => {
                 let canonical = self.canonical(other.patient)?;

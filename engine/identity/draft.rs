@@ -174,6 +174,17 @@ impl<'l> Draft<'l> {
         }
     }
 
+    /// What each source states.
+    pub(crate) fn statements(
+        &self,
+        id: PatientId,
+    ) -> Result<BTreeMap<u16, Arc<Statement>>, IndexError> {
+        let mut statements = self.layers.statements(id)?;
+        let changed = self.over.statements.iter().filter(|((of, _), _)| *of == id);
+        statements.extend(changed.map(|((_, source), of)| (*source, of.clone())));
+        Ok(statements)
+    }
+
     fn change(
         &mut self,
         id: PatientId,
@@ -217,8 +228,12 @@ impl<'l> Draft<'l> {
                     now(&mut of.dissent, *dissent, *dissent_since, from.at_ms);
                 })
             }
-            Fact::Stated { patient, statement } => {
-                self.over.statements.insert((*patient, from.source), Arc::new(statement.clone()));
+            Fact::Stated { patient, statement, source } => {
+                let source = match source {
+                    Some(name) => self.layers.names.number(name).ok_or(IndexError::TooManyNames)?,
+                    None => from.source,
+                };
+                self.over.statements.insert((*patient, source), Arc::new(statement.clone()));
                 Ok(())
             }
             // What it changes are statements, which are facts of their own.

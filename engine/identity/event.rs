@@ -77,11 +77,17 @@ pub enum What {
         /// The one that stays.
         to: String,
     },
-    /// An account or visit went from one patient to another; without one, all that stands under
-    /// the identifiers of `other`.
+    /// An account or visit went from one patient to another.
     EncounterMoved {
         /// Its number.
-        visit: Option<String>,
+        visit: String,
+        /// Which of the two patients this event is about.
+        role: Role,
+    },
+    /// Identifiers went from one patient to another, with all that was told under them.
+    IdentifiersMoved {
+        /// Those of them that may be told of this patient.
+        locals: Vec<LocalId>,
         /// Which of the two patients this event is about.
         role: Role,
     },
@@ -113,6 +119,16 @@ pub enum Reason {
 }
 
 impl What {
+    /// Whether it is about one visit.
+    pub(crate) fn is_of_visit(&self) -> bool {
+        matches!(
+            self,
+            What::EncounterMerged { .. }
+                | What::EncounterMoved { .. }
+                | What::EncounterRenumbered { .. }
+        )
+    }
+
     /// The name of the event type in the catalogue.
     pub fn name(&self) -> &'static str {
         match self {
@@ -125,7 +141,7 @@ impl What {
             What::NumberInvalidated { .. } => "patient.nhsnumber-invalidated",
             What::SensitivityChanged { .. } => "patient.sensitivity-changed",
             What::EncounterMerged { .. } => "encounter.merged",
-            What::EncounterMoved { .. } => "encounter.moved",
+            What::EncounterMoved { .. } | What::IdentifiersMoved { .. } => "encounter.moved",
             What::EncounterRenumbered { .. } => "encounter.renumbered",
         }
     }
@@ -154,7 +170,7 @@ impl Reason {
 impl EngineEvent {
     /// Everything the event says as one JSON object: `patient`, `nhsnumber`, `localids`, `other`
     /// with the same three, and `role`, `old`, `new`, `reason`, `protected`, `dissent`, `visit`,
-    /// `from`, `to` where they apply. What is not known is left out.
+    /// `moved`, `from`, `to` where they apply. What is not known is left out.
     pub fn details(&self) -> Value {
         let number = self.number.map(|(number, _)| number);
         let mut details = side(self.patient, number, &self.locals);
@@ -180,9 +196,11 @@ impl EngineEvent {
             }
             What::EncounterMoved { visit, role } => {
                 say("role", json!(role.as_str()));
-                if let Some(visit) = visit {
-                    say("visit", json!(visit));
-                }
+                say("visit", json!(visit));
+            }
+            What::IdentifiersMoved { locals, role } => {
+                say("role", json!(role.as_str()));
+                say("moved", json!(locals));
             }
             What::Identified | What::Linked | What::Unlinked => {}
         }

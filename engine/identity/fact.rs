@@ -123,11 +123,13 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dissent_since: Option<i64>,
     },
-    /// What the source of the entry now states of the patient.
+    /// What the source of the entry, or another one that is named, now states of the patient.
     Stated {
         patient: PatientId,
         #[serde(default, skip_serializing_if = "Map::is_empty")]
         statement: Map<String, Value>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
     },
     /// A visit goes to another patient (`to`), another visit (`into`), or both.
     VisitMoved {
@@ -259,8 +261,9 @@ impl Fact {
                     stated: None,
                 }
             }
-            Fact::Stated { patient, .. } => {
-                Fact::Stated { patient: *patient, statement: Map::new() }
+            Fact::Stated { patient, source, .. } => {
+                let (statement, source) = (Map::new(), source.clone());
+                Fact::Stated { patient: *patient, statement, source }
             }
             other => other.clone(),
         };

@@ -56,7 +56,7 @@ impl Index {
         desk.concern([survivor, retired]);
         let held = desk.patient(survivor)?.held;
         let number = held.map(|held| (held.number, held.status));
-        desk.decided(Decision { number, ..Decision::default() })
+        desk.decided(Decision { number, ..Decision::default() }, None)
     }
 
     /// The fact that takes a pair off the do-not-link list; nothing if it does not stand there.

@@ -13,6 +13,7 @@ use crate::error::IndexError;
 use crate::event::{Reason, Role, What};
 use crate::fact::{Fact, Names};
 use crate::forbidden::Identifier;
+use crate::handover::hand_over;
 use crate::patient::{Held, Patient, PatientId};
 use crate::protection::{pass_on, protect};
 use crate::rules::Resolution;
@@ -139,7 +140,8 @@ impl Placing<'_> {
         (self.number, self.found) = (None, None);
     }
 
-    /// The index was wrong, a person decided: the local identifier goes with the stated number.
+    /// The index was wrong, a person decided: the local identifier goes with the stated number, to
+    /// whoever holds that.
     fn correct(
         &mut self,
         desk: &mut Desk<'_, '_>,
@@ -160,20 +162,17 @@ impl Placing<'_> {
             let mut others = desk.identifiers(holder)?;
             others.push(Identifier::Number(new));
             desk.may_join(&ones, &others)?;
-            for local in moved {
-                desk.learn(Fact::Bound { patient: holder, local, retired: false })?;
-            }
-            pass_on(desk, bearer, holder)?;
+            hand_over(desk, &moved, holder, false)?;
             self.bearers = bearers(desk, &self.side.locals)?;
-        } else {
-            let own = desk.identifiers(bearer)?;
-            desk.may_join(&own, &[Identifier::Number(new)])?;
-            desk.learn(Fact::NumberReleased { patient: bearer, number: old })?;
-            let status = self.side.status;
-            desk.learn(Fact::NumberHeld { patient: bearer, number: new, status })?;
+            return Ok(());
         }
+        let own = desk.identifiers(bearer)?;
+        desk.may_join(&own, &[Identifier::Number(new)])?;
+        desk.learn(Fact::NumberReleased { patient: bearer, number: old })?;
+        let status = self.side.status;
+        desk.learn(Fact::NumberHeld { patient: bearer, number: new, status })?;
         let what = What::NumberChanged { old, new, reason: Reason::Corrected };
-        desk.tell(what, bearer, holder);
+        desk.tell(what, bearer, None);
         desk.concern([bearer]);
         Ok(())
     }
@@ -343,29 +342,28 @@ impl Placing<'_> {
                 oldest
             }
         };
-        let mut added: Vec<Fact> = Vec::new();
-        let mut identifiers = Vec::new();
+        let mut locals = Vec::new();
         for local in &self.side.locals {
-            if desk.by_local(local)? != Some(patient) {
-                identifiers.push(Identifier::Local(local.clone()));
-                added.push(Fact::Bound { patient, local: local.clone(), retired: false });
+            let bearer = desk.by_local(local)?;
+            // What the index holds of somebody else stays, where a person says that it is right.
+            let stays = bearer.is_some() && desk.resolved(Resolution::Index);
+            if bearer != Some(patient) && !stays {
+                locals.push(local.clone());
             }
         }
-        let held = desk.patient(patient)?.held;
-        if let Some(number) = self.number {
-            let status = self.side.status;
-            if held.is_none_or(|held| is_news(held, number, status)) {
-                identifiers.push(Identifier::Number(number));
-                added.push(Fact::NumberHeld { patient, number, status });
-            }
-        }
+        let (held, status) = (desk.patient(patient)?.held, self.side.status);
+        let number =
+            self.number.filter(|number| held.is_none_or(|held| is_news(held, *number, status)));
+        let mut added: Vec<Identifier> = locals.iter().cloned().map(Identifier::Local).collect();
+        added.extend(number.map(Identifier::Number));
         if !added.is_empty() {
             let before = desk.identifiers(patient)?;
-            desk.may_join(&before, &identifiers)?;
+            desk.may_join(&before, &added)?;
         }
         let had_locals = !desk.identifiers(patient)?.is_empty();
-        for fact in added {
-            desk.learn(fact)?;
+        hand_over(desk, &locals, patient, false)?;
+        if let Some(number) = number {
+            desk.learn(Fact::NumberHeld { patient, number, status })?;
         }
         if was_known && had_locals && held.is_none() && self.number.is_some() {
             desk.tell(What::Identified, patient, None);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hl7::message::Message;
 use record::claim::claims_nhs_number;
 use record::identity::Identity;
+use record::local::LocalId;
 use record::movement::{self, Movement, Side, Unreadable};
 use record::replay::is_replay;
 use record::sensitivity;
@@ -53,7 +54,7 @@ impl Stated {
             unverified: codes.any(|code| code.text(1, 1).is_null()),
             sensitivity,
             movement,
-            said: Said::read(message, source),
+            said: Said::read(message, source, identity),
             replayed: is_replay(message),
         }
     }
@@ -71,6 +72,11 @@ impl Stated {
     /// What its source states of the patient after it, if it stated `previous` before.
     pub fn after(&self, previous: Option<&Arc<Statement>>) -> Arc<Statement> {
         self.said.over(previous)
+    }
+
+    /// All local identifiers that it names.
+    pub(crate) fn locals(&self) -> impl Iterator<Item = &LocalId> {
+        self.sides().flat_map(|side| &side.locals)
     }
 
     /// What says nothing but whom it is about.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hl7::message::Message;
 use hl7::segment::{Field, Repetition, Segment};
 use record::demographics::name_parts;
+use record::identity::Identity;
 use record::name_based::name_based;
 use record::replay::is_replay;
 use record::sensitivity;
@@ -52,15 +53,17 @@ const MARKS: Uuid = Uuid::from_u128(0x1d6f_5a0c_2f7e_4b8a_8c55_90f3_7a1e_64d2);
 const ATTENDS: &str = "attends";
 /// The visit whose discharge says that the patient died. It stands apart from the death that PID
 /// states: what is said of the one takes nothing back of the other.
-const DEATH_ON_DISCHARGE: &str = "death_on_discharge";
+pub(crate) const DEATH_ON_DISCHARGE: &str = "death_on_discharge";
 /// ZU8-4 says that the patient is protected.
 pub(crate) const PROTECTED_BY_FLAG: &str = "protected_by_flag";
 /// All of it comes from an archive or an initial load (MSH-11.2).
 pub(crate) const REPLAYED: &str = "replayed";
+/// Of a visit: the identifier of the patient under which it was stated last.
+pub(crate) const LOCAL: &str = "localid";
 
 impl Said {
     /// Reads PID, PD1 and, of ADT messages, PV1 and ZU1.
-    pub(crate) fn read(message: &Message, source: &Source) -> Self {
+    pub(crate) fn read(message: &Message, source: &Source, identity: &Identity) -> Self {
         let Some(pid) = message.segment("PID", 1) else { return Self::default() };
         let mut said = Self::default();
         said.name(&pid);
@@ -82,7 +85,7 @@ impl Said {
         said.imprint("alerts", message, &["ZAL"]);
         said.protection(message);
         said.flag(REPLAYED, Some(is_replay(message)));
-        said.visit = visit(message);
+        said.visit = visit(message, identity);
         said.discharge = discharge(message);
         said
     }
@@ -335,11 +338,11 @@ fn object(value: Option<Value>) -> Map<String, Value> {
     }
 }
 
-fn visits_of(statement: &mut Statement) -> Map<String, Value> {
+pub(crate) fn visits_of(statement: &mut Statement) -> Map<String, Value> {
     object(statement.shift_remove(VISITS))
 }
 
-fn put_visits(statement: &mut Statement, mut visits: Map<String, Value>) {
+pub(crate) fn put_visits(statement: &mut Statement, mut visits: Map<String, Value>) {
     let mut too_many = visits.values().filter(|visit| is_over(visit)).count();
     too_many = too_many.saturating_sub(MOST_ENDED);
     visits.retain(|_, visit| {
@@ -371,21 +374,6 @@ fn holds(held: &Map<String, Value>, values: &[(&'static str, Option<Value>)]) ->
     values.iter().all(|(key, value)| held.get(*key) == value.as_ref())
 }
 
-/// Takes a visit out of a statement.
-pub(crate) fn take_visit(statement: &mut Statement, number: &str) -> Option<Value> {
-    let mut visits = visits_of(statement);
-    let taken = visits.shift_remove(number);
-    put_visits(statement, visits);
-    taken
-}
-
-/// Puts a visit into a statement; what is there of it already stays.
-pub(crate) fn give_visit(statement: &mut Statement, number: &str, visit: Value) {
-    let mut visits = visits_of(statement);
-    visits.entry(number).or_insert(visit);
-    put_visits(statement, visits);
-}
-
 /// What is left of two statements when their patients prove to be one: the survivor's word first,
 /// and the open encounters of both.
 pub(crate) fn combined(survivor: Option<&Statement>, retired: &Statement) -> Statement {
@@ -402,7 +390,7 @@ pub(crate) fn combined(survivor: Option<&Statement>, retired: &Statement) -> Sta
 }
 
 /// The encounter of an ADT message, unless PV1 is there for form's sake only (class N or U).
-fn visit(message: &Message) -> Option<Visit> {
+fn visit(message: &Message, identity: &Identity) -> Option<Visit> {
     let msh = message.segment("MSH", 1)?;
     meant(msh.text(9, 1)).filter(|code| code.eq_ignore_ascii_case("ADT"))?;
     let trigger = trigger(message)?;
@@ -435,6 +423,8 @@ fn visit(message: &Message) -> Option<Visit> {
     if matches!(trigger, "A01" | "A06") {
         said.values.push((ATTENDS, None));
     }
+    let local = identity.best_local.as_ref().map(|local| (LOCAL, Some(json!(local.to_string()))));
+    said.values.extend(local);
     Some(Visit { number, step, values: said.values })
 }
 

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use record::movement::{Pair, Renumbered};
 
+use crate::carried::{give_visit, take_visits, tell_under};
 use crate::desk::{Desk, Stop, conflict};
 use crate::error::IndexError;
 use crate::event::{Role, What};
 use crate::fact::Fact;
 use crate::forbidden::Identifier;
+use crate::handover::hand_over;
 use crate::patient::PatientId;
 use crate::place::{Placed, bearers, place};
-use crate::protection::pass_on;
 use crate::rules::Resolution;
-use crate::statement::{give_visit, take_visit};
 
 /// Two accounts or visits of a patient are one.
 pub(crate) fn merge_visits(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop> {
@@ -35,7 +35,7 @@ pub(crate) fn merge_visits(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Place
     }
     for Renumbered { from: old, to } in &pair.visits {
         let Some(new) = to else { continue };
-        carry(desk, from, patient, old, new)?;
+        carry(desk, pair, [from, patient], [old, new])?;
         let into = Some(new.clone());
         let visit = old.clone();
         desk.learn(Fact::VisitMoved { patient: from, to: patient, visit, into })?;
@@ -59,42 +59,35 @@ pub(crate) fn move_visits(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed
     desk.may_unite(to, from)?;
     for renumbered in &pair.visits {
         let now = renumbered.to.as_ref().unwrap_or(&renumbered.from);
-        carry(desk, from, to, &renumbered.from, now)?;
+        carry(desk, pair, [from, to], [&renumbered.from, now])?;
         let (visit, into) = (renumbered.from.clone(), renumbered.to.clone());
         desk.learn(Fact::VisitMoved { patient: from, to, visit, into })?;
     }
-    let numbers: Vec<Option<String>> = match &pair.visits[..] {
-        [] => vec![None],
-        visits => visits.iter().map(|v| Some(v.to.clone().unwrap_or(v.from.clone()))).collect(),
-    };
-    for visit in numbers {
-        tell_moved(desk, visit.as_deref(), to, from);
+    for renumbered in &pair.visits {
+        let visit = renumbered.to.as_ref().unwrap_or(&renumbered.from);
+        let moved = |role| What::EncounterMoved { visit: visit.clone(), role };
+        desk.tell(moved(Role::Survivor), to, Some(from));
+        desk.tell(moved(Role::Retired), from, Some(to));
     }
+    desk.concern([to, from]);
     Ok(placed)
 }
 
-fn tell_moved(desk: &mut Desk<'_, '_>, visit: Option<&str>, to: PatientId, from: PatientId) {
-    let moved = |role| What::EncounterMoved { visit: visit.map(str::to_owned), role };
-    desk.tell(moved(Role::Survivor), to, Some(from));
-    desk.tell(moved(Role::Retired), from, Some(to));
-    desk.concern([to, from]);
-}
-
-/// One identifier goes to another patient, with all that stands under it.
+/// Identifiers go to another patient, with all that was told under them.
 pub(crate) fn move_identifier(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop> {
     let placed = place(desk, &pair.survivor, &[])?;
-    let (Some(to), Some(from)) = (placed.patient, other_side(desk, pair, true)?) else {
-        return Ok(placed);
-    };
-    if to == from {
-        return Ok(placed);
+    let Some(to) = placed.patient else { return Ok(placed) };
+    let locals = &pair.retired.locals;
+    let moved: Vec<Identifier> = locals.iter().cloned().map(Identifier::Local).collect();
+    let own = desk.identifiers(to)?;
+    desk.may_join(&moved, &moved)?;
+    desk.may_join(&own, &moved)?;
+    for from in bearers(desk, locals)? {
+        if from != to {
+            desk.may_unite(to, from)?;
+        }
     }
-    desk.may_unite(to, from)?;
-    for local in &pair.retired.locals {
-        desk.learn(Fact::Bound { patient: to, local: local.clone(), retired: true })?;
-    }
-    pass_on(desk, from, to)?;
-    tell_moved(desk, None, to, from);
+    hand_over(desk, locals, to, true)?;
     Ok(placed)
 }
 
@@ -104,7 +97,7 @@ pub(crate) fn renumber(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, S
     let Some(patient) = placed.patient else { return Ok(placed) };
     for Renumbered { from, to } in &pair.visits {
         let Some(to) = to else { continue };
-        carry(desk, patient, patient, from, to)?;
+        carry(desk, pair, [patient, patient], [from, to])?;
         let (visit, into) = (from.clone(), Some(to.clone()));
         desk.learn(Fact::VisitMoved { patient, to: patient, visit, into })?;
         let what = What::EncounterRenumbered { from: from.clone(), to: to.clone() };
@@ -160,19 +153,23 @@ fn other_side(
     Ok(Some(patient))
 }
 
-/// Takes an open encounter from one statement into another.
+/// Takes a visit from one statement into another; it is PID's from now on.
 fn carry(
     desk: &mut Desk<'_, '_>,
-    from: PatientId,
-    to: PatientId,
-    old: &str,
-    new: &str,
+    pair: &Pair,
+    [from, to]: [PatientId; 2],
+    [old, new]: [&str; 2],
 ) -> Result<(), IndexError> {
     let Some(statement) = desk.statement(from)? else { return Ok(()) };
     let mut statement = Arc::unwrap_or_clone(statement);
-    let Some(visit) = take_visit(&mut statement, old) else { return Ok(()) };
-    desk.learn(Fact::Stated { patient: from, statement })?;
+    let Some(mut taken) = take_visits(&mut statement, |number, _| number == old).pop() else {
+        return Ok(());
+    };
+    if let Some(local) = pair.survivor.locals.first() {
+        tell_under(&mut taken.visit, local);
+    }
+    desk.learn(Fact::Stated { patient: from, statement, source: None })?;
     let mut statement = Arc::unwrap_or_clone(desk.statement(to)?.unwrap_or_default());
-    give_visit(&mut statement, new, visit);
-    desk.learn(Fact::Stated { patient: to, statement })
+    give_visit(&mut statement, new, taken);
+    desk.learn(Fact::Stated { patient: to, statement, source: None })
 }

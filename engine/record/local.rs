@@ -48,6 +48,17 @@ pub(crate) fn local_ids(
     (own.into_iter().map(|(local, ..)| local).collect(), best)
 }
 
+/// Whether an identifier of a list is that one.
+pub(crate) fn is_that(
+    identifier: &Repetition<'_>,
+    local: &LocalId,
+    kinds: &[LocalAuthority],
+) -> bool {
+    let (authority, kind) = (meant(identifier.text(4, 1)), meant(identifier.text(5, 1)));
+    let own = local_id(identifier, authority.as_deref(), kind.as_deref(), kinds);
+    own.as_ref() == Some(local)
+}
+
 /// The identifier as one of the source's own; one without authority is of the default authority.
 fn local_id(
     identifier: &Repetition<'_>,

@@ -158,11 +158,17 @@ fn pair(
     if survivor.is_empty() {
         return Err("PID names nobody whom this source may name");
     }
-    if kind.is_about_visits() && kind != Kind::MoveVisits && visits.is_empty() {
-        return Err("MRG and PID or PV1 do not name two accounts or two visits");
-    }
     if kind == Kind::MoveVisits && retired.is_empty() {
         return Err("MRG does not name the patient from whom the account or visit goes");
+    }
+    if kind == Kind::MoveVisits && visits.is_empty() {
+        return Err("MRG does not name the account or visit that goes");
+    }
+    if kind.is_about_visits() && visits.is_empty() {
+        return Err("MRG and PID or PV1 do not name two accounts or two visits");
+    }
+    if kind == Kind::MoveIdentifier && retired.locals.is_empty() {
+        return Err("MRG names no identifier of this source that could go, besides the NHS Number");
     }
     if !kind.is_about_visits() && retired.is_empty() {
         return Err("MRG names no identifier of this source that PID does not hold as well");

@@ -38,38 +38,51 @@ pub(crate) fn data(event: &EngineEvent, message: &Message, source: &Source) -> B
         }
         (None, _) => None,
     };
+    let nobody = Person::default();
     let link = |link: Link| other.map(|other| (other, link));
     let mut parts = Vec::with_capacity(2);
     match &event.what {
         What::Merged(role) => {
             let goes_on = *role == Role::Survivor;
             let link = link(if goes_on { Link::Replaces } else { Link::ReplacedBy });
-            parts.push(person(message, whom, link, None));
+            parts.push(person(message, whom, link, nobody));
         }
         What::Linked => {
-            parts.push(person(message, whom, link(Link::SeeAlso), None));
+            parts.push(person(message, whom, link(Link::SeeAlso), nobody));
         }
         What::NumberChanged { old, .. } | What::NumberInvalidated { old } => {
-            parts.push(person(message, whom, None, Some(*old)));
+            let old = Person { number: Some(*old), local: &[] };
+            parts.push(person(message, whom, None, old));
         }
         What::EncounterMerged { from, to } | What::EncounterRenumbered { from, to } => {
-            parts.push(person(message, whom, None, None));
+            parts.push(person(message, whom, None, nobody));
             parts.push(visit(message, source, to, Some(from)));
         }
         What::EncounterMoved { visit: number, role } => {
             // No link: the two are not one person, which is why the visit moved.
-            parts.push(person(message, whom, None, None));
-            let stays = *role == Role::Survivor;
-            parts.extend(number.as_deref().map(|number| {
-                if stays {
-                    visit(message, source, number, None)
-                } else {
-                    misfiled(message, source, number)
+            parts.push(person(message, whom, None, nobody));
+            parts.push(match role {
+                Role::Survivor => visit(message, source, number, None),
+                Role::Retired => misfiled(message, source, number),
+            });
+        }
+        What::IdentifiersMoved { locals, role } => {
+            let moved = Person { number: None, local: locals };
+            parts.push(match role {
+                Role::Survivor => person(message, Person { local: locals, ..whom }, None, nobody),
+                Role::Retired => {
+                    let left: Vec<LocalId> = event
+                        .locals
+                        .iter()
+                        .filter(|held| !locals.contains(held))
+                        .cloned()
+                        .collect();
+                    person(message, Person { local: &left, ..whom }, None, moved)
                 }
-            }));
+            });
         }
         What::Identified | What::Unmerged(_) | What::Unlinked | What::SensitivityChanged { .. } => {
-            parts.push(person(message, whom, None, None));
+            parts.push(person(message, whom, None, nobody));
         }
     }
     bundle(parts)

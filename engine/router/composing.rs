@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hl7::header::Header;
 use hl7::message::Message;
 use identity::decision::Decision as Whom;
-use identity::event::{EngineEvent, What};
+use identity::event::EngineEvent;
 use record::catalogue::{self, EventType};
 use record::envelope::{self, Event, EventInput, Known};
 use record::fhir::built::Built;
@@ -106,11 +106,6 @@ pub(crate) fn compose(
             },
         };
         let identity = announcement::whom(announced);
-        // An identifier of which nothing was known, and which went to another patient, was nobody's.
-        let moves_all = matches!(announced.what, What::EncounterMoved { visit: None, .. });
-        if moves_all && identity.nhs_number.is_none() && identity.local.is_empty() {
-            continue;
-        }
         let made = announcement::data(announced, about.message, &about.channel.source);
         sheet.add(Part { event_type, identity: &identity, known, made: Made::of(made) });
     }

@@ -1,6 +1,7 @@
 //! What contradicts the index waits for a person, and changes nothing.
 
 use identity::error::IndexError;
+use identity::event::EngineEvent;
 use identity::forbidden::{Identifier, do_not_link};
 use identity::question::Asked;
 use identity::rules::Resolution::{self, Index, Message};
@@ -48,7 +49,12 @@ fn a_correction_leaves_the_other_patient_alone() {
     parks(&world, PAS, &body, "identity.number-conflict");
     let decision = world.resolve(PAS, &body, Some(Message));
     assert_eq!(decision.patient, other.patient);
-    assert_eq!(events(&decision), ["patient.nhsnumber-changed"]);
+    // Neither has another number than before: the identifier went, and both are told which.
+    assert_eq!(events(&decision), ["encounter.moved", "encounter.moved"]);
+    let told: Vec<_> = decision.events.iter().map(EngineEvent::details).collect();
+    assert_eq!([&told[0]["role"], &told[1]["role"]], ["survivor", "retired"]);
+    assert_eq!([&told[0]["nhsnumber"], &told[1]["nhsnumber"]], ["9990000026", "9990000018"]);
+    assert_eq!([&told[0]["moved"][0]["value"], &told[1]["moved"][0]["value"]], ["M1", "M1"]);
     assert_eq!(world.show("M1").expect("known").patient, other.patient.expect("somebody"));
     let left = world.show("9990000018").expect("known");
     assert!(left.locals.is_empty());
@@ -168,7 +174,10 @@ fn an_identifier_that_is_corrected_takes_protection_along() {
     world.admit("M2 9990000026", "", "");
     let body = a31("M1 9990000026", "", "");
     let decision = world.resolve(PAS, &body, Some(Message));
-    assert_eq!(events(&decision), ["patient.sensitivity-changed", "patient.nhsnumber-changed"]);
+    assert_eq!(
+        events(&decision),
+        ["patient.sensitivity-changed", "encounter.moved", "encounter.moved"]
+    );
     assert!(world.result("M1", "", "").protected);
 }
 
@@ -192,8 +201,41 @@ fn a_correction_that_protects_too_is_made_once() {
     let decision = world.resolve(PAS, &adt("A31", &vip), Some(Message));
     assert_eq!(decision.patient, other.patient);
     assert_eq!(number(&decision).as_deref(), Some("9990000034"));
-    assert_eq!(events(&decision), ["patient.sensitivity-changed", "patient.nhsnumber-changed"]);
+    assert_eq!(
+        events(&decision),
+        ["patient.sensitivity-changed", "encounter.moved", "encounter.moved"]
+    );
     assert_eq!(number(&world.result("M2", "", "")).as_deref(), Some("9990000034"));
+}
+
+#[test]
+fn an_identifier_changes_hands_only_where_the_message_is_right_and_then_it_is_told() {
+    let (body, lab) = (a31("M1 LAB7", "", ""), "9990000026");
+    for (resolution, told, holder) in
+        [(Index, vec![], lab), (Message, vec!["encounter.moved"; 2], "9990000018")]
+    {
+        let world = World::new();
+        world.admit("M1 9990000018", "", "");
+        world.admit("LAB7 9990000026", "", "");
+        let decision = world.resolve(PAS, &body, Some(resolution));
+        assert_eq!((events(&decision), number(&decision).as_deref()), (told, Some("9990000018")));
+        assert_eq!(number(&world.result("LAB7", "", "")).as_deref(), Some(holder));
+    }
+}
+
+#[test]
+fn what_is_told_of_a_correction_shows_no_pair_that_must_not_be_linked() {
+    let world = World::new();
+    world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    world.admit("M2 9990000026", "SMITH^ANN", "19651213");
+    forbid(&world, 1_000, "M1", "9990000018");
+    let decision = world.resolve(PAS, &a31("M1 9990000026", "", ""), Some(Message));
+    let moved: Vec<_> =
+        decision.events.iter().map(|event| event.details()["moved"].clone()).collect();
+    assert_eq!(
+        moved.iter().map(|of| of.as_array().map_or(0, Vec::len)).collect::<Vec<_>>(),
+        [1, 0]
+    );
 }
 
 #[test]

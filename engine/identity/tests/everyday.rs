@@ -108,7 +108,7 @@ fn the_next_message_sees_what_the_source_stated() {
     assert_eq!(first.previous, None);
     let expected = json!({ "family": "SMITH", "given": "ANN", "birthdate": "19651213",
         "practice": "Y06601", "gp": "G5612908",
-        "visits": { "V1": { "class": "I", "location": "RCB^WARD1", "consultant": "C1" } } });
+        "visits": { "V1": { "class": "I", "location": "RCB^WARD1", "consultant": "C1", "localid": "M1^^^RXX01^MR" } } });
     assert_eq!(Some(&*first.stated), expected.as_object());
     let again = visit("A01", "RCB^WARD1", "C1");
     let shared = again.previous.as_ref().is_some_and(|before| Arc::ptr_eq(before, &again.stated));

@@ -2,7 +2,7 @@
 
 use identity::event::{Role, What};
 use identity::rules::Resolution::{Index, Message};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::*;
 
@@ -239,6 +239,10 @@ fn a_visit_goes_to_another_patient() {
         assert!(world.admit("M1", "", "").stated.get("visits").is_none());
         // Patients and numbers are as they were.
         assert_eq!(number(&world.result("M1", "", "")).as_deref(), Some("9990000018"));
+        // The visit is one of whom it went to, and does not come along with what it was told under.
+        world.admit("M3", "", "");
+        world.send(PAS, &pair("A43", "M3", "M1"));
+        assert!(world.admit("M2", "", "").stated["visits"].get("V1").is_some());
     }
 }
 
@@ -267,6 +271,54 @@ fn an_identifier_goes_to_another_patient_alone() {
     assert_eq!(events(&moved), ["encounter.moved", "encounter.moved"]);
     assert_eq!(world.result("LAB1", "", "").patient, to.patient);
     assert_eq!(number(&world.result("M1", "", "")).as_deref(), Some("9990000018"));
+    // Both are told which identifier went, and of nothing else.
+    for (event, role) in moved.events.iter().zip(["survivor", "retired"]) {
+        let details = event.details();
+        assert_eq!(details["role"], role);
+        assert_eq!(details["moved"].as_array().map(Vec::len), Some(1));
+        assert_eq!(details["moved"][0]["value"], "LAB1");
+    }
+    // Of what nobody knew, nobody was told anything.
+    let unknown = world.send(PAS, &pair("A43", "M2", "LAB9"));
+    assert_eq!((events(&unknown), world.result("LAB9", "", "").patient), (vec![], to.patient));
+}
+
+#[test]
+fn a_record_of_nothing_but_the_moved_identifier_is_told_too() {
+    let world = World::new();
+    let from = world.admit("M1", "", "");
+    world.admit("M2", "", "");
+    let moved = world.send(PAS, &pair("A43", "M2", "M1"));
+    assert_eq!(events(&moved), ["encounter.moved", "encounter.moved"]);
+    let retired = &moved.events[1];
+    assert_eq!(Some(retired.patient), from.patient);
+    assert_eq!(retired.locals, [local_id("M1")], "it is still known by it");
+}
+
+#[test]
+fn visits_go_with_the_identifier_under_which_they_were_told() {
+    let world = World::new();
+    world.send(PAS, &adt("A01", &visit("M1 LAB1 9990000018", "V1")));
+    world.send(PAS, &adt("A01", &visit("LAB1", "V2")));
+    world.send(LAB, &adt("A01", &visit("M1", "V3")));
+    let died = format!("{}{}4\r", visit("M1", "V1").trim_end(), "|".repeat(17));
+    world.send(PAS, &adt("A03", &died));
+    world.admit("M2 9990000026", "", "");
+    world.send(PAS, &pair("A43", "M2", "M1"));
+    let visits = |identifier: &str, source: &str| {
+        let known = world.show(identifier).expect("known");
+        let stated = known.stated.get(source).cloned().unwrap_or_default();
+        let visits = stated.get("visits").and_then(Value::as_object).cloned();
+        (visits.unwrap_or_default(), stated.get("death_on_discharge").cloned())
+    };
+    let (came, death) = visits("9990000026", "pas");
+    assert_eq!(came.keys().collect::<Vec<_>>(), ["V1"]);
+    // How it stands is known where it is stated next, and by whose discharge a death was said.
+    assert_eq!((&came["V1"]["status"], death), (&json!("finished"), Some(json!("V1"))));
+    assert_eq!(visits("9990000026", "lab").0.keys().collect::<Vec<_>>(), ["V3"]);
+    let (stayed, death) = visits("9990000018", "pas");
+    assert_eq!(stayed.keys().collect::<Vec<_>>(), ["V2"]);
+    assert_eq!(death, None);
 }
 
 #[test]

@@ -150,9 +150,12 @@ pub(super) const EVENTS: &[EventType] = &[
     },
     EventType {
         name: "encounter.moved",
-        description: "A visit belongs to another patient than was said. It comes on both partitions \
-                      with one `causationid`.",
-        trigger: "A43, A44, A45, from a source whose merges are automatic, or approved by a person.",
+        description: "A visit belongs to another patient than was said; without an Encounter, \
+                      identifiers do, with what was told under them. It comes on both partitions with \
+                      one `causationid`.",
+        trigger: "A44, A45; without an Encounter A43, and a person's decision that an identifier is of \
+                  whoever holds the number beside it. From a source whose merges are automatic, or \
+                  approved by a person.",
         ..MOVED
     },
     EventType {

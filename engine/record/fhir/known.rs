@@ -16,8 +16,8 @@ use crate::nhs_number::NhsNumber;
 use crate::source::Source;
 use crate::text::stated;
 
-/// A person by the identifiers that the index holds.
-#[derive(Clone, Copy)]
+/// A person by the identifiers that the index holds; nobody by default.
+#[derive(Clone, Copy, Default)]
 pub struct Person<'a> {
     /// The trusted number.
     pub number: Option<NhsNumber>,
@@ -53,13 +53,13 @@ impl Link {
     }
 }
 
-/// A Patient with these identifiers. `old` is a number that is theirs no more. What belongs to the other
+/// A Patient with these identifiers. `old` are those that are theirs no more. What belongs to the other
 /// record stands in the link alone, which names that record by an identifier of its own.
 pub fn person(
     message: &Message,
     person: Person<'_>,
     link: Option<(Person<'_>, Link)>,
-    old: Option<NhsNumber>,
+    old: Person<'_>,
 ) -> Built {
     let profile = uk_core!("UKCore-Patient");
     let mut draft = Draft::new("Patient", &id(message, "Patient", 1), profile);
@@ -72,8 +72,7 @@ pub fn person(
             draft.push("identifier", found.clone());
         }
     }
-    if let Some(old) = old {
-        let mut retired = identifier_in(NHS_NUMBER, old.to_string());
+    for mut retired in identifiers(&old) {
         retired["use"] = Value::from("old");
         draft.push("identifier", retired);
     }
@@ -176,18 +175,26 @@ mod tests {
         let (survivor, retired) = ([local("1")], [local("2")]);
         let survivor = Person { number: Some(number), local: &survivor };
         let retired = Person { number: None, local: &retired };
+        let nobody = Person::default();
         let tombstone =
-            person(&message, retired, Some((survivor, Link::ReplacedBy)), None).resource;
+            person(&message, retired, Some((survivor, Link::ReplacedBy)), nobody).resource;
         assert_eq!(tombstone["active"], false);
         assert_eq!(tombstone["identifier"][0]["value"], "2");
         assert_eq!(tombstone["link"][0]["type"], "replaced-by");
         assert_eq!(tombstone["link"][0]["other"]["identifier"]["value"], "9990000018");
-        let goes_on = person(&message, survivor, Some((retired, Link::Replaces)), None).resource;
+        let goes_on = person(&message, survivor, Some((retired, Link::Replaces)), nobody).resource;
         assert_eq!(goes_on["link"][0]["other"]["identifier"]["value"], "2");
         assert_eq!(goes_on["identifier"][1]["assigner"]["identifier"]["value"], "RXX01");
         assert!(goes_on.get("active").is_none());
-        let changed = person(&message, survivor, None, Some(number)).resource;
-        assert_eq!(changed["identifier"][2]["use"], "old");
+        let (other, old) = ([local("3")], NhsNumber::parse("9990000026").ok());
+        let old = Person { number: old, local: &other };
+        let changed = person(&message, survivor, None, old).resource;
+        let used: Vec<_> = changed["identifier"].as_array().into_iter().flatten().collect();
+        let used: Vec<_> = used.iter().map(|id| (&id["value"], id["use"] == "old")).collect();
+        assert_eq!(
+            format!("{used:?}"),
+            r#"[(String("9990000018"), false), (String("1"), false), (String("9990000026"), true), (String("3"), true)]"#
+        );
     }
 
     #[test]
@@ -197,7 +204,8 @@ mod tests {
         let (survivor, retired) = ([local("1"), local("2")], [local("2")]);
         let survivor = Person { number, local: &survivor };
         let retired = Person { number, local: &retired };
-        let goes_on = person(&message, survivor, Some((retired, Link::Replaces)), None).resource;
+        let nobody = Person::default();
+        let goes_on = person(&message, survivor, Some((retired, Link::Replaces)), nobody).resource;
         assert_eq!(goes_on["link"][0]["other"]["identifier"]["value"], "2");
         let values: Vec<&Value> =
             goes_on["identifier"].as_array().into_iter().flatten().map(|id| &id["value"]).collect();

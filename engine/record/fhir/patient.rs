@@ -19,6 +19,7 @@ use crate::fhir::tables::day;
 use crate::fhir::yes_or_no::yes_or_no;
 use crate::identity::Identity;
 use crate::json::{Object, Value, object, only};
+use crate::local::is_that;
 use crate::nhs_number::{NhsNumber, Status};
 use crate::precision::Precision;
 use crate::source::Source;
@@ -65,7 +66,13 @@ fn identifiers(draft: &mut Draft, pid: &Segment<'_>, source: &Source, identity: 
     if field.is_null() {
         return draft.clear("identifier");
     }
-    for id in field.repetitions().filter(|id| !claims_nhs_number(id, rules)) {
+    let mut ids: Vec<Repetition<'_>> =
+        field.repetitions().filter(|id| !claims_nhs_number(id, rules)).collect();
+    // Readers file the event under the first: the one that names the patient best.
+    if let Some(best) = &identity.best_local {
+        ids.sort_by_key(|id| !is_that(id, best, &source.local));
+    }
+    for id in ids {
         if is_broken_national_number(&id) {
             draft.quality.push("nhs-number.unreadable");
         } else if let Some(id) = identifier(&id, &source.zone) {

@@ -133,6 +133,8 @@ fn what_cannot_be_read_says_why() {
         ("A24", PID.to_owned(), "merge.unreadable"),
         ("A45", format!("{PID}MRG|2^^^RXX01^MR||||V1\r"), "move.unreadable"),
         ("A42", format!("{PID}MRG|1\r"), "move.unreadable"),
+        ("A44", format!("{PID}MRG|1\r"), "move.unreadable"),
+        ("A43", format!("{PID}MRG|9990000026^^^NHS\r"), "move.unreadable"),
     ] {
         let unreadable = moved(trigger, &body).expect_err(&body);
         assert_eq!(unreadable.code, code, "{trigger} {body}");

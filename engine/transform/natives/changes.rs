@@ -32,9 +32,9 @@ pub(crate) fn register(words: &mut Vocabulary) {
          (marks of NK1, of ZU6 and ZU7, and of ZAL), `death`, `death_on_discharge` (the visit that \
          ended by it), and `visits`, a map by visit number of `class`, `location`, `consultant`, \
          `service`, `ready`, `fit` (ZU1-22), `law`, `law_at_census` and `detained` (ZU5-2, 3 and 5), \
-         `attends` (of class R and B: it has no bed) and `status` (`planned`, `onleave`, `finished` \
-         or `cancelled`; none while it is in progress). What was not stated is not in it: \
-         `\"death\" in previous`.",
+         `attends` (of class R and B: it has no bed), `status` (`planned`, `onleave`, `finished` or \
+         `cancelled`; none while it is in progress) and `localid` (the identifier under which it was \
+         stated). What was not stated is not in it: `\"death\" in previous`.",
     );
     words.document(
         Part::Patient,
