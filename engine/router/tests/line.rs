@@ -9,7 +9,9 @@ mod line {
     pub(crate) mod broker;
     pub(crate) mod carrying;
     pub(crate) mod fates;
+    pub(crate) mod guarded;
     pub(crate) mod held;
+    pub(crate) mod moved;
     pub(crate) mod parting;
     pub(crate) mod rebuilt;
     pub(crate) mod refused;
@@ -18,6 +20,7 @@ mod line {
     pub(crate) mod said;
     pub(crate) mod side_by_side;
     pub(crate) mod subscriber;
+    pub(crate) mod traffic;
     pub(crate) mod unmerging;
     pub(crate) mod who;
     pub(crate) mod withholding;

@@ -193,3 +193,13 @@ fn plan(set: &[&str]) -> Arc<Plan> {
     let loaded = loaded.unwrap_or_else(|failure| panic!("{failure}"));
     Arc::new(Plan::assemble(&loaded).unwrap())
 }
+
+/// Removes the files of a folder, and leaves the folders in it.
+pub(crate) fn remove_files(folder: &Path) {
+    for file in std::fs::read_dir(folder).unwrap() {
+        let file = file.unwrap().path();
+        if file.is_file() {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+}

@@ -26,6 +26,8 @@ pub(crate) struct State {
     /// Bytes by event id: one id never has two contents.
     bodies: BTreeMap<String, Vec<u8>>,
     pub(crate) count: usize,
+    /// Routing keys by event id.
+    pub(crate) keys: BTreeMap<String, String>,
     /// Everything that was received, in the order of receipts.
     pub(crate) told: Vec<Value>,
     /// Partitions with an event on its way.
@@ -92,6 +94,7 @@ impl Publisher for Memory {
             state.partitions.remove(partition);
         }
         state.told.push(body);
+        state.keys.insert(event.id.clone(), event.routing_key.clone());
         let known = state.bodies.entry(event.id).or_insert_with(|| event.body.to_vec());
         assert_eq!(*known, event.body, "one id never has two contents");
         state.receipts.entry(patient).or_default().push(control_id);

@@ -1,11 +1,12 @@
 //! Whatever happens to patients, subscribers rebuild the same record from the events alone, in
 //! whatever order they see different patients; it is what an independent model says (`who.rs`); and
-//! no event carries a number that its patient did not have by that model at that point.
+//! no event carries a number that its patient did not have by that model at that point, nor reaches
+//! anybody who may not have it: an event of somebody protected leaves for the entitled alone, and tells
+//! nobody where that one is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,23 +19,17 @@ use router::ledger::Ledger;
 use router::teaching::Form;
 use serde_json::Value;
 
-use crate::line::bench::{Line, actor};
+use crate::line::bench::{Line, actor, remove_files};
 use crate::line::broker::Memory;
-use crate::line::said::{Id, NUMBERS, Step, local, message};
+use crate::line::guarded::{Guard, assert_reaches, entitled};
+use crate::line::said::{Id, NUMBERS, Step, local};
 use crate::line::subscriber::{Subscriber, by_partition, interleaved};
+use crate::line::traffic::{PEOPLE, Sent, drawn};
 use crate::line::who::{APART, Record, Who};
 
-const PEOPLE: u64 = 8;
 const ROUNDS: usize = 5;
 /// Messages of a round, all under way at once.
 const BURST: usize = 24;
-
-/// What a message says, and the visit or report that its event tells of.
-#[derive(Clone, Debug)]
-struct Sent {
-    step: Step,
-    thing: Option<String>,
-}
 
 /// What happens to the people of one seed.
 struct World {
@@ -52,7 +47,12 @@ struct World {
     rows: u64,
     /// The number that each record's subscribers were last told.
     told: BTreeMap<usize, Option<String>>,
-    things: BTreeMap<String, usize>,
+    /// Where each visit and report is, and under which hospital number it was told.
+    things: BTreeMap<String, (usize, Option<u64>)>,
+    /// The routing key of every event that may leave.
+    judged: BTreeMap<String, String>,
+    /// Records that were protected or dissented at some time.
+    guarded: BTreeSet<usize>,
     seen: BTreeMap<String, usize>,
 }
 
@@ -73,6 +73,8 @@ impl World {
             rows: 0,
             told: BTreeMap::new(),
             things: BTreeMap::new(),
+            judged: BTreeMap::new(),
+            guarded: BTreeSet::new(),
             seen: BTreeMap::new(),
         };
         world.start();
@@ -83,7 +85,9 @@ impl World {
         let merges = if self.approve { "approve" } else { "automatic" };
         let merges = format!("channels.pas-adt.identity.merges={merges}");
         eprintln!("started");
-        self.line = Some(Line::start_set(self.folder.path(), &self.broker, 64, &[&merges]));
+        let records = entitled();
+        let set = [&*merges, &records];
+        self.line = Some(Line::start_set(self.folder.path(), &self.broker, 64, &set));
     }
 
     fn line(&self) -> &Line {
@@ -113,51 +117,11 @@ impl World {
         self.rng.u64(..PEOPLE)
     }
 
-    /// The next message: an admission, a result, a merge, a move, or another number.
     async fn send(&mut self) {
         let nth = self.sent.len() as u64;
-        let one = self.person();
-        let other = (one + self.rng.u64(1..PEOPLE)) % PEOPLE;
-        let number = (self.rng.u8(..3) == 0).then(|| self.rng.usize(..NUMBERS.len()));
-        let visit = |of: u64, rng: &mut Rng| format!("V{of}x{}", rng.u8(..3));
-        let (step, kind, rest, thing) = match self.rng.u8(..20) {
-            0..3 => {
-                let step = Step::Merge { survivor: one, retired: other };
-                (step, "A40", format!("MRG|{}\r", local(other)), None)
-            }
-            3..5 => {
-                let thing = visit(other, &mut self.rng);
-                let rest =
-                    format!("MRG|{}||||{thing}\rPV1|1|I{}{thing}\r", local(other), "|".repeat(17));
-                (Step::Move { to: one, number, from: other }, "A45", rest, Some(thing))
-            }
-            5 | 6 if self.who.of_local(one).is_some() => {
-                let (gone, number) = (1_000 + nth, self.rng.usize(..NUMBERS.len()));
-                let step = Step::Change { local: one, number, gone };
-                (step, "A47", format!("MRG|{}\r", local(gone)), None)
-            }
-            7 => (Step::Withdraw { local: one }, "A31", "PV1|1|N\r".to_owned(), None),
-            8..13 => {
-                let local = number.is_none_or(|_| self.rng.bool()).then_some(one);
-                let rest = format!(
-                    "OBR|1||R{nth}^LIMS|CRP^C-reactive protein^LIMS|||202601150730|||||||\
-                     202601151000|BLD^Blood|||||||202601151010||C|F\r\
-                     OBX|1|NM|CRP^C-reactive protein^LIMS||5|mg/L|0-5||||F|||202601150730\r"
-                );
-                let thing = format!("LIMS/RXX01|R{nth}|CRP");
-                (Step::Result { local, number }, "R01", rest, Some(thing))
-            }
-            13 | 14 => (Step::State { local: one, number }, "A31", "PV1|1|N\r".to_owned(), None),
-            kind => {
-                let thing = visit(one, &mut self.rng);
-                let rest = format!("PV1|1|I|^WARD1^BED2^RXX01{}{thing}\r", "|".repeat(16));
-                let kind = if kind < 18 { "A01" } else { "A02" };
-                (Step::State { local: one, number }, kind, rest, Some(thing))
-            }
-        };
-        let body = message(nth, step, kind, one, &rest);
+        let (sent, body) = drawn(&mut self.rng, nth, &self.who);
         let (id, _) = self.line().journal.append(body).await.unwrap();
-        self.sent.insert(id.0, Sent { step, thing });
+        self.sent.insert(id.0, sent);
     }
 
     /// A person takes a merge back; whether it still is one when its turn comes is another matter.
@@ -168,7 +132,8 @@ impl World {
         let decided =
             tokio::task::spawn_blocking(move || teaching.unmerge("pas-adt", &asked, &actor()));
         if let Ok(id) = decided.await.unwrap() {
-            let sent = Sent { step: Step::Unmerge { local: one }, thing: None };
+            let (step, says) = (Step::Unmerge { local: one }, [None; 2]);
+            let sent = Sent { step, says, thing: None };
             self.sent.insert(id, sent);
         }
     }
@@ -301,9 +266,11 @@ impl World {
                         let (outcome, payload) = entry::decode::<Outcome>(&entry.body).unwrap();
                         let by = resolved.get(&entry.id.0).copied().flatten();
                         let events = entry::events(&outcome, &payload).unwrap();
-                        let events: Vec<Value> = events
-                            .iter()
-                            .map(|(_, body)| serde_json::from_slice(body).unwrap())
+                        let events: Vec<(String, Value)> = events
+                            .into_iter()
+                            .map(|(event, body)| {
+                                (event.routing_key, serde_json::from_slice(&body).unwrap())
+                            })
                             .collect();
                         self.compare(entry.id.0, &outcome, &events, by);
                     }
@@ -313,15 +280,23 @@ impl World {
         }
     }
 
-    fn compare(&mut self, id: u64, outcome: &Outcome, events: &[Value], by: Option<Resolution>) {
-        let Sent { step, thing } = self.sent[&id].clone();
-        let verdict = self.who.step(id, step, by);
-        let what = format!("message {id}, {step:?} by {by:?}");
+    fn compare(
+        &mut self,
+        id: u64,
+        outcome: &Outcome,
+        events: &[(String, Value)],
+        by: Option<Resolution>,
+    ) {
+        let Sent { step, says, thing } = self.sent[&id].clone();
+        let before = self.who.any_guarded(step);
+        let verdict = self.who.step(id, step, says, by);
+        let may_be = before || self.who.any_guarded(step) || says.contains(&Some(true));
+        let what = format!("message {id}, {step:?} {says:?} by {by:?}");
         let parked =
             (outcome.state == State::Parked).then(|| outcome.reason.clone().unwrap_or_default());
         // Shown when the test fails.
         eprintln!("{what}: {parked:?}, record {verdict:?}");
-        for event in events {
+        for (_, event) in events {
             let of = |name: &str| event[name].as_str().unwrap_or("-").to_owned();
             eprintln!("    {} {} {}", of("type"), of("partitionkey"), of("subject"));
         }
@@ -339,17 +314,35 @@ impl World {
         };
         let nameless = matches!(step, Step::Result { local: None, .. })
             && at.is_some_and(|at| self.who.records[self.who.root(at)].number.is_none());
+        for (key, event) in events {
+            let of = self.assert_held(event, at, &what);
+            let is = of.map_or([false; 2], |root| self.who.records[root].guarded);
+            let may_be = may_be || of.is_none();
+            assert_reaches(&what, key, event, Guard { is, may_be });
+            let id = event["id"].as_str().unwrap().to_owned();
+            self.judged.insert(id, key.clone());
+            if is == [false; 2] && of.is_some_and(|root| self.guarded.contains(&root)) && !may_be {
+                *self.seen.entry("told again".to_owned()).or_default() += 1;
+            }
+            self.guarded.extend(of.filter(|_| is != [false; 2]));
+        }
         if nameless {
             // It is found by a number that is used no more, and nothing could name it in an event.
             assert_eq!(parked.as_deref(), Some("identity.none"), "{what}");
             return;
         }
         assert_eq!(parked, None, "{what}");
-        for event in events {
-            self.assert_held(event, at, &what);
+        // What stood with the one goes to the other, with the hospital number under which it was told.
+        for (local, from, to) in self.who.handed.clone() {
+            for (at, under) in self.things.values_mut() {
+                if *under == Some(local) && self.who.root(*at) == from {
+                    *at = to;
+                    *self.seen.entry("went along".to_owned()).or_default() += 1;
+                }
+            }
         }
         if let (Some(thing), Some(at)) = (thing, at) {
-            let tells = |event: &Value| event.to_string().contains(&thing);
+            let tells = |(_, event): &(String, Value)| event.to_string().contains(&thing);
             if matches!(step, Step::Move { .. }) {
                 // Where both sides are one, or nobody moved anything, nothing is told.
                 if !events.iter().any(tells) {
@@ -358,7 +351,12 @@ impl World {
             } else {
                 assert!(events.iter().any(tells), "{what}: {thing} is not told");
             }
-            self.things.insert(thing, at);
+            let under = match step {
+                Step::State { local, .. } | Step::Move { to: local, .. } => Some(local),
+                Step::Result { local, .. } => local,
+                _ => None,
+            };
+            self.things.insert(thing, (at, under));
         }
     }
 
@@ -380,8 +378,8 @@ impl World {
         known
     }
 
-    /// An event has the number that its patient has by the model, and no other.
-    fn assert_held(&mut self, event: &Value, at: Option<usize>, what: &str) {
+    /// An event has the number that its patient has by the model, and no other. Whose it is.
+    fn assert_held(&mut self, event: &Value, at: Option<usize>, what: &str) -> Option<usize> {
         let partition = event["partitionkey"].as_str().unwrap();
         let number = event["subject"].as_str();
         let script = event["causationid"].is_null();
@@ -391,7 +389,7 @@ impl World {
         let Some(record) = record else {
             let held = |record: &Record| record.number.map(|n| NUMBERS[n]) == number;
             assert!(number.is_none() || self.who.records.iter().any(held), "{what}");
-            return;
+            return None;
         };
         let root = self.who.root(record);
         if script {
@@ -403,11 +401,15 @@ impl World {
             self.told.insert(record, number.map(str::to_owned));
             self.who.records[record].silent = false;
         }
+        Some(root)
     }
 
     /// Whatever subscribers rebuilt is what the model says.
     fn assert_rebuilt(&mut self) {
         let told = self.broker.state().told.clone();
+        for (id, key) in &self.broker.state().keys {
+            assert_eq!(self.judged.get(id), Some(key), "event {id} leaves as it may");
+        }
         let record = Subscriber::told(&told).record();
         for nth in 0..3 {
             let mut partitions = by_partition(&told);
@@ -421,7 +423,7 @@ impl World {
             "what was told"
         );
         for (thing, (partition, number)) in &record {
-            let root = self.who.root(self.things[thing]);
+            let root = self.who.root(self.things[thing].0);
             let (by, id, nth) = self.who.records[root].made_by;
             if by == 1 {
                 assert_eq!(*partition, format!("p{:016x}", id * 8 + nth), "whose {thing} is");
@@ -440,15 +442,6 @@ impl World {
                 let other = people.insert(number, partition);
                 assert!(other.is_none_or(|other| other == partition), "two have one number");
             }
-        }
-    }
-}
-
-fn remove_files(folder: &Path) {
-    for file in std::fs::read_dir(folder).unwrap() {
-        let file = file.unwrap().path();
-        if file.is_file() {
-            std::fs::remove_file(file).unwrap();
         }
     }
 }
@@ -487,7 +480,15 @@ async fn every_subscriber_rebuilds_the_same_record_whatever_happens_to_patients(
         }
     }
     // What the random traffic is there for did come up.
-    for code in ["", "merge.different-numbers", "merge.approval", "move.approval", APART] {
+    for code in [
+        "",
+        "merge.different-numbers",
+        "merge.approval",
+        "move.approval",
+        APART,
+        "went along",
+        "told again",
+    ] {
         assert!(seen.contains_key(code), "{code:?} never happened: {seen:?}");
     }
 }

@@ -33,6 +33,12 @@ pub(crate) enum Step {
         number: Option<usize>,
         from: u64,
     },
+    /// A hospital number goes to another patient.
+    Hand {
+        to: u64,
+        number: Option<usize>,
+        local: u64,
+    },
     Change {
         local: u64,
         number: usize,
@@ -44,6 +50,29 @@ pub(crate) enum Step {
     Unmerge {
         local: u64,
     },
+}
+
+/// What is said of protection and of dissent.
+pub(crate) type Says = [Option<bool>; 2];
+
+/// ZU8, which any source may send.
+pub(crate) fn zu8([protected, dissent]: Says) -> String {
+    let code = |said: Option<bool>, [yes, no]: [&'static str; 2]| match said {
+        Some(true) => yes,
+        Some(false) => no,
+        None => "",
+    };
+    format!("ZU8|Z|{}|No|{}\r", code(dissent, ["2", "1"]), code(protected, ["1", "0"]))
+}
+
+/// PV1, which says the same of protection in its own field.
+pub(crate) fn pv1(class: &str, place: &str, protected: Option<bool>, visit: &str) -> String {
+    let code = match protected {
+        Some(true) => "S",
+        Some(false) => "N",
+        None => "",
+    };
+    format!("PV1|1|{class}|{place}{}{code}|||{visit}\r", "|".repeat(13))
 }
 
 /// Valid numbers of the test range.
@@ -61,9 +90,9 @@ pub(crate) fn message(nth: u64, step: Step, kind: &str, whom: u64, rest: &str) -
         _ => ("pas-adt", "ADT", "PAS"),
     };
     let (person, number) = match step {
-        Step::State { local, number } | Step::Move { to: local, number, .. } => {
-            (Some(local), number)
-        }
+        Step::State { local, number }
+        | Step::Move { to: local, number, .. }
+        | Step::Hand { to: local, number, .. } => (Some(local), number),
         Step::Result { local, number } => (local, number),
         Step::Change { local, number, .. } => (Some(local), Some(number)),
         _ => (Some(whom), None),

@@ -6,23 +6,25 @@ use std::collections::BTreeSet;
 
 use identity::rules::Resolution::{self, Index, Message};
 
-use crate::line::said::{Id, Step};
+use crate::line::said::{Id, Says, Step};
 
 /// One record. Where it came from says its age and, of a message, its name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Record {
     /// 0 of a load, 1 of a message; its number; the how-manieth record it made.
     pub(crate) made_by: (u8, u64, u64),
-    live: BTreeSet<u64>,
-    past: BTreeSet<u64>,
+    pub(crate) live: BTreeSet<u64>,
+    pub(crate) past: BTreeSet<u64>,
     pub(crate) number: Option<usize>,
-    former: BTreeSet<usize>,
-    into: Option<usize>,
-    absorbed: Vec<usize>,
+    pub(crate) former: BTreeSet<usize>,
+    pub(crate) into: Option<usize>,
+    pub(crate) absorbed: Vec<usize>,
     /// What it had when it was merged.
-    brought: (Option<usize>, BTreeSet<u64>),
+    pub(crate) brought: (Option<usize>, BTreeSet<u64>),
     /// Its number is from a load, of which nobody is told.
     pub(crate) silent: bool,
+    /// Whether its whereabouts are protected, and whether it dissents.
+    pub(crate) guarded: [bool; 2],
 }
 
 #[derive(Clone, Debug, Default)]
@@ -35,20 +37,34 @@ pub(crate) struct Who {
     /// The message or load that is looked at, and how many records it made.
     pub(crate) by: (u8, u64),
     pub(crate) made: u64,
+    /// What the message says of protection and dissent, and whether it may lower them.
+    pub(crate) says: Says,
+    pub(crate) may_lower: bool,
+    /// Hospital numbers that the message takes from one record to another.
+    pub(crate) handed: Vec<(u64, usize, usize)>,
 }
 
 /// Whose record it is about, or why it waits.
 pub(crate) type Verdict = Result<Option<usize>, &'static str>;
 
-const NUMBERS: &str = "identity.number-conflict";
+pub(crate) const CONFLICT: &str = "identity.number-conflict";
 const SHARED: &str = "identity.shared-number";
 pub(crate) const APART: &str = "identity.do-not-link";
 
 impl Who {
     /// What a message comes to. A contradiction changes nothing.
-    pub(crate) fn step(&mut self, id: u64, step: Step, by: Option<Resolution>) -> Verdict {
+    pub(crate) fn step(
+        &mut self,
+        id: u64,
+        step: Step,
+        says: Says,
+        by: Option<Resolution>,
+    ) -> Verdict {
+        self.handed.clear();
         let before = self.clone();
         (self.by, self.made) = ((1, id), 0);
+        // The laboratory may not.
+        (self.says, self.may_lower) = (says, !matches!(step, Step::Result { .. }));
         let verdict = match step {
             Step::State { local, number } => self.state(local, number, by).map(Some),
             Step::Result { local, number } => self.result(local, number, by),
@@ -62,7 +78,9 @@ impl Who {
             Step::Merge { survivor: local, .. } if by == Some(Index) => {
                 self.state(local, None, by).map(Some)
             }
-            Step::Move { to: local, number, .. } if by == Some(Index) => {
+            Step::Move { to: local, number, .. } | Step::Hand { to: local, number, .. }
+                if by == Some(Index) =>
+            {
                 self.state(local, number, by).map(Some)
             }
             Step::Change { local, number, .. } if by == Some(Index) => {
@@ -70,6 +88,7 @@ impl Who {
             }
             Step::Merge { survivor, retired } => self.merge(survivor, retired, by),
             Step::Move { to, number, from } => self.move_visit(to, number, from, by),
+            Step::Hand { to, number, local } => self.hand(to, number, local, by),
             Step::Change { local, number, gone } => self.change(local, number, gone, by),
             Step::Unmerge { local } => self.unmerge(local),
         };
@@ -82,7 +101,7 @@ impl Who {
     /// A row of a load: it takes nothing from anybody and joins nobody; whether it counts.
     pub(crate) fn load(&mut self, nth: u64, local: u64, number: Option<usize>) -> bool {
         let before = self.clone();
-        (self.by, self.made) = ((0, nth), 0);
+        (self.by, self.made, self.says) = ((0, nth), 0, [None; 2]);
         let known = self.of_number(number).is_some();
         let apart = [self.of_local(local), self.of_number(number)];
         let joins = matches!(apart, [Some(one), Some(other)] if one != other);
@@ -102,6 +121,26 @@ impl Who {
         counts
     }
 
+    /// Whether anybody whom the message names is protected or dissents.
+    pub(crate) fn any_guarded(&self, step: Step) -> bool {
+        let (locals, number) = match step {
+            Step::State { local, number } => (vec![local], number),
+            Step::Result { local, number } => (local.into_iter().collect(), number),
+            Step::Merge { survivor, retired } => (vec![survivor, retired], None),
+            Step::Move { to, number, from } => (vec![to, from], number),
+            Step::Hand { to, number, local } => (vec![to, local], number),
+            Step::Change { local, number, gone } => (vec![local, gone], Some(number)),
+            Step::Withdraw { local } | Step::Unmerge { local } => (vec![local], None),
+        };
+        let named = locals.into_iter().filter_map(|local| self.of_local(local));
+        let mut all: Vec<usize> = named.chain(self.of_number(number)).collect();
+        if matches!(step, Step::Merge { .. } | Step::Unmerge { .. }) {
+            // One that was merged keeps what was said of it.
+            all = all.into_iter().flat_map(|at| self.tree(at)).collect();
+        }
+        all.into_iter().any(|at| self.records[at].guarded != [false; 2])
+    }
+
     pub(crate) fn root(&self, mut at: usize) -> usize {
         while let Some(into) = self.records[at].into {
             at = into;
@@ -119,11 +158,11 @@ impl Who {
         self.records.iter().position(has).map(|at| self.root(at))
     }
 
-    fn bearer(&self, local: u64) -> Option<usize> {
+    pub(crate) fn bearer(&self, local: u64) -> Option<usize> {
         self.records.iter().position(|r| r.live.contains(&local) || r.past.contains(&local))
     }
 
-    fn tree(&self, at: usize) -> Vec<usize> {
+    pub(crate) fn tree(&self, at: usize) -> Vec<usize> {
         let mut all = vec![at];
         let mut next = 0;
         while let Some(record) = all.get(next).copied() {
@@ -133,7 +172,7 @@ impl Who {
         all
     }
 
-    fn ids(&self, at: usize) -> Vec<Id> {
+    pub(crate) fn ids(&self, at: usize) -> Vec<Id> {
         let mut ids = Vec::new();
         for record in self.tree(at).into_iter().map(|at| &self.records[at]) {
             ids.extend(record.live.iter().chain(&record.past).map(|local| Id::Local(*local)));
@@ -142,7 +181,7 @@ impl Who {
         ids
     }
 
-    fn may_join(&self, ones: &[Id], others: &[Id]) -> Result<(), &'static str> {
+    pub(crate) fn may_join(&self, ones: &[Id], others: &[Id]) -> Result<(), &'static str> {
         let pair = |one: Id, other: Id| (one.min(other), one.max(other));
         let apart = ones
             .iter()
@@ -150,14 +189,14 @@ impl Who {
         if apart { Err(APART) } else { Ok(()) }
     }
 
-    fn make(&mut self) -> usize {
+    pub(crate) fn make(&mut self) -> usize {
         let made_by = (self.by.0, self.by.1, self.made);
         self.made += 1;
         self.records.push(Record { made_by, ..Record::default() });
         self.records.len() - 1
     }
 
-    fn bind(&mut self, at: usize, local: u64, live: bool) {
+    pub(crate) fn bind(&mut self, at: usize, local: u64, live: bool) {
         for record in &mut self.records {
             record.live.remove(&local);
             record.past.remove(&local);
@@ -173,20 +212,50 @@ impl Who {
         }
     }
 
-    fn hold(&mut self, at: usize, number: usize) {
+    pub(crate) fn hold(&mut self, at: usize, number: usize) {
         self.let_go(number);
         let before = self.records[at].number.replace(number);
         self.records[at].former.extend(before);
         self.records[at].silent = false;
     }
 
+    /// Anybody raises protection, and who may lowers it.
+    pub(crate) fn say(&mut self, at: usize) {
+        let (says, may_lower) = (self.says, self.may_lower);
+        for (held, said) in self.records[at].guarded.iter_mut().zip(says) {
+            match said {
+                Some(true) => *held = true,
+                Some(false) if may_lower => *held = false,
+                _ => {}
+            }
+        }
+    }
+
+    /// What stood under one record stands under another, as protected as it was.
+    pub(crate) fn pass(&mut self, from: usize, to: usize) {
+        let from = self.records[from].guarded;
+        for (held, other) in self.records[to].guarded.iter_mut().zip(from) {
+            *held |= other;
+        }
+    }
+
+    /// A hospital number goes to another record, with all that was told under it.
+    pub(crate) fn take(&mut self, local: u64, at: usize, live: bool) {
+        let from = self.of_local(local);
+        self.bind(at, local, live);
+        if let Some(from) = from {
+            self.pass(from, at);
+            self.handed.push((local, from, at));
+        }
+    }
+
     /// A number that is its record's no more, and still finds it.
-    fn replace(&mut self, at: usize, number: usize) {
+    pub(crate) fn replace(&mut self, at: usize, number: usize) {
         self.let_go(number);
         self.records[at].former.insert(number);
     }
 
-    fn unite(&mut self, gone: usize, into: usize, live: bool) {
+    pub(crate) fn unite(&mut self, gone: usize, into: usize, live: bool) {
         let record = &mut self.records[gone];
         record.brought = (record.number, record.live.union(&record.past).copied().collect());
         record.into = Some(into);
@@ -198,6 +267,7 @@ impl Who {
         if let (Some(number), None) = (number, self.records[into].number) {
             self.hold(into, number);
         }
+        self.pass(gone, into);
     }
 
     /// Whether another hospital number in use has the number.
@@ -206,7 +276,7 @@ impl Who {
             && self.records[holder].live.iter().any(|rival| *rival != local)
     }
 
-    fn state(
+    pub(crate) fn state(
         &mut self,
         local: u64,
         number: Option<usize>,
@@ -222,7 +292,7 @@ impl Who {
             && old != new
         {
             match by {
-                None => return Err(NUMBERS),
+                None => return Err(CONFLICT),
                 Some(Index) => number = None,
                 Some(Message) => own = Some(self.correct(at, local, old, new)?),
             }
@@ -234,7 +304,7 @@ impl Who {
                 // It was replaced, of the same person or of somebody else.
                 match by {
                     _ if own == Some(at) => number = None,
-                    None => return Err(NUMBERS),
+                    None => return Err(CONFLICT),
                     Some(Index) => number = None,
                     Some(Message) => self.let_go(stated),
                 }
@@ -272,6 +342,7 @@ impl Who {
                 Id::Number(number) => self.hold(at, number),
             }
         }
+        self.say(at);
         Ok(at)
     }
 
@@ -287,7 +358,7 @@ impl Who {
             let mut others = self.ids(holder);
             others.push(Id::Number(new));
             self.may_join(&[Id::Number(old), Id::Local(local)], &others)?;
-            self.bind(holder, local, true);
+            self.take(local, holder, true);
             return Ok(holder);
         }
         self.may_join(&self.ids(at), &[Id::Number(new)])?;
@@ -297,6 +368,18 @@ impl Who {
     }
 
     fn result(
+        &mut self,
+        local: Option<u64>,
+        number: Option<usize>,
+        by: Option<Resolution>,
+    ) -> Verdict {
+        let at = self.found(local, number, by)?;
+        at.into_iter().for_each(|at| self.say(at));
+        Ok(at)
+    }
+
+    /// Whom a result is about: found, or made known with what it states and nothing else.
+    fn found(
         &mut self,
         local: Option<u64>,
         number: Option<usize>,
@@ -312,7 +395,7 @@ impl Who {
             if self.of_number(number) == own || by == Some(Index) {
                 number = None;
             } else {
-                return Err(NUMBERS);
+                return Err(CONFLICT);
             }
         }
         let mut bearers: Vec<usize> = own.into_iter().collect();
@@ -349,120 +432,11 @@ impl Who {
         }))
     }
 
-    fn known(&mut self, local: u64) -> usize {
+    pub(crate) fn known(&mut self, local: u64) -> usize {
         self.of_local(local).unwrap_or_else(|| {
             let at = self.make();
             self.bind(at, local, true);
             at
         })
-    }
-
-    fn approved(&self, code: &'static str, by: Option<Resolution>) -> Result<(), &'static str> {
-        if self.approve && by != Some(Message) { Err(code) } else { Ok(()) }
-    }
-
-    fn merge(&mut self, survivor: u64, retired: u64, by: Option<Resolution>) -> Verdict {
-        let held = |at: Option<usize>| at.and_then(|at| self.records[at].number);
-        let numbers = [held(self.of_local(survivor)), held(self.of_local(retired))];
-        let differ = matches!(numbers, [Some(one), Some(other)] if one != other);
-        if differ && by != Some(Message) {
-            return Err("merge.different-numbers");
-        }
-        let into = self.known(survivor);
-        let gone = self.of_local(retired).unwrap_or_else(|| self.make());
-        if gone == into {
-            if self.records[into].live.contains(&retired) {
-                self.bind(into, retired, false);
-            }
-        } else {
-            let mut both = [self.ids(into), self.ids(gone)];
-            both[0].push(Id::Local(survivor));
-            both[1].push(Id::Local(retired));
-            self.may_join(&both[0], &both[1])?;
-            if self.of_local(retired).is_none() {
-                self.bind(gone, retired, false);
-            }
-            let number = self.records[gone].number;
-            if let Some(number) = number.filter(|_| differ) {
-                self.replace(gone, number);
-            }
-            self.unite(gone, into, false);
-            self.records[gone].brought.0 = number;
-        }
-        if !self.records[into].live.contains(&survivor) {
-            self.bind(into, survivor, true);
-        }
-        self.approved("merge.approval", by)?;
-        Ok(Some(into))
-    }
-
-    fn move_visit(
-        &mut self,
-        to: u64,
-        number: Option<usize>,
-        from: u64,
-        by: Option<Resolution>,
-    ) -> Verdict {
-        let at = self.state(to, number, by)?;
-        let other = self.known(from);
-        if other != at {
-            self.may_join(&self.ids(at), &self.ids(other))?;
-        }
-        self.approved("move.approval", by)?;
-        Ok(Some(at))
-    }
-
-    /// Another number takes the place of the one that is held, and a hospital number goes.
-    fn change(&mut self, local: u64, number: usize, gone: u64, by: Option<Resolution>) -> Verdict {
-        let at = self.known(local);
-        if let Some(old) = self.records[at].number.filter(|old| *old != number) {
-            self.may_join(&self.ids(at), &[Id::Number(number)])?;
-            if self.of_number(Some(number)).is_some_and(|holder| holder != at) {
-                return Err(NUMBERS);
-            }
-            self.replace(at, old);
-            self.hold(at, number);
-        }
-        self.may_join(&self.ids(at), &[Id::Local(gone)])?;
-        self.bind(at, gone, false);
-        let at = self.state(local, Some(number), by)?;
-        self.approved("merge.approval", by)?;
-        Ok(Some(at))
-    }
-
-    /// What a merge brought comes back, as far as nobody else has it by now.
-    fn unmerge(&mut self, local: u64) -> Verdict {
-        let found = self.bearer(local).ok_or("identity.unreadable")?;
-        let gone = if self.records[found].into.is_some() {
-            found
-        } else {
-            let brought = |at: &usize| self.records[*at].brought.1.contains(&local);
-            let merged = |at: usize| self.records[at].absorbed.iter().rev().copied();
-            let mut all = self.tree(found).into_iter().flat_map(merged);
-            all.find(brought).ok_or("identity.unreadable")?
-        };
-        let Some(into) = self.records[gone].into.take() else { return Err("identity.unreadable") };
-        self.records[into].absorbed.retain(|at| *at != gone);
-        let root = self.root(into);
-        let mut above = vec![into];
-        while let Some(next) = self.records[above[above.len() - 1]].into {
-            above.push(next);
-        }
-        if let Some(number) = self.records[gone].brought.0 {
-            let held = |at: &usize| self.records[*at].number == Some(number);
-            if self.records[gone].former.contains(&number) || above.iter().any(held) {
-                self.hold(gone, number);
-            } else if above.iter().any(|at| self.records[*at].former.contains(&number)) {
-                self.replace(gone, number);
-            }
-        }
-        for below in self.tree(gone) {
-            for local in self.records[below].brought.1.clone() {
-                let Some(at) = self.bearer(local).filter(|at| above.contains(at)) else { continue };
-                let live = self.records[at].live.contains(&local);
-                self.bind(gone, local, live);
-            }
-        }
-        Ok(Some(root))
     }
 }
