@@ -174,17 +174,6 @@ impl<'l> Draft<'l> {
         }
     }
 
-    /// What each source states.
-    pub(crate) fn statements(
-        &self,
-        id: PatientId,
-    ) -> Result<BTreeMap<u16, Arc<Statement>>, IndexError> {
-        let mut statements = self.layers.statements(id)?;
-        let changed = self.over.statements.iter().filter(|((of, _), _)| *of == id);
-        statements.extend(changed.map(|((_, source), of)| (*source, of.clone())));
-        Ok(statements)
-    }
-
     fn change(
         &mut self,
         id: PatientId,

@@ -41,7 +41,7 @@ proptest! {
         let mut before = Arc::new(Statement::new());
         for text in all {
             let message = Message::parse(text.into_bytes(), &Reading::default()).expect("a message");
-            let said = Said::read(&message, &Source::new("pas", "RXX"));
+            let said = Said::read(&message, &Source::new("pas", "RXX"), &Identity::default());
             let now = said.written_over(Statement::clone(&before));
             prop_assert_eq!(said.is_held(&before), now == *before, "{:?} {:?}", before, now);
             before = Arc::new(now);

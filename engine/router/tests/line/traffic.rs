@@ -29,7 +29,9 @@ pub(crate) fn drawn(rng: &mut Rng, nth: u64, who: &Who) -> (Sent, Bytes) {
     };
     let says = [said(rng), said(rng)];
     // Of protection PV1 or ZU8 tells.
-    let (in_pv1, mut in_zu8) = if rng.bool() { (says[0], [None, says[1]]) } else { (None, says) };
+    // PV1-16 N takes no flag of ZU8-4 back: only that one says here that protection is over.
+    let in_pv1 = says[0].filter(|protects| *protects && rng.bool());
+    let mut in_zu8 = if in_pv1.is_some() { [None, says[1]] } else { says };
     let (step, kind, rest, thing) = match rng.u8(..22) {
         0..3 => {
             in_zu8 = says;
