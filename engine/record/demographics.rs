@@ -93,7 +93,7 @@ impl fmt::Debug for Demographics {
             .field("families", &self.families.len())
             .field("givens", &self.givens.len())
             .field("birth_date", &self.birth_date.is_some())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -108,9 +108,7 @@ pub fn agreement(held: &Demographics, stated: &Demographics) -> Agreement {
     let other_child = stated.newborn && birth == Some(false);
     if [family, given, birth].iter().all(Option::is_none) {
         Agreement::Unknown
-    } else if other_child {
-        Agreement::Differs
-    } else if differing >= 2 {
+    } else if other_child || differing >= 2 {
         Agreement::Differs
     } else if given == Some(false) && dates.is_some_and(|(one, other)| one == other) {
         Agreement::Twin
