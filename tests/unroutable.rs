@@ -129,7 +129,7 @@ fn own_broker_what_it_never_takes_is_given_up_by_a_person_and_the_patient_goes_o
     let mut engine = sample_with_broker(&own.url(), "events", "portal").start();
     let mut sender = engine.connect("pas-adt");
     let long = format!("EXAMPLE-{}^ALEX", "A".repeat(20_000));
-    sender.ask(&admission("LARGE", "1000001").text().replacen("EXAMPLE^ALEX", &long, 1));
+    sender.ask(admission("LARGE", "1000001").text().replacen("EXAMPLE^ALEX", &long, 1));
     sender.ask(admission("NEXT", "1000001").text());
     let parked = until("one that is parked, and one behind it", SOON, || {
         let found = engine.get("/api/v1/parked").json();

@@ -156,6 +156,7 @@ pub(super) const EVENTS: &[EventType] = &[
         trigger: "A44, A45; without an Encounter A43, and a person's decision that an identifier is of \
                   whoever holds the number beside it. From a source whose merges are automatic, or \
                   approved by a person.",
+        resources: &["Patient"],
         ..MOVED
     },
     EventType {

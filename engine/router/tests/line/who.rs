@@ -374,7 +374,9 @@ impl Who {
         by: Option<Resolution>,
     ) -> Verdict {
         let at = self.found(local, number, by)?;
-        at.into_iter().for_each(|at| self.say(at));
+        if let Some(at) = at {
+            self.say(at);
+        }
         Ok(at)
     }
 
