@@ -17,16 +17,19 @@ use crate::rules::Resolution;
 
 /// Two records are of one patient: MRG's goes, PID's stays.
 pub(crate) fn merge(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop> {
-    let different = compare_numbers(desk, pair)?;
     let survivor = survivor(desk, pair)?;
     let retired = retired(desk, pair, survivor)?;
+    // Whoever has to decide about their numbers must know first that they are not to be linked.
+    for old in retired.iter().filter(|old| **old != survivor) {
+        may_merge(desk, pair, *old, survivor)?;
+    }
+    let different = compare_numbers(desk, pair)?;
     let mut merged = Vec::new();
     let mut replaced = Vec::new();
     for old in retired {
         if old == survivor {
             continue;
         }
-        may_merge(desk, pair, old, survivor)?;
         compare_people(desk, pair, old, survivor)?;
         if merged.is_empty() {
             // Its own before it is merged, so that they come back with it.

@@ -336,6 +336,15 @@ fn no_way_joins_what_must_not_be_linked() {
     let decision = world.resolve(PAS, &correct, Some(Message));
     assert_eq!(code(&decision), Some("identity.do-not-link"));
 
+    // By a merge of two with numbers of their own: whoever is to decide hears of that before the numbers.
+    let world = World::new();
+    world.admit("M1 9990000018", "SMITH^ANN", "19651213");
+    world.admit("M2 9990000026", "SMITH^ANN", "19651213");
+    let merge = adt("A40", &format!("{}{}", pid("M1", "", ""), mrg("M2")));
+    parks(&world, PAS, &merge, "merge.different-numbers");
+    forbid(&world, 1_000, "M1", "M2");
+    parks(&world, PAS, &merge, "identity.do-not-link");
+
     // By an identifier that takes the place of another.
     let world = World::new();
     world.admit("M1 9990000018", "SMITH^ANN", "19651213");
