@@ -74,7 +74,7 @@ impl Said {
         said.death(&pid, source);
         if let Some(pd1) = message.segment("PD1", 1) {
             match site::practice(message) {
-                Some(code) => said.values.push(("practice", Some(json!(code)))),
+                Some(code) => said.values.push(("practice", Some(code.into()))),
                 None if is_null(pd1.field(3)) => said.values.push(("practice", None)),
                 None => {}
             }
@@ -115,7 +115,7 @@ impl Said {
             .collect();
         if !all.is_empty() {
             let mark = name_based(&MARKS, &all.join(&b'\r'));
-            self.values.push((key, Some(json!(mark.simple().to_string()))));
+            self.values.push((key, Some(mark.simple().to_string().into())));
         }
     }
 
@@ -146,7 +146,7 @@ impl Said {
         let (family, given) = name_parts(&name);
         for (key, text, part) in [("family", family, 1), ("given", given, 2)] {
             if let Some(text) = text {
-                self.values.push((key, Some(json!(text))));
+                self.values.push((key, Some(text.into())));
             } else if name.text(part, 1).is_null() {
                 self.values.push((key, None));
             }
@@ -157,7 +157,7 @@ impl Said {
     fn value(&mut self, key: &'static str, field: Option<Field<'_>>) {
         let Some(field) = field else { return };
         if let Some(text) = stated(field.text()) {
-            self.values.push((key, Some(json!(text))));
+            self.values.push((key, Some(text.into())));
         } else if is_null(Some(field)) || field.text().is_null() {
             self.values.push((key, None));
         }
@@ -173,7 +173,7 @@ impl Said {
             .filter_map(|repetition| joined(&repetition))
             .collect();
         if !texts.is_empty() {
-            self.values.push((key, Some(json!(texts))));
+            self.values.push((key, Some(texts.into())));
         } else if fields().any(|field| field.is_null()) {
             self.values.push((key, None));
         }
@@ -189,8 +189,8 @@ impl Said {
         match (at, dead.as_deref()) {
             (Some(text), _) if revoked(&text) => self.values.push(("death", None)),
             (_, Some("N")) => self.values.push(("death", None)),
-            (Some(text), _) => self.values.push(("death", Some(json!(text)))),
-            (None, Some("Y")) => self.values.push(("death", Some(json!("Y")))),
+            (Some(text), _) => self.values.push(("death", Some(text.into()))),
+            (None, Some("Y")) => self.values.push(("death", Some("Y".into()))),
             _ if nulled => self.values.push(("death", None)),
             _ => {}
         }
@@ -217,7 +217,7 @@ impl Said {
         if let Some(Discharge { number, died, ends }) = &self.discharge {
             if *died && (*ends || is_known_to_be_over(&now, number)) {
                 now.insert(DEATH_ON_DISCHARGE.to_owned(), json!(number));
-            } else if !died && now.get(DEATH_ON_DISCHARGE) == Some(&json!(number)) {
+            } else if !died && now.get(DEATH_ON_DISCHARGE).is_some_and(|of| of == number) {
                 now.shift_remove(DEATH_ON_DISCHARGE);
             }
         }
@@ -423,7 +423,7 @@ fn visit(message: &Message, identity: &Identity) -> Option<Visit> {
     if matches!(trigger, "A01" | "A06") {
         said.values.push((ATTENDS, None));
     }
-    let local = identity.best_local.as_ref().map(|local| (LOCAL, Some(json!(local.to_string()))));
+    let local = identity.best_local.as_ref().map(|local| (LOCAL, Some(local.to_string().into())));
     said.values.extend(local);
     Some(Visit { number, step, values: said.values })
 }
