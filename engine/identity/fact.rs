@@ -242,6 +242,29 @@ impl Fact {
         }
     }
 
+    /// Whether somebody may be found by an identifier from now on who was not before.
+    pub fn renames(&self) -> bool {
+        match self {
+            Fact::Loaded { .. }
+            | Fact::Bound { .. }
+            | Fact::NumberHeld { .. }
+            | Fact::NumberRetired { .. }
+            | Fact::NumberReleased { .. }
+            | Fact::Merged { .. }
+            | Fact::United { .. }
+            | Fact::Unmerged { .. } => true,
+            Fact::Created { .. }
+            | Fact::Linked { .. }
+            | Fact::Unlinked { .. }
+            | Fact::Learned { .. }
+            | Fact::Sensitivity { .. }
+            | Fact::Stated { .. }
+            | Fact::VisitMoved { .. }
+            | Fact::DoNotLink { .. }
+            | Fact::MayLink { .. } => false,
+        }
+    }
+
     /// The fact as it stands in the history: without names and statements, of which the journal has
     /// every version and the index the last one.
     pub(crate) fn for_history(&self) -> Value {

@@ -23,6 +23,7 @@ use roaring::RoaringTreemap;
 use crate::{
     chain::{ChainFile, Record, Slot},
     hold::HoldKey,
+    kin::Kin,
     seat::{Gone, Seats},
 };
 
@@ -39,6 +40,8 @@ pub struct Held {
     waiting: RoaringTreemap,
     gone: Gone,
     seats: Seats,
+    /// Patients' chains in which one message stood together.
+    kin: Kin<HoldKey>,
 }
 
 /// The messages of one key. Never empty; its first is always in `near`.
@@ -93,6 +96,7 @@ impl Held {
             waiting: RoaringTreemap::new(),
             gone: Gone::default(),
             seats: Seats::default(),
+            kin: Kin::default(),
         })
     }
 
@@ -116,12 +120,17 @@ impl Held {
             self.chains.entry(key.clone()).or_default().near.insert(seat);
         }
         member.near.extend(joins);
+        self.unite(keys);
         Ok(())
     }
 
     /// Whether `id` must wait. If another message occupies any key of `own` or `others`, it joins
     /// the chains of all `own` and of the occupied `others`, and waits unless it is the first in all
     /// of them. If none does, nothing changes.
+    ///
+    /// A message that stands in the chains of two patients may make them one. So whatever comes
+    /// behind it under one name stands in the chains of the other name as well: both rows are one
+    /// from there on, and come back as one.
     ///
     /// A message that waits or is blocked stays as it is and waits. One that was given back, and
     /// is now known to have further keys, joins those too. On an error nothing has changed.
@@ -139,17 +148,19 @@ impl Held {
         if !own.iter().chain(others).any(|key| self.led_by_another(key, seat)) {
             return Ok(false);
         }
-        let mut joins: Vec<&HoldKey> = Vec::new();
         let occupied = others.iter().filter(|key| self.chains.contains_key(key));
-        for key in own.iter().chain(occupied) {
-            if !joins.contains(&key) && !self.is_near(seat, key) {
-                joins.push(key);
+        let named: Vec<HoldKey> = own.iter().chain(occupied).cloned().collect();
+        let kin = named.iter().flat_map(|key| self.kin.family(key));
+        let mut joins: Vec<HoldKey> = Vec::new();
+        for key in named.iter().chain(kin) {
+            if !joins.contains(key) && !self.is_near(seat, key) {
+                joins.push(key.clone());
             }
         }
         // Records of a seat that is gone would be taken for its own: it stays in memory.
         let stays = self.members.contains_key(&seat) || self.gone.contains(seat);
-        let (near, far): (Vec<&HoldKey>, Vec<&HoldKey>) = joins.into_iter().partition(|key| {
-            stays || self.chains.get(key).is_none_or(|chain| chain.must_be_near(seat))
+        let (near, far): (Vec<&HoldKey>, Vec<&HoldKey>) = joins.iter().partition(|key| {
+            stays || self.chains.get(*key).is_none_or(|chain| chain.must_be_near(seat))
         });
         self.append(seat, place, &far)?;
         if !near.is_empty() {
@@ -161,6 +172,7 @@ impl Held {
                 member.near.push(key.clone());
             }
         }
+        self.unite(&named);
         let waits = !far.is_empty() || !self.is_first(seat);
         if waits {
             self.waiting.insert(seat);
@@ -205,25 +217,25 @@ impl Held {
             None => {}
         }
         self.seats.leave(id);
-        let mut next: BTreeSet<u64> = BTreeSet::new();
+        Ok(self.quit(seat, &leaves))
+    }
+
+    /// It is parked, and holds back no more than this: as [`Held::block`], and it leaves its other
+    /// chains. Gives back what may run now. On an error it may hold back more; then call again.
+    pub fn block_only(
+        &mut self,
+        id: u64,
+        place: Place,
+        keys: &[HoldKey],
+    ) -> io::Result<Vec<(u64, Place)>> {
+        self.block(id, place, keys)?;
+        let Some(seat) = self.seats.of(id) else { return Ok(Vec::new()) };
+        let near = self.members.get(&seat).map_or_else(Vec::new, |member| member.near.clone());
+        let leaves: Vec<HoldKey> = near.into_iter().filter(|key| !keys.contains(key)).collect();
         for key in &leaves {
-            let Some(chain) = self.chains.get_mut(key) else { continue };
-            chain.near.remove(&seat);
-            next.extend(chain.near.first());
-            if chain.near.is_empty() {
-                self.chains.remove(key);
-            }
+            self.fetch_next(key, seat)?;
         }
-        if self.chains.is_empty() {
-            self.file.clear();
-            self.gone.clear();
-        }
-        next.retain(|seat| self.waiting.contains(*seat) && self.is_first(*seat));
-        let given = next.into_iter().map(|seat| {
-            self.waiting.remove(seat);
-            (self.seats.who(seat), self.members[&seat].place)
-        });
-        Ok(given.collect())
+        Ok(self.quit(seat, &leaves))
     }
 
     /// A message that was given back leaves the chain of `key` alone, of which it is the first, and
@@ -236,21 +248,42 @@ impl Held {
             return Ok(Vec::new());
         }
         self.fetch_next(key, seat)?;
+        Ok(self.quit(seat, std::slice::from_ref(key)))
+    }
+
+    /// Leaves chains in which it stands in memory and whose next is there too. Gives back what may
+    /// run now, in order.
+    fn quit(&mut self, seat: u64, keys: &[HoldKey]) -> Vec<(u64, Place)> {
         if let Some(member) = self.members.get_mut(&seat) {
-            member.near.retain(|near| near != key);
+            member.near.retain(|near| !keys.contains(near));
         }
-        let Some(chain) = self.chains.get_mut(key) else { return Ok(Vec::new()) };
-        chain.near.remove(&seat);
-        let next = chain.near.first().copied();
-        if next.is_none() {
-            self.chains.remove(key);
+        let mut next: BTreeSet<u64> = BTreeSet::new();
+        for key in keys {
+            let Some(chain) = self.chains.get_mut(key) else { continue };
+            chain.near.remove(&seat);
+            next.extend(chain.near.first());
+            if chain.near.is_empty() {
+                self.chains.remove(key);
+                self.kin.part(key);
+            }
         }
-        let next = next.filter(|next| self.waiting.contains(*next) && self.is_first(*next));
+        if self.chains.is_empty() {
+            self.file.clear();
+            self.gone.clear();
+        }
+        next.retain(|seat| self.waiting.contains(*seat) && self.is_first(*seat));
         let given = next.into_iter().map(|seat| {
             self.waiting.remove(seat);
             (self.seats.who(seat), self.members[&seat].place)
         });
-        Ok(given.collect())
+        given.collect()
+    }
+
+    /// The chains of patients in which one message stands are kin. A channel is no patient.
+    fn unite(&mut self, keys: &[HoldKey]) {
+        let patients: Vec<HoldKey> =
+            keys.iter().filter(|key| !matches!(key, HoldKey::Channel(_))).cloned().collect();
+        self.kin.unite(&patients);
     }
 
     /// `new` takes over the place of `old` in all its chains, and whether it is blocked: an

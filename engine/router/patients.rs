@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,7 @@ pub struct Patients {
     index: Index,
     journal: Journal,
     taught: Mutex<Taught>,
+    renamed: AtomicU64,
 }
 
 /// How far the journal was read, and what is known already of what lies behind.
@@ -98,7 +100,7 @@ impl Patients {
         }
         let position = position.map_or(Position::START, Position::from_bytes);
         let taught = Mutex::new(Taught { position, early: BTreeSet::new() });
-        let patients = Self { index, journal, taught };
+        let patients = Self { index, journal, taught, renamed: AtomicU64::new(0) };
         let mut following = patients.following(true);
         // Without all of it, whom a message is about would be decided by less than is known.
         while patients.step(&mut following)? {
@@ -109,6 +111,12 @@ impl Patients {
         // Nobody else will meet these.
         patients.taught().early.clear();
         Ok(patients)
+    }
+
+    /// How often it changed whom an identifier means. As long as it stays the same, whom a message
+    /// names stays so as well.
+    pub(crate) fn renamed(&self) -> u64 {
+        self.renamed.load(Ordering::Acquire)
     }
 
     /// The index, to be asked.
@@ -152,7 +160,12 @@ impl Patients {
         }
         let applied = self.index.apply(at.to_bytes(), origin, facts);
         match &applied {
-            Ok(()) => self.index.reached(taught.position.to_bytes()),
+            Ok(()) => {
+                if facts.iter().any(Fact::renames) {
+                    self.renamed.fetch_add(1, Ordering::Release);
+                }
+                self.index.reached(taught.position.to_bytes());
+            }
             Err(error) => {
                 Event::IdentityUnwritable { error }.emit();
                 if error.may_pass() {

@@ -311,6 +311,7 @@ impl<P: Publisher> Delivery<P> {
     ) -> bool {
         let Some(room) = self.runtime.block_on(self.room(frame.len())) else { return false };
         let channel = self.plan.get().channels.get(&head.channel).cloned();
+        let as_of = self.patients.renamed();
         let identified = match &channel {
             Some(channel) => {
                 let identified = self.identify(channel, frame);
@@ -325,20 +326,20 @@ impl<P: Publisher> Delivery<P> {
             }
             None => Identified::parked(frame, "channel.unknown"),
         };
-        let patients = identified.keys.clone();
         let in_order = channel.as_deref().and_then(scope::channel_key);
         let found = [
             (verdict == Verdict::Differs).then_some("control-id.reused"),
             head.miscounted.then_some("batch.miscounted"),
         ];
         let bulk = identified.message.as_ref().is_some_and(|(message, _)| is_replay(message));
-        let work = Work {
+        let mut work = Work {
             id: entry.id,
             lane: if bulk { Lane::Bulk } else { Lane::Live },
             place: entry.position,
             channel,
-            patients,
+            patients: identified.keys.clone(),
             several: identified.several,
+            as_of,
             task: recorded.map_or(Task::Transform(Box::new(identified)), |recorded| {
                 Task::Publish(Box::new(recorded))
             }),
@@ -348,9 +349,15 @@ impl<P: Publisher> Delivery<P> {
             head,
             room,
         };
-        let names = work.patients.clone();
         self.flight().enter(entry.id.0, &work.head.channel, work.head.received);
-        let ready = self.order().admit(entry.id.0, &names, in_order, work);
+        let ready = {
+            let mut order = self.order();
+            // What made its patients others meanwhile has left already, and is nobody's kin; what
+            // does so from here on cannot leave before this one is in order behind it.
+            work.find_again(&self.patients);
+            let names = work.patients.clone();
+            order.admit(entry.id.0, &names, in_order, work)
+        };
         if let Some(work) = ready {
             self.enqueue(work);
         }

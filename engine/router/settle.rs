@@ -29,6 +29,8 @@ impl<P: Publisher> Delivery<P> {
     /// On a worker thread: makes the outcome, then hands over to a task that waits.
     pub(crate) fn run(self: &Arc<Self>, mut work: Work) {
         let this = self.clone();
+        // Whatever may change whom it is about ran before it.
+        work.find_again(&self.patients);
         match std::mem::replace(&mut work.task, Task::Done) {
             Task::Done => {}
             Task::Publish(recorded) => {
@@ -246,7 +248,7 @@ impl<P: Publisher> Delivery<P> {
         if outcome.holds.is_empty() {
             self.free(id).await;
         } else {
-            self.block(id, place, &outcome.holds).await;
+            self.block_only(id, place, &outcome.holds).await;
         }
         if !outcome.events.is_empty() {
             let mut change = StateChange::new(outcome.channel, outcome.received, State::Parked);

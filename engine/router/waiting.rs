@@ -260,13 +260,7 @@ impl<P: Publisher> Delivery<P> {
     /// What a parked message holds back from now on, and nothing else.
     pub(crate) async fn block_only(&self, id: MessageId, place: Position, holds: &[HoldKey]) {
         loop {
-            let changed = {
-                let mut held = self.held();
-                held.free(id.0).and_then(|freed| {
-                    held.block(id.0, place.to_bytes(), holds)?;
-                    Ok(freed)
-                })
-            };
+            let changed = self.held().block_only(id.0, place.to_bytes(), holds);
             match changed {
                 Ok(freed) => return self.give_back(freed),
                 Err(error) if self.unwritable(&error).await => {}

@@ -12,6 +12,7 @@ use crate::entry::{Accepted, Outcome};
 use crate::identified::Identified;
 use crate::ledger::Again;
 use crate::order::OrderKey;
+use crate::patients::Patients;
 use crate::plan::ChannelPlan;
 use crate::runnable::Lane;
 
@@ -30,6 +31,8 @@ pub(crate) struct Work {
     pub(crate) patients: Vec<OrderKey>,
     /// Whether these are names of several patients.
     pub(crate) several: bool,
+    /// [`Patients::renamed`] when these were found.
+    pub(crate) as_of: u64,
     pub(crate) task: Task,
     pub(crate) lane: Lane,
     /// Set when an operator released it.
@@ -97,6 +100,28 @@ impl fmt::Debug for Leaving {
 }
 
 impl Work {
+    /// Finds its patients again, if what was taught since may have made others of them, and adds
+    /// them to its names: under these it is put aside, and under these others wait for it.
+    pub(crate) fn find_again(&mut self, patients: &Patients) {
+        let as_of = patients.renamed();
+        let Task::Transform(identified) = &self.task else { return };
+        // Without names it waits for nobody.
+        if as_of == self.as_of || self.patients.is_empty() {
+            return;
+        }
+        self.as_of = as_of;
+        let Some(stated) = &identified.stated else { return };
+        // What cannot be read now is met again when the message is decided about.
+        let known = patients.index().resolve(stated).unwrap_or_default();
+        self.several |= known.len() > 1;
+        for patient in known {
+            let name = OrderKey::from(patient.to_string());
+            if !self.patients.contains(&name) {
+                self.patients.push(name);
+            }
+        }
+    }
+
     /// The outcome stands: the message itself is needed no longer.
     pub(crate) fn leaving(self) -> Leaving {
         let Self { id, place, channel, patients, room, .. } = self;

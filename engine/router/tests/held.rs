@@ -2,13 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::Path,
-    sync::Arc,
-};
+mod held {
+    pub(crate) mod model;
+}
 
+use std::{fs, path::Path, sync::Arc};
+
+use held::model::{Model, State};
 use proptest::prelude::*;
 use router::{
     held::{Held, Place},
@@ -42,6 +42,11 @@ enum Action {
         old: u64,
         new: u64,
     },
+    /// One that runs is parked, and holds back no more than this.
+    BlockOnly {
+        choice: usize,
+        keys: Vec<usize>,
+    },
     /// One that runs leaves one chain.
     Pass {
         choice: usize,
@@ -60,9 +65,12 @@ fn action() -> impl Strategy<Value = Action> {
         2 => (id(), any::<bool>()).prop_map(|(id, unreadable)| Action::Free { id, unreadable }),
         4 => any::<usize>().prop_map(|choice| Action::Finish { choice }),
         1 => (id(), id()).prop_map(|(old, new)| Action::Replace { old, new }),
+        2 => (any::<usize>(), keys()).prop_map(|(choice, keys)| Action::BlockOnly { choice, keys }),
         2 => (any::<usize>(), 0_usize..6).prop_map(|(choice, key)| Action::Pass { choice, key }),
     ]
 }
+
+const CHANNEL: usize = 5;
 
 fn key(number: usize) -> HoldKey {
     match number {
@@ -80,132 +88,6 @@ fn place(of: u64) -> Place {
     let mut place = [0; 16];
     place[..8].copy_from_slice(&of.to_le_bytes());
     place
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Running,
-    Waiting,
-    Blocked,
-}
-
-/// The same, as plainly as can be said: every chain is a set of seats.
-#[derive(Debug, Default)]
-struct Model {
-    chains: BTreeMap<usize, BTreeSet<u64>>,
-    messages: BTreeMap<u64, (State, u64)>,
-}
-
-impl Model {
-    fn seat(&self, id: u64) -> Option<u64> {
-        let sits = self.messages.iter().find(|(_, (_, who))| *who == id).map(|(seat, _)| *seat);
-        sits.or_else(|| (!self.messages.contains_key(&id)).then_some(id))
-    }
-
-    fn state(&self, id: u64) -> Option<State> {
-        self.seat(id).and_then(|seat| self.messages.get(&seat)).map(|(state, _)| *state)
-    }
-
-    fn first(&self, key: usize) -> Option<u64> {
-        self.chains.get(&key).and_then(|chain| chain.first()).copied()
-    }
-
-    fn is_first(&self, seat: u64) -> bool {
-        self.chains.values().all(|chain| !chain.contains(&seat) || chain.first() == Some(&seat))
-    }
-
-    fn stand(&mut self, seat: u64, keys: &[usize]) {
-        for key in keys {
-            self.chains.entry(*key).or_default().insert(seat);
-        }
-    }
-
-    fn block(&mut self, id: u64, keys: &[usize]) {
-        let Some(seat) = self.seat(id) else { return };
-        self.stand(seat, keys);
-        self.messages.insert(seat, (State::Blocked, id));
-    }
-
-    fn wait(&mut self, id: u64, own: &[usize], others: &[usize]) -> bool {
-        let Some(seat) = self.seat(id) else { return false };
-        if matches!(self.state(id), Some(State::Waiting | State::Blocked)) {
-            return true;
-        }
-        let all: Vec<usize> = own.iter().chain(others).copied().collect();
-        if all.iter().all(|key| self.first(*key).is_none_or(|first| first == seat)) {
-            return false;
-        }
-        let occupied: Vec<usize> =
-            others.iter().copied().filter(|key| self.first(*key).is_some()).collect();
-        self.stand(seat, own);
-        self.stand(seat, &occupied);
-        let waits = !self.is_first(seat);
-        self.messages.insert(seat, (if waits { State::Waiting } else { State::Running }, id));
-        waits
-    }
-
-    fn unblock(&mut self, id: u64) -> bool {
-        let Some(seat) = self.seat(id) else { return false };
-        let first = self.is_first(seat);
-        if self.state(id) == Some(State::Blocked) {
-            let state = if first { State::Running } else { State::Waiting };
-            self.messages.insert(seat, (state, id));
-            self.drop_if_nowhere(seat);
-        }
-        first
-    }
-
-    /// A message that runs and occupies nothing is no longer known; an edit keeps its place.
-    fn drop_if_nowhere(&mut self, seat: u64) {
-        let stands = self.chains.values().any(|chain| chain.contains(&seat));
-        if !stands && self.messages[&seat] == (State::Running, seat) {
-            self.messages.remove(&seat);
-        }
-    }
-
-    fn free(&mut self, id: u64) -> Vec<u64> {
-        let Some(seat) = self.seat(id) else { return Vec::new() };
-        self.messages.remove(&seat);
-        self.chains.values_mut().for_each(|chain| _ = chain.remove(&seat));
-        self.chains.retain(|_, chain| !chain.is_empty());
-        let waiting = self.messages.iter().filter(|(_, (state, _))| *state == State::Waiting);
-        let next: Vec<u64> = waiting.map(|(seat, _)| *seat).filter(|s| self.is_first(*s)).collect();
-        let start = |seat: &u64| {
-            let (state, id) = self.messages.get_mut(seat).unwrap();
-            *state = State::Running;
-            *id
-        };
-        next.iter().map(start).collect()
-    }
-
-    fn pass(&mut self, id: u64, key: usize) -> Option<u64> {
-        let seat = self.seat(id)?;
-        let chain = self.chains.get_mut(&key).filter(|chain| chain.contains(&seat))?;
-        chain.remove(&seat);
-        let next = chain.first().copied();
-        self.chains.retain(|_, chain| !chain.is_empty());
-        let next =
-            next.filter(|next| self.messages[next].0 == State::Waiting && self.is_first(*next))?;
-        let (state, id) = self.messages.get_mut(&next).unwrap();
-        *state = State::Running;
-        Some(*id)
-    }
-
-    fn replace(&mut self, old: u64, new: u64) -> bool {
-        let Some(seat) = self.seat(old).filter(|seat| self.messages.contains_key(seat)) else {
-            return false;
-        };
-        if old == new || self.state(new).is_some() || (self.seat(new).is_none() && new != seat) {
-            return false;
-        }
-        self.messages.get_mut(&seat).unwrap().1 = new;
-        true
-    }
-
-    fn running(&self) -> Vec<u64> {
-        let running = self.messages.values().filter(|(state, _)| *state == State::Running);
-        running.map(|(_, id)| *id).collect()
-    }
 }
 
 /// Frees `id` in both, and gives back what may run now.
@@ -281,6 +163,14 @@ fn run(actions: Vec<Action>) {
                 let running = model.running();
                 if let Some(id) = running.get(choice % running.len().max(1)) {
                     free(&mut held, &mut model, *id);
+                }
+            }
+            Action::BlockOnly { choice, keys: numbers } => {
+                let running = model.running();
+                if let Some(id) = running.get(choice % running.len().max(1)) {
+                    let given = held.block_only(*id, place(*id), &keys(&numbers)).unwrap();
+                    let given: Vec<u64> = given.into_iter().map(|(id, _)| id).collect();
+                    assert_eq!(given, model.block_only(*id, &numbers));
                 }
             }
             Action::Pass { choice, key: number } => {
@@ -400,6 +290,40 @@ fn an_edit_stands_where_the_original_stood() {
     assert!(held.unblock(9));
     assert_eq!(held.free(9).unwrap(), [(6, place(6))]);
     assert_eq!(held.free(6).unwrap(), [(10, place(10))]);
+}
+
+/// Parked once more, it holds back less than while its events were tried again.
+#[test]
+fn an_edit_that_parks_again_stays_where_the_original_stood() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut held = Held::create(&folder.path().join("held")).unwrap();
+    held.block(5, place(5), &[key(0), key(3)]).unwrap();
+    assert!(held.wait(6, place(6), &[key(3)], &[]).unwrap());
+    assert!(held.wait(7, place(7), &[key(4)], &[key(0)]).unwrap());
+    assert!(held.replace(5, 9, place(9)) && held.unblock(9));
+    assert_eq!(held.block_only(9, place(9), &[key(3)]).unwrap(), []);
+    assert!(held.is_waiting(6), "behind the edit, which came later");
+    assert!(held.unblock(9));
+    assert_eq!(held.free(9).unwrap(), [(6, place(6))]);
+    assert_eq!(held.free(6).unwrap(), [(7, place(7))], "both names are of one row since then");
+}
+
+/// What a message names together may be one patient by the time it is done.
+#[test]
+fn what_comes_behind_a_message_of_two_patients_is_one_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut held = Held::create(&folder.path().join("held")).unwrap();
+    held.block(1, place(1), &[key(0)]).unwrap();
+    assert!(held.wait(2, place(2), &[key(0), key(1)], &[]).unwrap(), "a merge");
+    for (id, name) in [(3, 0), (4, 0), (5, 1), (6, 0)] {
+        assert!(held.wait(id, place(id), &[key(name)], &[]).unwrap());
+    }
+    assert!(held.unblock(1));
+    for id in 1..6 {
+        assert_eq!(held.free(id).unwrap(), [(id + 1, place(id + 1))]);
+    }
+    assert!(held.free(6).unwrap().is_empty());
+    assert!(!held.wait(7, place(7), &[key(1)], &[]).unwrap(), "nobody stands there");
 }
 
 /// What waits is read when it comes to the front, not before.

@@ -11,6 +11,7 @@ mod line {
     pub(crate) mod fates;
     pub(crate) mod guarded;
     pub(crate) mod held;
+    pub(crate) mod joined;
     pub(crate) mod moved;
     pub(crate) mod parting;
     pub(crate) mod rebuilt;

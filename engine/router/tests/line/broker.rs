@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 pub(crate) struct Memory {
     state: Mutex<State>,
     received: Notify,
+    opened: Notify,
     /// Turns an event takes at most.
     turns: usize,
 }
@@ -36,6 +37,8 @@ pub(crate) struct State {
     pub(crate) refused: BTreeSet<String>,
     /// Patients whose events find no queue.
     pub(crate) unroutable: BTreeSet<String>,
+    /// Patients whose events the broker sits on until they are let through.
+    pub(crate) gated: BTreeSet<String>,
 }
 
 impl Memory {
@@ -46,6 +49,12 @@ impl Memory {
 
     pub(crate) fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The broker takes this patient's events again.
+    pub(crate) fn open(&self, patient: &str) {
+        self.state().gated.remove(patient);
+        self.opened.notify_waiters();
     }
 
     /// Whoever published is gone, and with it what was on its way.
@@ -69,6 +78,13 @@ impl Publisher for Memory {
         let partition = body["partitionkey"].as_str().map(str::to_owned);
         let control_id = body["correlationid"].as_str().unwrap().to_owned();
         let patient = control_id.split('-').next().unwrap().to_owned();
+        loop {
+            let opened = self.opened.notified();
+            if !self.state().gated.contains(&patient) {
+                break;
+            }
+            opened.await;
+        }
         {
             let mut state = self.state();
             if state.refused.iter().any(|part| event.event_type.contains(part)) {
