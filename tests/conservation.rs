@@ -1,6 +1,6 @@
 //! The conservation test tries to break the delivery guarantee: an oracle keeps books of every
 //! positive answer while engine, broker, disk and connections fail, and compares them afterwards
-//! with what two subscribers got and with the engine's own ledger.
+//! with what three subscribers got and with the engine's own ledger.
 //!
 //! `cargo xtask conservation` runs it longer and with many seeds. From the environment:
 //! `TIELINE_CONSERVATION_SEED` (which faults come, in which order), `_SECONDS` (how long they come),
@@ -101,7 +101,7 @@ fn own_broker_no_fault_breaks_the_promise() {
     assert_eq!(stage.engine.terminate(), Some(0), "a clean end");
 }
 
-/// When everything has come to rest: what is held waits, all else has reached both subscribers. Or
+/// When everything has come to rest: what is held waits, all else has reached the subscribers. Or
 /// when that takes too long, which the verdict then shows.
 fn judge_at_rest(stage: &Stage, seed: u64, whims: &Whims) -> (History, Report) {
     let (run, deadline) = (&stage.run, Instant::now() + REST);

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use super::facts::{Arrival, SUBSCRIBERS};
 use super::sender::Run;
+use super::world::RESTRICTED;
 
 /// Deliveries that wait for our answer.
 const WINDOW: u16 = 50;
@@ -117,8 +118,10 @@ impl Consumer {
         let arrival = Arrival {
             event: text(&event["id"]),
             digest: hasher.finish(),
-            label: text(visit(&event)),
+            label: label(&event),
             position: position.parse().unwrap_or_default(),
+            partition: text(&event["partitionkey"]),
+            restricted: delivery.exchange.as_str() == RESTRICTED,
             at: self.run.now(),
         };
         self.run.history().arrivals[self.subscriber].push(arrival);
@@ -140,9 +143,15 @@ async fn begin(url: &str, queue: &str) -> lapin::Result<(Connection, lapin::Cons
     Ok((connection, consumer))
 }
 
-/// The visit number of the encounter that the event is about.
-fn visit(event: &Value) -> &Value {
+/// The visit number of the encounter that the event is about; the engine's own events of a patient have
+/// none, and the number of their message says the same: `4000008N7` for `V4000008S7`.
+fn label(event: &Value) -> String {
     let entries = event["data"]["entry"].as_array().map(Vec::as_slice).unwrap_or_default();
     let encounter = entries.iter().find(|entry| entry["resource"]["resourceType"] == "Encounter");
-    encounter.map_or(&Value::Null, |entry| &entry["resource"]["identifier"][0]["value"])
+    let visit = encounter.and_then(|entry| entry["resource"]["identifier"][0]["value"].as_str());
+    let by_message = || {
+        let control_id = event["correlationid"].as_str().unwrap_or_default();
+        format!("V{}", control_id.replacen('N', "S", 1))
+    };
+    visit.map_or_else(by_message, str::to_owned)
 }

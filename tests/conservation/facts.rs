@@ -23,6 +23,12 @@ pub(crate) enum Kind {
     Unknown,
     /// Parked, because it names no patient; holds nothing back.
     Nobody,
+    /// Another record is of the patient, too: an event on each partition.
+    Merge,
+    /// One event, behind one that says that the patient's whereabouts are protected from now on.
+    Raised,
+    /// The same, and they are protected no more.
+    Lowered,
     /// Refused: its sender is not one of ours.
     Stranger,
     /// Refused: it is no HL7 at all.
@@ -34,7 +40,7 @@ impl Kind {
     pub(crate) fn events(self) -> usize {
         match self {
             Self::Plain => 1,
-            Self::Twofold => 2,
+            Self::Twofold | Self::Merge | Self::Raised | Self::Lowered => 2,
             _ => 0,
         }
     }
@@ -51,7 +57,9 @@ impl Kind {
     /// The states that such a message may come to rest in.
     pub(crate) fn states(self, decided: bool) -> &'static [&'static str] {
         match self {
-            Self::Plain | Self::Twofold => &["published"],
+            Self::Plain | Self::Twofold | Self::Merge | Self::Raised | Self::Lowered => {
+                &["published"]
+            }
             Self::Filtered => &["filtered"],
             // Under the mended script the first is released or discarded, and what came later and
             // was held makes its event.
@@ -73,6 +81,10 @@ pub(crate) struct Parcel {
     /// From 1, per patient: n + 1 is first sent when n has its answer.
     pub(crate) sequence: u32,
     pub(crate) kind: Kind,
+    /// Whose record goes on as the patient's from then on.
+    pub(crate) joins: Option<String>,
+    /// The patient's whereabouts are protected, once this counts.
+    pub(crate) restricted: bool,
     pub(crate) first_sent: Moment,
     /// How often its bytes went to a socket: that many times it may have been received.
     pub(crate) sent: u32,
@@ -91,6 +103,10 @@ pub(crate) struct Arrival {
     pub(crate) label: String,
     /// Which event of its message it is, from 1.
     pub(crate) position: u32,
+    /// The record that it is about.
+    pub(crate) partition: String,
+    /// It came by the exchange of restricted events.
+    pub(crate) restricted: bool,
     pub(crate) at: Moment,
 }
 
@@ -133,4 +149,6 @@ pub(crate) struct History {
 }
 
 /// The names of the subscribers and of their queues.
-pub(crate) const SUBSCRIBERS: [&str; 2] = ["left", "right"];
+pub(crate) const SUBSCRIBERS: [&str; 3] = ["left", "right", "plain"];
+/// The one of them that may have no restricted events.
+pub(crate) const PLAIN: usize = 2;

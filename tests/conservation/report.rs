@@ -7,7 +7,7 @@ use std::mem::discriminant;
 use std::sync::atomic::Ordering;
 
 use super::consumer::Whims;
-use super::facts::History;
+use super::facts::{History, Kind};
 use super::faults::Stage;
 use super::verdict::{STATES, Verdict};
 use super::violation::Violation;
@@ -38,6 +38,8 @@ impl Report {
         let total = |of: fn(&super::facts::Parcel) -> u32| -> u64 {
             history.parcels.iter().map(|parcel| u64::from(of(parcel))).sum()
         };
+        let of_kind =
+            |kind| count(history.parcels.iter().filter(|parcel| parcel.kind == kind).count());
         let sum = |name: &str| history.sums.get(name).copied().unwrap_or_default();
         let mut lines = vec![
             ("seconds".to_owned(), run.now().as_secs()),
@@ -48,6 +50,11 @@ impl Report {
             ("cut between frame and answer".to_owned(), run.cut.load(Ordering::Relaxed)),
             ("events".to_owned(), count(events.len())),
             ("deliveries".to_owned(), count(deliveries)),
+            ("merges of two records".to_owned(), of_kind(Kind::Merge)),
+            (
+                "protections begun or ended".to_owned(),
+                of_kind(Kind::Raised) + of_kind(Kind::Lowered),
+            ),
             ("decisions of an operator".to_owned(), stage.decisions),
             ("given back by a consumer".to_owned(), whims.given_back.load(Ordering::Relaxed)),
             ("consumer hung up".to_owned(), whims.hung_up.load(Ordering::Relaxed)),

@@ -6,13 +6,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::facts::{History, Kind, Moment, Parcel};
+use super::facts::{History, Kind, Moment, Parcel, SUBSCRIBERS};
 use super::world::{CHANNELS, Patient};
 use crate::harness::sender::{Reply, TestSender};
 
 const CONNECTIONS: usize = 6;
 /// Patients of one connection whose messages all flow.
 const PATIENTS: usize = 10;
+/// Which of these has records that become one with it, and which one's whereabouts are protected now and
+/// then.
+const MERGED: usize = 8;
+const GUARDED: usize = 9;
 /// How long an answer may take before the connection is given up.
 const ANSWER: Duration = Duration::from_secs(5);
 /// Nothing is listening: how long until the next attempt to connect.
@@ -39,7 +43,8 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn new() -> Arc<Self> {
-        let history = History { arrivals: vec![Vec::new(), Vec::new()], ..History::default() };
+        let arrivals = vec![Vec::new(); SUBSCRIBERS.len()];
+        let history = History { arrivals, ..History::default() };
         Arc::new(Self {
             begun: Instant::now(),
             history: Mutex::new(history),
@@ -115,6 +120,25 @@ pub(crate) fn start(run: &Arc<Run>, seed: u64, rate: u64) -> Vec<JoinHandle<()>>
         .collect()
 }
 
+/// A record under a hospital number of its own, until it is merged; then there is another one.
+#[derive(Clone, Copy, Default)]
+struct Other {
+    generation: usize,
+    /// Something was sent under its number.
+    known: bool,
+    merged: bool,
+}
+
+/// What a message says besides its kind.
+#[derive(Clone, Default)]
+struct Says {
+    /// The other hospital number: under which it is sent, or which is merged.
+    former: Option<String>,
+    /// Whose messages it is in order with, if not the patient's own.
+    of_former: bool,
+    protected: bool,
+}
+
 /// One connection and its patients.
 struct Line {
     run: Arc<Run>,
@@ -124,6 +148,11 @@ struct Line {
     patients: Vec<(Patient, u32, Kind)>,
     /// The last of these are for what parks, and what follows it is held.
     poisoned: usize,
+    /// Whether the patient with several records is known, and the other record.
+    known: bool,
+    other: Other,
+    /// Whether the one patient's whereabouts are protected.
+    protected: bool,
     socket: Option<TestSender>,
 }
 
@@ -133,7 +162,18 @@ impl Line {
             (0..PATIENTS + 3).map(|place| (Patient::new(number, place), 0, Kind::Plain)).collect();
         let random = fastrand::Rng::with_seed(seed.wrapping_mul(1_000).wrapping_add(number as u64));
         let channel = patients[0].0.channel;
-        Self { run, random, channel, patients, poisoned: PATIENTS, socket: None }
+        let (known, other, protected) = (false, Other::default(), false);
+        Self {
+            run,
+            random,
+            channel,
+            patients,
+            poisoned: PATIENTS,
+            known,
+            other,
+            protected,
+            socket: None,
+        }
     }
 
     fn work(mut self, pace: Duration) {
@@ -165,6 +205,13 @@ impl Line {
             _ if self.random.u32(0..20) == 0 => self.poisoned + self.random.usize(0..2),
             _ => self.random.usize(0..self.poisoned),
         };
+        let flows = matches!(kind, Kind::Plain | Kind::Twofold);
+        let (kind, says) = match whose {
+            MERGED if flows => self.under_either_number(kind),
+            GUARDED if flows => self.protected_or_not(kind),
+            GUARDED => (kind, Says { protected: self.protected, ..Says::default() }),
+            _ => (kind, Says::default()),
+        };
         let (patient, sequence, last) = &mut self.patients[whose];
         let last = std::mem::replace(last, kind);
         *sequence += 1;
@@ -173,13 +220,17 @@ impl Line {
         let both_plain = [last, kind] == [Kind::Plain; 2] && *sequence > 1;
         let wrong = both_plain && self.random.u32(0..100) == 0;
         let control_id = if wrong { format!("{}N{}", patient.number, *sequence - 1) } else { own };
-        let text = patient.message(kind, &control_id, *sequence);
+        let Says { former, of_former, protected } = says;
+        let text = patient.message(kind, &control_id, *sequence, former.as_deref());
+        let whose = former.clone().filter(|_| of_former);
         let parcel = Parcel {
             label: patient.label(*sequence),
             control_id,
-            patient: patient.number.clone(),
+            patient: whose.unwrap_or_else(|| patient.number.clone()),
             sequence: *sequence,
             kind,
+            joins: former.filter(|_| kind == Kind::Merge),
+            restricted: protected,
             first_sent: self.run.now(),
             sent: 0,
             accepted: 0,
@@ -188,6 +239,37 @@ impl Line {
         let mut history = self.run.history();
         history.parcels.push(parcel);
         (history.parcels.len() - 1, text)
+    }
+
+    /// Under the patient's own number or that of the other record, before and after these are one.
+    fn under_either_number(&mut self, kind: Kind) -> (Kind, Says) {
+        let roll = self.random.u32(0..6);
+        // The first message makes the patient known, so that a merge has nothing else to tell.
+        let is_first = !std::mem::replace(&mut self.known, true);
+        if is_first || roll > 3 {
+            return (kind, Says::default());
+        }
+        let merges = roll == 0 && self.other.known && !self.other.merged;
+        if roll == 0 && self.other.merged {
+            let generation = self.other.generation + 1;
+            self.other = Other { generation, ..Other::default() };
+        }
+        let former = Some(self.patients[MERGED].0.former(self.other.generation));
+        let of_former = !merges && !self.other.merged;
+        (self.other.known, self.other.merged) = (true, self.other.merged || merges);
+        (if merges { Kind::Merge } else { kind }, Says { former, of_former, protected: false })
+    }
+
+    /// Now and then its whereabouts are protected from now on, or no more.
+    fn protected_or_not(&mut self, kind: Kind) -> (Kind, Says) {
+        let changes = self.random.u32(0..6) == 0;
+        self.protected ^= changes;
+        let kind = match (changes, self.protected) {
+            (false, _) => kind,
+            (true, true) => Kind::Raised,
+            (true, false) => Kind::Lowered,
+        };
+        (kind, Says { protected: self.protected, ..Says::default() })
     }
 
     /// Sends until there is an answer; now and then once more after that.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::{Arrival, Harm, History, Kind, Moment, Parcel, Row};
+use super::facts::{Arrival, Harm, History, Kind, Moment, PLAIN, Parcel, Row};
 use super::violation::Violation;
 
 /// Everything that was broken, each once, and how many events the injector took from a subscriber.
@@ -18,6 +18,7 @@ pub(crate) fn judge(history: &History) -> Verdict {
     for (subscriber, arrivals) in history.arrivals.iter().enumerate() {
         violations.extend(order(history, subscriber, arrivals));
     }
+    violations.extend(partitions(history));
     violations.extend(answers(history));
     violations.extend(ledger(history));
     violations.extend(sums(history));
@@ -85,7 +86,8 @@ fn gaps(history: &History) -> Vec<Gap<'_>> {
         let label = parcel.label.as_str();
         for position in (1..).take(due.get(label).copied().unwrap_or_default()) {
             for (subscriber, mine) in seen.iter().enumerate() {
-                if mine.contains_key(&(label, position)) {
+                let may_not = parcel.restricted && subscriber == PLAIN;
+                if may_not || mine.contains_key(&(label, position)) {
                     continue;
                 }
                 let elsewhere = seen.iter().filter_map(|other| other.get(&(label, position))).min();
@@ -146,12 +148,13 @@ fn behind_parked(history: &History) -> BTreeMap<&str, &str> {
     waiting
 }
 
-/// When the subscriber got something again that was first sent after the harm was done.
+/// When the subscriber got something again that was first sent after the harm was done. Restricted
+/// events have an exchange and bindings of their own, to which nothing was done.
 pub(crate) fn mended(history: &History, harm: &Harm) -> Option<Moment> {
     let later: BTreeSet<&str> = history
         .parcels
         .iter()
-        .filter(|parcel| parcel.first_sent > harm.done)
+        .filter(|parcel| parcel.first_sent > harm.done && !parcel.restricted)
         .map(|parcel| parcel.label.as_str())
         .collect();
     let arrivals = history.arrivals.get(harm.subscriber)?;
@@ -216,6 +219,12 @@ fn order(history: &History, subscriber: usize, arrivals: &[Arrival]) -> Vec<Viol
             broken.push(Violation::Invented { label: label(), subscriber });
             continue;
         };
+        if parcel.restricted && subscriber == PLAIN {
+            broken.push(Violation::Disclosed { label: label(), subscriber });
+        }
+        if parcel.restricted != arrival.restricted {
+            broken.push(Violation::WrongExchange { label: label(), subscriber });
+        }
         if let Some(parked) = waiting.get(arrival.label.as_str()) {
             broken.push(Violation::Overtook { label: label(), parked: (*parked).to_owned() });
         }
@@ -235,10 +244,35 @@ fn order(history: &History, subscriber: usize, arrivals: &[Arrival]) -> Vec<Viol
             }
             _ => {
                 newest.insert(&parcel.patient, this);
+                // From here on it is one patient: nothing of the other record may come any more.
+                newest.extend(parcel.joins.as_deref().map(|other| (other, this)));
             }
         }
     }
     broken
+}
+
+/// Every event of a record is on the record's one partition, and each of the two that tell of a merge on
+/// that of its own.
+fn partitions(history: &History) -> Vec<Violation> {
+    let parcels: BTreeMap<&str, &Parcel> =
+        history.parcels.iter().map(|parcel| (parcel.label.as_str(), parcel)).collect();
+    let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut broken = BTreeSet::new();
+    for arrival in history.arrivals.iter().flatten() {
+        let Some(parcel) = parcels.get(arrival.label.as_str()) else { continue };
+        let other = parcel.joins.as_deref().filter(|_| arrival.position == 2);
+        let record = other.unwrap_or(&parcel.patient);
+        if *known.entry(record).or_insert(&arrival.partition) != arrival.partition {
+            broken.insert(&arrival.label);
+        }
+    }
+    let merged = history.parcels.iter().filter_map(|parcel| {
+        let sides = [parcel.joins.as_deref()?, &*parcel.patient].map(|side| known.get(side));
+        (sides[0].is_some() && sides[0] == sides[1]).then_some(&parcel.label)
+    });
+    broken.extend(merged);
+    broken.into_iter().map(|label| Violation::Misfiled { label: label.clone() }).collect()
 }
 
 fn answers(history: &History) -> impl Iterator<Item = Violation> {

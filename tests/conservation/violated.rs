@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::facts::{Arrival, Harm, History, Kind, Parcel, Row};
+use super::facts::{Arrival, Harm, History, Kind, PLAIN, Parcel, Row};
 use super::verdict::judge;
 use super::violation::Violation;
 
@@ -17,6 +17,8 @@ fn parcel(patient: &str, sequence: u32, kind: Kind) -> Parcel {
         patient: patient.to_owned(),
         sequence,
         kind,
+        joins: None,
+        restricted: false,
         first_sent: at(u64::from(sequence)),
         sent: 1,
         accepted: u32::from(!kind.is_refused()),
@@ -25,14 +27,35 @@ fn parcel(patient: &str, sequence: u32, kind: Kind) -> Parcel {
 }
 
 fn arrivals(parcel: &Parcel) -> impl Iterator<Item = Arrival> + use<> {
-    let (label, moment) = (parcel.label.clone(), parcel.first_sent);
+    let Parcel { label, restricted, first_sent: moment, .. } = parcel.clone();
+    let records = [parcel.patient.clone(), parcel.joins.clone().unwrap_or(parcel.patient.clone())];
     (1..).take(parcel.kind.events()).map(move |position| Arrival {
         event: format!("{label}E{position}"),
         digest: 7,
         label: label.clone(),
         position,
+        partition: format!("p{}", records[position as usize - 1]),
+        restricted,
         at: moment,
     })
+}
+
+/// Two records that become one, and a patient whose whereabouts are protected for a while; all of it sent
+/// before anything was harmed.
+fn merged_and_protected() -> impl Iterator<Item = Parcel> {
+    let merge = Parcel { joins: Some("6".into()), ..parcel("5", 3, Kind::Merge) };
+    let raised = Parcel { restricted: true, ..parcel("7", 1, Kind::Raised) };
+    let guarded = Parcel { restricted: true, ..parcel("7", 2, Kind::Plain) };
+    let all = [
+        parcel("5", 1, Kind::Plain),
+        parcel("6", 2, Kind::Plain),
+        merge,
+        parcel("5", 4, Kind::Plain),
+        raised,
+        guarded,
+        parcel("7", 3, Kind::Lowered),
+    ];
+    all.into_iter().map(|parcel| Parcel { first_sent: at(0), ..parcel })
 }
 
 /// Every promise kept: two patients with three messages each, and one of each bad kind.
@@ -46,11 +69,13 @@ fn kept() -> History {
     let bad = [Kind::Filtered, Kind::Unknown, Kind::Nobody, Kind::Stranger, Kind::Garbled];
     parcels.extend((1..).zip(bad).map(|(sequence, kind)| parcel("9", sequence, kind)));
     parcels.extend([parcel("3", 1, Kind::Parked), parcel("3", 2, Kind::Plain)]);
+    parcels.extend(merged_and_protected());
     let mut history = History { parcels, ..History::default() };
     let held = |parcel: &Parcel| parcel.label == "V3S2";
     let events: Vec<Arrival> =
         history.parcels.iter().filter(|parcel| !held(parcel)).flat_map(arrivals).collect();
-    history.arrivals = vec![events.clone(), events];
+    let plain = events.iter().filter(|got| !got.restricted).cloned().collect();
+    history.arrivals = vec![events.clone(), events, plain];
     for parcel in &history.parcels {
         let Some(state) = parcel.kind.states(false).first() else { continue };
         let state = if held(parcel) { "pending" } else { *state };
@@ -114,7 +139,8 @@ fn an_event_that_one_subscriber_never_got_is_lost() {
     let lose = |history: &mut History| history.arrivals[1].retain(|got| got.label != "V2S3");
     assert_eq!(broken(lose), [lost("V2S3", 1)]);
     let half = |history: &mut History| history.arrivals[0].retain(|got| got.position == 1);
-    assert_eq!(broken(half), [lost("V1S2", 0), lost("V2S2", 0)]);
+    let twofold = ["V1S2", "V2S2", "V5S3", "V7S1", "V7S3"];
+    assert_eq!(broken(half), twofold.map(|label| lost(label, 0)));
 }
 
 #[test]
@@ -141,15 +167,15 @@ fn a_harmed_queue_excuses_what_was_on_its_way_and_no_more() {
         history.arrivals[1].retain(|got| got.label != "V1S1");
     });
     assert_eq!(other, [lost("V1S1", 1)]);
-    // Nor are both together: one of the queues always stood.
+    // Nor are all together: one of the queues always stood.
     let both = broken(|history| {
-        for subscriber in [0, 1] {
+        for subscriber in [0, 1, 2] {
             history.harms.push(Harm { subscriber, from: at(1), done: at(1) });
             history.arrivals[subscriber].retain(|got| got.label != "V2S2");
         }
     });
-    let [left, right] = [lost("V2S2", 0), lost("V2S2", 1)];
-    assert_eq!(both, [left.clone(), right.clone(), left, right], "both of its events");
+    let each = [0, 1, 2].map(|who| lost("V2S2", who));
+    assert_eq!(both, [each.clone(), each].concat(), "both of its events");
 }
 
 #[test]
@@ -204,7 +230,8 @@ fn what_was_refused_parked_or_filtered_is_never_published() {
     for label in ["V9S1", "V9S2", "V9S3", "V9S4", "V3S1", "V8S1"] {
         let published = broken(|history| {
             let old = history.arrivals[0][0].clone();
-            history.arrivals[0].push(Arrival { label: label.into(), event: "x".into(), ..old });
+            let (label, event) = (label.into(), "x".into());
+            history.arrivals[0].push(Arrival { label, event, partition: "px".into(), ..old });
         });
         assert_eq!(published, [Violation::Invented { label: label.into(), subscriber: 0 }]);
     }
@@ -244,10 +271,71 @@ fn what_an_operator_decides_is_done_and_in_order() {
     };
     assert_eq!(after("published", &["V3S1", "V3S2"]), []);
     assert_eq!(after("discarded", &["V3S2"]), []);
-    assert_eq!(after("published", &["V3S2"]), [lost("V3S1", 0), lost("V3S1", 1)]);
-    assert_eq!(after("discarded", &[]), [lost("V3S2", 0), lost("V3S2", 1)]);
+    assert_eq!(after("published", &["V3S2"]), [0, 1, 2].map(|who| lost("V3S1", who)));
+    assert_eq!(after("discarded", &[]), [0, 1, 2].map(|who| lost("V3S2", who)));
     let late = after("published", &["V3S2", "V3S1"]);
-    assert!(matches!(&late[..], [Violation::OutOfOrder { .. }, Violation::OutOfOrder { .. }]));
+    assert_eq!(late.len(), 3);
+    assert!(late.iter().all(|one| matches!(one, Violation::OutOfOrder { .. })), "{late:?}");
+}
+
+#[test]
+fn after_a_merge_there_is_one_patient() {
+    let place = |history: &History, label: &str| {
+        history.arrivals[0].iter().position(|got| got.label == label).unwrap()
+    };
+    // What was sent under the other number comes after the merge.
+    let late = broken(|history| {
+        let at = place(history, "V6S2");
+        let arrival = history.arrivals[0].remove(at);
+        let after = place(history, "V5S3") + 2;
+        history.arrivals[0].insert(after, arrival);
+    });
+    let behind = || "V5S3".to_owned();
+    let wanted = Violation::OutOfOrder { label: "V6S2".into(), behind: behind(), subscriber: 0 };
+    assert_eq!(late, [wanted]);
+    let half = broken(|history| {
+        history.arrivals.iter_mut().for_each(|arrivals| {
+            arrivals.retain(|got| (got.label.as_str(), got.position) != ("V5S3", 2));
+        });
+    });
+    assert_eq!(half, [0, 1, 2].map(|who| lost("V5S3", who)), "on both partitions");
+}
+
+#[test]
+fn every_event_is_on_the_partition_of_its_record() {
+    let moved = |label: &'static str, position, partition: &'static str| {
+        broken(move |history| {
+            let all = history.arrivals.iter_mut().flatten();
+            all.filter(|got| got.label == label && got.position == position)
+                .for_each(|got| got.partition = partition.into());
+        })
+    };
+    let misfiled = |label: &str| Violation::Misfiled { label: label.into() };
+    assert_eq!(moved("V5S4", 1, "p6"), [misfiled("V5S4")]);
+    assert_eq!(moved("V5S3", 2, "p5"), [misfiled("V5S3")]);
+    let both = broken(|history| {
+        let all = history.arrivals.iter_mut().flatten();
+        all.filter(|got| got.partition == "p6").for_each(|got| got.partition = "p5".into());
+    });
+    assert_eq!(both, [misfiled("V5S3")], "two records that were one all along");
+}
+
+#[test]
+fn what_is_of_somebody_protected_reaches_nobody_who_may_not_have_it() {
+    let disclosed = broken(|history| {
+        let found = history.arrivals[0].iter().find(|got| got.label == "V7S2").unwrap().clone();
+        let before = history.arrivals[PLAIN].iter().position(|got| got.label == "V7S3").unwrap();
+        history.arrivals[PLAIN].insert(before, found);
+    });
+    assert_eq!(disclosed, [Violation::Disclosed { label: "V7S2".into(), subscriber: PLAIN }]);
+    let open = broken(|history| {
+        let all = history.arrivals[1].iter_mut();
+        all.filter(|got| got.label == "V7S2").for_each(|got| got.restricted = false);
+    });
+    assert_eq!(open, [Violation::WrongExchange { label: "V7S2".into(), subscriber: 1 }]);
+    // And everybody has it again once it is said that there is no need.
+    let kept_back = broken(|history| history.arrivals[PLAIN].retain(|got| got.label != "V7S3"));
+    assert_eq!(kept_back, [lost("V7S3", PLAIN), lost("V7S3", PLAIN)], "both of its events");
 }
 
 #[test]

@@ -19,6 +19,12 @@ pub(crate) enum Violation {
     Invented { label: String, subscriber: usize },
     /// A message was delivered while an earlier one of its patient was parked.
     Overtook { label: String, parked: String },
+    /// An event of a protected patient reached one who may not have it.
+    Disclosed { label: String, subscriber: usize },
+    /// It came by the exchange of restricted events and is none, or the other way round.
+    WrongExchange { label: String, subscriber: usize },
+    /// An event is on another partition than that of its record.
+    Misfiled { label: String },
     /// A message has no answer although everything stood still at last.
     Unanswered { label: String },
     /// A good message was refused, or a bad one taken.
@@ -61,6 +67,13 @@ impl fmt::Display for Violation {
             Self::Overtook { label, parked } => {
                 write!(f, "{label} overtook {parked}, which is parked")
             }
+            Self::Disclosed { label, subscriber } => {
+                write!(f, "{label} is of somebody protected and reached {}", name(subscriber))
+            }
+            Self::WrongExchange { label, subscriber } => {
+                write!(f, "{label} reached {} by the wrong exchange", name(subscriber))
+            }
+            Self::Misfiled { label } => write!(f, "{label} is on another record's partition"),
             Self::Unanswered { label } => write!(f, "{label} has no answer"),
             Self::WrongAnswer { label } => write!(f, "{label} has the wrong answer"),
             Self::Unaccounted { control_id, accepted, rows } => {
