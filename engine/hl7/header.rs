@@ -8,7 +8,7 @@ use crate::charset::{Charset, label};
 use crate::delimiters::{Delimiters, DelimitersError, locate};
 use crate::escape::unescape;
 use crate::message::Message;
-use crate::short::nth_part;
+use crate::short::{self, nth_part};
 use crate::transcription::Transcription;
 
 /// The values of MSH that the engine itself needs.
@@ -307,7 +307,14 @@ impl<'h> Fields<'h> {
         if component.is_empty() || component == b"\"\"" {
             return String::new();
         }
-        let plain = unescape(nth(component, delimiters.subcomponent, 1), &delimiters);
+        let stated = nth(component, delimiters.subcomponent, 1);
+        if short::is_plain(stated, delimiters.escape)
+            && self.charset.is_bytewise()
+            && let Ok(text) = str::from_utf8(stated.trim_ascii())
+        {
+            return text.to_owned();
+        }
+        let plain = unescape(stated, &delimiters);
         self.charset.decode(&plain).text.trim().to_owned()
     }
 }

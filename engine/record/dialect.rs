@@ -3,6 +3,7 @@
 //! [`crate::translation::translated`] applies it, once, before anything else reads a message, so
 //! that identity, movements, resources and scripts know one way only.
 
+use crate::text::trimmed;
 use std::collections::BTreeMap;
 
 use hl7::location::Location;
@@ -94,7 +95,7 @@ pub struct Placeholders {
 impl Placeholders {
     /// Whether a list has the text.
     pub(crate) fn holds(list: &[String], text: &str) -> bool {
-        let text = text.trim();
+        let text = trimmed(text);
         list.iter().any(|entry| entry.eq_ignore_ascii_case(text))
     }
 

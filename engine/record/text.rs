@@ -25,7 +25,7 @@ pub fn meant(value: Value<Cow<'_, str>>) -> Option<Cow<'_, str>> {
 }
 
 /// The text without blanks round it; nearly every one has none, which a look at its ends tells.
-fn trimmed(text: &str) -> &str {
+pub(crate) fn trimmed(text: &str) -> &str {
     match text.as_bytes() {
         [one] if one.is_ascii_graphic() => text,
         [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,

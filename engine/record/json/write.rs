@@ -78,12 +78,22 @@ fn must_be_escaped(byte: u8) -> bool {
 fn first_to_escape(bytes: &[u8]) -> Option<usize> {
     let (words, rest) = bytes.as_chunks::<16>();
     // The last bytes may have been looked at before: cheaper than what is left one by one.
-    let is_plain = match (bytes.last_chunk::<16>(), bytes.last_chunk::<8>()) {
-        (Some(last), _) => words.iter().all(all_plain) && (rest.is_empty() || all_plain(last)),
-        (None, Some(last)) => bytes.first_chunk::<8>().is_some_and(all_plain) && all_plain(last),
-        (None, None) => false,
+    let is_plain = match bytes.len() {
+        16.. => {
+            let last = || bytes.last_chunk::<16>().is_some_and(all_plain);
+            words.iter().all(all_plain) && (rest.is_empty() || last())
+        }
+        8.. => ends_plain::<8>(bytes),
+        4.. => ends_plain::<4>(bytes),
+        _ => false,
     };
     if is_plain { None } else { bytes.iter().position(|byte| must_be_escaped(*byte)) }
+}
+
+/// Of bytes that are no more than two such ends.
+fn ends_plain<const N: usize>(bytes: &[u8]) -> bool {
+    bytes.first_chunk::<N>().is_some_and(all_plain)
+        && bytes.last_chunk::<N>().is_some_and(all_plain)
 }
 
 /// Whether none of some bytes must be escaped: all are looked at, which is one step for a processor.
