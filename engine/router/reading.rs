@@ -326,6 +326,12 @@ impl<P: Publisher> Delivery<P> {
             }
             None => Identified::parked(frame, "channel.unknown"),
         };
+        let mut patients = identified.keys.clone();
+        for name in recorded.iter().flat_map(Recorded::told) {
+            if !patients.contains(&name) {
+                patients.push(name);
+            }
+        }
         let in_order = channel.as_deref().and_then(scope::channel_key);
         let found = [
             (verdict == Verdict::Differs).then_some("control-id.reused"),
@@ -337,7 +343,7 @@ impl<P: Publisher> Delivery<P> {
             lane: if bulk { Lane::Bulk } else { Lane::Live },
             place: entry.position,
             channel,
-            patients: identified.keys.clone(),
+            patients,
             several: identified.several,
             as_of,
             task: recorded.map_or(Task::Transform(Box::new(identified)), |recorded| {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use journal::entry::{MessageId, Position};
+use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use crate::entry::{Accepted, Outcome};
+use crate::entry::{self, Accepted, Outcome};
 use crate::identified::Identified;
 use crate::ledger::Again;
 use crate::order::OrderKey;
@@ -63,6 +64,25 @@ pub(crate) struct Recorded {
     pub(crate) at: Position,
     /// How many of its events have their receipts.
     pub(crate) receipts: usize,
+}
+
+/// The record that an event is about.
+#[derive(Deserialize)]
+struct About<'e> {
+    #[serde(borrow)]
+    partitionkey: Option<&'e str>,
+}
+
+impl Recorded {
+    /// Whom its events are about. That is what its message named when it was decided about, which
+    /// the same outcome may have changed: an identifier that it handed over means somebody else now.
+    pub(crate) fn told(&self) -> impl Iterator<Item = OrderKey> {
+        let events = entry::events(&self.outcome, &self.payload).unwrap_or_default();
+        events.into_iter().filter_map(|(_, body)| {
+            let about: About<'_> = serde_json::from_slice(&body).ok()?;
+            about.partitionkey.map(OrderKey::from)
+        })
+    }
 }
 
 /// What a released message carries into its next outcome.
