@@ -43,12 +43,12 @@ pub(crate) fn decide(
             desk.concern(first);
             desk.concern(rest);
             desk.concern(named);
-            let mut decision = desk.decided(decision, Some(stated))?;
-            decision.protected |= first.is_none() && stated.sensitivity.protected == Some(true);
-            decision.dissent |= first.is_none() && stated.sensitivity.dissent == Some(true);
-            decision.protected |= stated.sensitivity.maybe_protected;
-            decision.dissent |= stated.sensitivity.maybe_dissent;
-            Ok(decision)
+            let said = &stated.sensitivity;
+            decision.protected = said.maybe_protected;
+            decision.dissent = said.maybe_dissent;
+            decision.protected |= first.is_none() && said.protected == Some(true);
+            decision.dissent |= first.is_none() && said.dissent == Some(true);
+            Ok(desk.decided(decision, Some(stated))?)
         }
         Err(Stop::Parked(parked)) => {
             desk.concerned = named;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use record::nhs_number::{NhsNumber, Status};
+use record::whereabouts::Told;
 
 use crate::event::EngineEvent;
 use crate::fact::Fact;
@@ -29,6 +30,9 @@ pub struct Decision {
     pub stated: Arc<Statement>,
     /// Whether anybody concerned is protected, once the facts are applied.
     pub protected: bool,
+    /// Of somebody protected, what any source stated of where they are and who knows it: of everybody
+    /// concerned, once the facts are applied.
+    pub told: Vec<Told>,
     /// Whether anybody concerned dissents from sharing, once the facts are applied.
     pub dissent: bool,
     /// Set when a person has to decide; there are no facts and no events then.

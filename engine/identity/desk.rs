@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use record::local::LocalId;
 use record::nhs_number::NhsNumber;
+use record::whereabouts::Told;
 
 use crate::decision::{Decision, Parked};
 use crate::draft::{Draft, From};
@@ -14,6 +15,7 @@ use crate::forbidden::{Identifier, apart, is_forbidden};
 use crate::key::Key;
 use crate::overlay::Overlay;
 use crate::patient::{Bound, Patient, PatientId};
+use crate::places::told;
 use crate::rules::{Resolution, Rules};
 use crate::stated::Stated;
 use crate::statement::{PROTECTED_BY_FLAG, Statement};
@@ -304,10 +306,29 @@ impl<'l, 'r> Desk<'l, 'r> {
                 }
             }
         }
+        // Nobody else's whereabouts matter, and most patients are somebody else.
+        if decision.protected && decision.parked.is_none() {
+            decision.told = self.told(&all)?;
+        }
         let mut all = all.into_iter();
         decision.patient = all.next();
         decision.others = all.collect();
         Ok(())
+    }
+
+    /// What any source stated of where they are, under any of their records.
+    fn told(&mut self, ids: &[PatientId]) -> Result<Vec<Told>, IndexError> {
+        let mut records = Vec::new();
+        for id in ids {
+            records.extend(self.draft.records(*id)?);
+        }
+        let mut all = Vec::new();
+        for record in records {
+            for statement in self.draft.statements(record)?.values() {
+                all.extend(told(statement));
+            }
+        }
+        Ok(all)
     }
 
     /// Those that may be told beside the number and each other.

@@ -62,6 +62,7 @@ mod protection;
 mod desk;
 mod draft;
 pub mod statement;
+mod places;
 mod step;
 mod ended;
 mod carried;

@@ -1,6 +1,7 @@
 //! What a source states of a patient besides identifiers, kept so that the next message can be
 //! compared with it: demographics, practice, death, encounters.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use hl7::message::Message;
@@ -18,11 +19,14 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::ended::{Discharge, STATUS, discharge, has_begun, is_of_class, is_one_of, is_over};
+use crate::places::{VISITS, keep_before};
 use crate::step::{Step, step};
 
 /// A statement as scripts see it: `family`, `given`, `birthdate`, `sex`, `address`, `telecom`,
 /// `practice`, `gp`, `kin`, `birth`, `alerts`, `death`, `death_on_discharge`, `protected_by_flag`,
-/// `replayed`, and `visits` by number.
+/// `replayed`, and `visits` by number; and what only matters if it must not be told: `surgery`,
+/// `doctor`, `kin_name`, `kin_address`, `kin_telecom`, and `before`, what such members said before, there
+/// and in a visit.
 pub type Statement = Map<String, Value>;
 
 /// What one message says; nothing stands for the null, which removes.
@@ -44,7 +48,6 @@ struct Visit {
 const MOST_VISITS: usize = 32;
 /// Those of them that ended.
 const MOST_ENDED: usize = 8;
-const VISITS: &str = "visits";
 /// What is said of a visit by the law on mental health: ZU5-2, 3 and 5.
 const LAW: [(&str, usize); 3] = [("law", 2), ("law_at_census", 3), ("detained", 5)];
 /// Marks of what is only compared are made in this name space.
@@ -69,8 +72,8 @@ impl Said {
         said.name(&pid);
         said.value("birthdate", pid.field(7));
         said.value("sex", pid.field(8));
-        said.listed("address", &pid, &[11]);
-        said.listed("telecom", &pid, &[13, 14]);
+        said.listed("address", from_ref(&pid), &[11]);
+        said.listed("telecom", from_ref(&pid), &[13, 14]);
         said.death(&pid, source);
         if let Some(pd1) = message.segment("PD1", 1) {
             match site::practice(message) {
@@ -79,8 +82,10 @@ impl Said {
                 None => {}
             }
             said.value("gp", pd1.field(4));
+            said.listed("surgery", from_ref(&pd1), &[3]);
+            said.listed("doctor", from_ref(&pd1), &[4]);
         }
-        said.imprint("kin", message, &["NK1"]);
+        said.kin(message);
         said.imprint("birth", message, &["ZU6", "ZU7"]);
         said.imprint("alerts", message, &["ZAL"]);
         said.protection(message);
@@ -102,6 +107,22 @@ impl Said {
     fn flag(&mut self, key: &'static str, said: Option<bool>) {
         if let Some(said) = said {
             self.values.push((key, said.then_some(Value::Bool(true))));
+        }
+    }
+
+    /// The NK1 of a message replace those that were stated before.
+    fn kin(&mut self, message: &Message) {
+        self.imprint("kin", message, &["NK1"]);
+        let all: Vec<Segment<'_>> = message.segments_named("NK1").collect();
+        if all.is_empty() {
+            return;
+        }
+        let members: [(_, &[usize]); 3] =
+            [("kin_name", &[2, 30]), ("kin_address", &[4, 32]), ("kin_telecom", &[5, 6, 31])];
+        for (key, numbers) in members {
+            if !self.listed(key, &all, numbers) {
+                self.values.push((key, None));
+            }
         }
     }
 
@@ -164,19 +185,21 @@ impl Said {
     }
 
     /// All repetitions of some fields, each as one text; a snapshot, since repeating fields are
-    /// replaced whole (HL7 UK A.3, 2.3).
-    fn listed(&mut self, key: &'static str, pid: &Segment<'_>, numbers: &[usize]) {
-        let fields = || numbers.iter().filter_map(|number| pid.field(*number));
+    /// replaced whole (HL7 UK A.3, 2.3). Gives back whether anything is stated.
+    fn listed(&mut self, key: &'static str, of: &[Segment<'_>], numbers: &[usize]) -> bool {
+        let fields =
+            || of.iter().flat_map(|of| numbers.iter().filter_map(|number| of.field(*number)));
         let texts: Vec<String> = fields()
             .flat_map(|field| field.repetitions())
             .filter(|repetition| !repetition.is_null())
             .filter_map(|repetition| joined(&repetition))
             .collect();
-        if !texts.is_empty() {
-            self.values.push((key, Some(texts.into())));
-        } else if fields().any(|field| field.is_null()) {
-            self.values.push((key, None));
+        let nulled = texts.is_empty() && fields().any(|field| field.is_null());
+        let stated = nulled || !texts.is_empty();
+        if stated {
+            self.values.push((key, (!nulled).then(|| texts.into())));
         }
+        stated
     }
 
     /// PID-29, else PID-30 `Y`; a death that is revoked is removed.
@@ -208,6 +231,7 @@ impl Said {
     }
 
     fn written_over(&self, mut now: Statement) -> Statement {
+        keep_before(&mut now, &self.values);
         put(&mut now, &self.values);
         if let Some(visit) = &self.visit {
             let mut visits = visits_of(&mut now);
@@ -315,6 +339,7 @@ impl Visit {
             After::WithStatus(status) => Some(status),
         };
         let mut visit = object(visits.shift_remove(&self.number));
+        keep_before(&mut visit, &self.values);
         put(&mut visit, &self.values);
         if matches!(self.step, Step::Attends) && !goes_on {
             visit.insert(ATTENDS.to_owned(), json!("Y"));
@@ -404,7 +429,7 @@ fn visit(message: &Message, identity: &Identity) -> Option<Visit> {
     let step = step(trigger, &class, &pv1, message);
     let mut said = Said::default();
     said.value("class", pv1.field(2));
-    said.listed("location", &pv1, &[3]);
+    said.listed("location", from_ref(&pv1), &[3]);
     let consultant = [9, 7].into_iter().filter_map(|number| pv1.field(number));
     said.value("consultant", consultant.clone().find(|field| !field.is_empty()));
     said.value("service", pv1.field(10));

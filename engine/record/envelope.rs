@@ -28,6 +28,7 @@ use crate::site;
 use crate::source::Source;
 use crate::text::printable;
 use crate::timing::Timing;
+use crate::whereabouts::Told;
 
 /// Everything an event is made of; the same input gives the same bytes.
 #[derive(Clone, Debug)]
@@ -90,6 +91,8 @@ pub struct Known<'a> {
     pub causation: Option<&'a str>,
     /// What sets the event apart: protection and dissent as any source said them so far.
     pub marks: Marks,
+    /// What sources stated of where the patient is, if that is protected.
+    pub told: &'a [Told],
 }
 
 /// An event ready to be published.
@@ -113,7 +116,7 @@ pub struct Event {
     pub quality: Vec<&'static str>,
 }
 
-/// An event holds patient data: what is shown says only which it is.
+/// It holds patient data: what is shown says only which it is.
 impl std::fmt::Debug for Event {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Event")
@@ -125,24 +128,22 @@ impl std::fmt::Debug for Event {
 }
 
 /// Makes the event.
-pub fn event(input: EventInput<'_>) -> Event {
+pub fn event(mut input: EventInput<'_>) -> Event {
     let id = event_id(&input, input.revision);
     let event_type = input.event_type.full(&input.source.namespace);
-    let mut input = input;
     let marks = input.known.marks.about(input.event_type, &input.data);
     if marks.safeguarding {
         marks::point(&mut input.data, &mut input.cleared, &mut input.replaced);
     }
     let mut quality = Vec::new();
     if marks.protected {
-        let EventInput { data, cleared, replaced, message, source, .. } = &mut input;
-        let texts = redact(data, cleared, replaced, message, source);
+        let EventInput { data, cleared, replaced, message, source, known, .. } = &mut input;
+        let texts = redact(data, cleared, replaced, message, known.told, source);
         quality.push("redaction.event");
         quality.extend(std::iter::repeat_n("redaction.text", texts));
     }
     let routing_key = routing_key(&input, marks);
-    let keyed = input.identity.nhs_number.is_some();
-    let time = input.timing.time.clone();
+    let (keyed, time) = (input.identity.nhs_number.is_some(), input.timing.time.clone());
     let mut out = Attributes(Object::with_capacity(32));
     out.text("specversion", "1.0");
     out.text("id", id.to_string());
@@ -308,7 +309,6 @@ mod tests {
     use crate::fhir::report::report;
     use crate::source::LocalAuthority;
     use crate::timing::event_time;
-
     const ADMISSION: &str = "MSH|^~\\&|PAS|RXX01|TIE|RXX|202407271422||ADT^A01^ADT_A01|000123|P|2.4\r\
         EVN||202407271420|||op|202407271400\r\
         PID|1||9990000018^^^NHS^NH~1234567^^^RXX01^MR||TEST^ANN||19651213|2||||||||||||||||||||||||STATUS\r\

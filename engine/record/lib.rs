@@ -54,4 +54,4 @@ pub mod translation;
 pub mod unreached;
 pub mod trigger;
 mod verification;
-mod whereabouts;
+pub mod whereabouts;

@@ -7,8 +7,9 @@
 //! Three nets, one behind the other. The elements of each type that may stay are listed
 //! (`disclosed.rs`), and nothing else stays, whichever script built it. Below those, elements
 //! that never stay are taken out at any depth, and references that lead to something taken out.
-//! Last, the words by which the message itself names the patient's places, contacts and earlier names
-//! are taken out of every text that is left (`whereabouts.rs`).
+//! Last, the words by which the message itself names the patient's places, contacts and earlier names,
+//! and those by which any source named them before, are taken out of every text that is left
+//! (`whereabouts.rs`).
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -19,11 +20,12 @@ use crate::disclosed::{is_harmless, is_in_part, is_kept, is_never, kept};
 use crate::fhir::names::{NHS_NUMBER, RESULT_KEY, TERMINOLOGY};
 use crate::json::{Object, Text, Value, object, only};
 use crate::source::Source;
-use crate::whereabouts::{WITHHELD, Whereabouts};
+use crate::whereabouts::{Told, WITHHELD, Whereabouts};
 
 /// Takes everything out of a Bundle that tells where its patient is or was, and out of the two lists
 /// of paths what they say of it. The Bundle says of itself that something is missing
-/// (`meta.security`: `REDACTED`), since absence otherwise means that nothing was stated.
+/// (`meta.security`: `REDACTED`), since absence otherwise means that nothing was stated. `told` is what
+/// sources stated of the patient before.
 ///
 /// Gives back in how many texts words were withheld. The same input gives the same Bundle.
 pub fn redact(
@@ -31,6 +33,7 @@ pub fn redact(
     cleared: &mut Vec<String>,
     replaced: &mut Vec<String>,
     message: &Message,
+    told: &[Told],
     source: &Source,
 ) -> usize {
     let entries = match data.get_mut("entry").map(Value::take) {
@@ -50,7 +53,7 @@ pub fn redact(
     let known: BTreeSet<String> = remaining.iter().flat_map(names_of).collect();
     let patients: BTreeSet<String> =
         remaining.iter().filter(|e| is_patient(e)).flat_map(names_of).collect();
-    let words = Whereabouts::of(message);
+    let words = Whereabouts::of(message, told);
     let redaction = Redaction { known, patients, source, words, withheld: Cell::new(0) };
     let entries: Vec<Value> = remaining.into_iter().map(|entry| redaction.entry(entry)).collect();
     let kind = data.get_mut("type").map_or_else(|| Value::from("collection"), Value::take);

@@ -1,9 +1,11 @@
-//! What a message says of where its patient is or was: the words that must not leave in text.
+//! What a message, and what was stated before it, say of where its patient is or was: the words that
+//! must not leave in text.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use hl7::message::Message;
-use hl7::segment::{Repetition, Segment};
+use hl7::segment::{Component, Repetition, Segment};
 
 use crate::text::{stated, whole};
 
@@ -26,24 +28,65 @@ const TITLES: [&str; 10] =
     ["dr", "doctor", "mr", "mrs", "ms", "miss", "prof", "professor", "sister", "nurse"];
 /// What stands before the name of a town. Towns, too, are words of reports (Bath, Reading).
 const BEFORE_TOWNS: [&str; 8] = ["in", "at", "to", "from", "near", "of", "into", "via"];
+/// What stands beside the name of a ward where nothing else tells that it is one: many are called
+/// like what they treat (Renal, Stroke).
+const BESIDE_WARDS: [&str; 4] = ["ward", "unit", "clinic", "suite"];
+/// What stands before the name of a relative.
+const RELATIVES: [&str; 12] = [
+    "mother", "father", "wife", "husband", "partner", "son", "daughter", "sister", "brother",
+    "friend", "carer", "called",
+];
+/// Words that are no name of an organisation or a place, alone or together: reports have them.
+const ANYWHERE: [&str; 10] = [
+    "the", "surgery", "practice", "medical", "health", "centre", "clinic", "hospital", "group",
+    "ward",
+];
 
-/// Components that name a place or a person; those that only say of what kind it is do not.
-#[derive(Clone, Copy)]
-enum Form {
+/// The form of a value that names a place or a person; components that only say of what kind it is
+/// do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
     /// XAD without country and kind.
     Address,
     /// XTN without use and equipment.
     Telecom,
     /// PL without status and kind.
     Place,
+    /// The same of a place that another message stated: there is less reason to think that a report
+    /// means it by a word.
+    Stay,
     /// XPN.
     Name,
+    /// The same of a relative whom another message named.
+    Kin,
     /// XON: name and codes.
     Organisation,
     /// XCN: number and name.
     Doctor,
     /// A text or a code with its text.
     Words,
+}
+
+/// What a source stated of its patient before, on whatever channel.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Told {
+    /// How to read it.
+    pub form: Form,
+    /// Its components, joined by `^`.
+    pub text: String,
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Told(***)")
+    }
+}
+
+/// Words that tell something only beside others.
+struct InContext {
+    components: &'static [usize],
+    before: &'static [&'static str],
+    behind: &'static [&'static str],
 }
 
 impl Form {
@@ -56,39 +99,55 @@ impl Form {
             Self::Name | Self::Words => &[1, 2],
             Self::Organisation => &[1, 3, 10],
             Self::Doctor => &[1],
+            Self::Stay | Self::Kin => &[],
         }
     }
 
-    /// Components that a report may have for words of its own, with what then stands before them.
-    fn in_context(self) -> (&'static [usize], &'static [&'static str]) {
+    /// Components that a report may have for words of its own.
+    fn in_context(self) -> InContext {
+        let (components, before, behind): (&[_], &[_], &[_]) = match self {
+            Self::Address => (&[3, 4, 8, 9], &BEFORE_TOWNS, &[]),
+            Self::Doctor => (&[2, 3], &TITLES, &[]),
+            Self::Kin => (&[1, 2], &RELATIVES, &[]),
+            Self::Stay => (Self::Place.components(), &BESIDE_WARDS, &BESIDE_WARDS),
+            _ => (&[], &[], &[]),
+        };
+        InContext { components, before, behind }
+    }
+
+    /// The components of a person's family name and given name.
+    fn person(self) -> Option<(usize, usize)> {
         match self {
-            Self::Address => (&[3, 4, 8, 9], &BEFORE_TOWNS),
-            Self::Doctor => (&[2, 3], &TITLES),
-            _ => (&[], &[]),
+            Self::Doctor => Some((2, 3)),
+            Self::Kin => Some((1, 2)),
+            _ => None,
         }
     }
 
-    /// What a value in this form tells, as it may stand in a text.
-    fn words(self, of: &Repetition<'_>) -> Vec<Vec<char>> {
-        let tells =
-            |text: &String| if matches!(self, Self::Place) { place(text) } else { telling(text) };
-        let all = |component: &usize| parts(of, *component).flatten().collect::<Vec<_>>();
-        let mut words: Vec<Vec<char>> =
-            self.components().iter().flat_map(all).filter_map(|text| tells(&text)).collect();
-        let (components, before) = self.in_context();
-        for text in components.iter().flat_map(all) {
+    /// What a value in this form tells, as it may stand in a text; `all` gives a component whole and
+    /// by its subcomponents.
+    fn words(self, all: impl Fn(usize) -> Vec<String>) -> Vec<Vec<char>> {
+        let tells = |text: &String| match self {
+            Self::Organisation | Self::Place | Self::Stay if is_anywhere(text) => None,
+            Self::Place | Self::Stay => place(text),
+            _ => telling(text),
+        };
+        let components = self.components().iter().flat_map(|component| all(*component));
+        let mut words: Vec<Vec<char>> = components.filter_map(|text| tells(&text)).collect();
+        let InContext { components, before, behind } = self.in_context();
+        for text in components.iter().flat_map(|component| all(*component)) {
             if is_one_word(&text) {
-                let beside = before.iter().filter_map(|word| telling(&format!("{word} {text}")));
-                words.extend(beside);
+                let before = before.iter().map(|word| format!("{word} {text}"));
+                let behind = behind.iter().map(|word| format!("{text} {word}"));
+                words.extend(before.chain(behind).filter_map(|beside| telling(&beside)));
             } else {
-                words.extend(telling(&text));
+                words.extend(tells(&text));
             }
         }
-        if matches!(self, Self::Doctor) {
-            for family in all(&2) {
-                let given = all(&3);
-                let both = given
-                    .iter()
+        if let Some((family, given)) = self.person() {
+            for family in all(family) {
+                let both = all(given)
+                    .into_iter()
                     .flat_map(|given| [format!("{given} {family}"), format!("{family} {given}")]);
                 words.extend(both.filter_map(|both| telling(&both)));
             }
@@ -133,18 +192,23 @@ const FIELDS: [(&str, &[(usize, Form)]); 27] = [
     ("ZU3", &[(1, Words)]),
 ];
 
-/// The words of one message.
+/// The words of one message, and of what was told of its patient before.
 pub(crate) struct Whereabouts(Vec<Vec<char>>);
 
 impl Whereabouts {
     /// Reads them. What is also part of the patient's present name is none: a next of kin often has
     /// the same.
-    pub(crate) fn of(message: &Message) -> Self {
+    pub(crate) fn of(message: &Message, told: &[Told]) -> Self {
         let mut words = BTreeSet::new();
+        for Told { form, text } in told {
+            words.extend(form.words(|component| parts_of(text, component)));
+        }
         for (name, fields) in FIELDS {
             for segment in message.segments_named(name) {
                 for (number, form) in fields {
-                    words.extend(repetitions(&segment, *number).flat_map(|each| form.words(&each)));
+                    for each in repetitions(&segment, *number) {
+                        words.extend(form.words(|component| parts(&each, component)));
+                    }
                 }
             }
         }
@@ -152,8 +216,7 @@ impl Whereabouts {
         for each in
             message.segments_named("PID").flat_map(|pid| repetitions(&pid, 5).collect::<Vec<_>>())
         {
-            let known: BTreeSet<_> =
-                [1, 2, 3].iter().flat_map(|at| parts(&each, *at)).flatten().collect();
+            let known: BTreeSet<_> = [1, 2, 3].iter().flat_map(|at| parts(&each, *at)).collect();
             if is_present(&each) {
                 present.extend(known.iter().filter_map(|text| telling(text)));
             } else {
@@ -229,6 +292,12 @@ fn place(text: &str) -> Option<Vec<char>> {
     if mixed && code.len() >= SHORTEST_PLACE && !clinical { Some(code) } else { telling(text) }
 }
 
+/// Whether a name of an organisation or a place says nothing but that it is one.
+fn is_anywhere(text: &str) -> bool {
+    let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.all(|word| ANYWHERE.iter().any(|known| known.eq_ignore_ascii_case(word)))
+}
+
 /// Whether a text is a word that reports may have: one, and without digits.
 fn is_one_word(text: &str) -> bool {
     !text.contains(|c: char| c.is_whitespace() || c.is_ascii_digit())
@@ -249,13 +318,16 @@ fn repetitions<'m>(
 }
 
 /// A component whole and by its subcomponents: a builder may use either.
-fn parts(of: &Repetition<'_>, component: usize) -> impl Iterator<Item = Option<String>> {
+fn parts(of: &Repetition<'_>, component: usize) -> Vec<String> {
     let found = of.component(component);
-    let each: Vec<Option<String>> = found
-        .iter()
-        .flat_map(|found| found.subcomponents().map(|part| stated(part.text())))
-        .collect();
-    std::iter::once(whole(of, component)).chain(each)
+    let found = found.iter().flat_map(Component::subcomponents);
+    whole(of, component).into_iter().chain(found.filter_map(|part| stated(part.text()))).collect()
+}
+
+/// The same of a value whose components are joined.
+fn parts_of(text: &str, component: usize) -> Vec<String> {
+    let Some(whole) = text.split('^').nth(component - 1) else { return Vec::new() };
+    [whole].into_iter().chain(whole.split('&')).map(|part| part.trim().to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -267,7 +339,7 @@ mod tests {
     fn of(body: &str) -> Whereabouts {
         let text = format!("MSH|^~\\&|PAS|RXX01|TIE|RXX|20240110||ADT^A31|1|P|2.4\r{body}");
         let message = Message::parse(text.into_bytes(), &Reading::default()).expect("a message");
-        Whereabouts::of(&message)
+        Whereabouts::of(&message, &[])
     }
 
     #[test]
@@ -322,5 +394,47 @@ mod tests {
             known.withheld_from("Anna Test, born Earlier, called Somebody").as_deref(),
             Some("Anna Test, born [withheld], called [withheld]")
         );
+    }
+
+    #[test]
+    fn what_was_stated_before_is_found_and_a_word_of_a_report_is_not() {
+        let told = [
+            (Address, "3 ROSE ROAD^^EXAMPLETOWN^^ZZ99 3WZ"),
+            (Telecom, "07700 900123"),
+            (Form::Stay, "STROKE^BAY 2^4^RXX01"),
+            (Form::Stay, "W12^^^RXX01"),
+            (Organisation, "THE SURGERY^^Y06601"),
+            (Doctor, "G5612908^WHITE^ANN"),
+            (Form::Kin, "YOUNG^BRIAN"),
+        ];
+        let told = told.map(|(form, text)| Told { form, text: text.to_owned() });
+        let text = "MSH|^~\\&|LIMS|RXX01|TIE|RXX|20240110||ORU^R01|1|P|2.4\rPID|1||7";
+        let message = Message::parse(text, &Reading::default()).expect("a message");
+        let known = Whereabouts::of(&message, &told);
+        let out = |text: &str| known.withheld_from(text);
+        for text in [
+            "3 Rose Road",
+            "ZZ993WZ",
+            "in Exampletown",
+            "07700 900 123",
+            "Stroke ward",
+            "bay 2",
+            "W12",
+            "Y06601",
+            "Dr White",
+            "Brian Young",
+            "mother Brian",
+        ] {
+            assert_eq!(out(text).as_deref(), Some(WITHHELD), "{text}");
+        }
+        for text in [
+            "White cell count",
+            "no stroke",
+            "young woman",
+            "after the surgery",
+            "Exampletown sign",
+        ] {
+            assert_eq!(out(text), None, "{text}");
+        }
     }
 }

@@ -15,6 +15,7 @@ use record::marks::Marks;
 use record::name_based::name_based;
 use record::replay::is_replay;
 use record::timing::{self, Timing};
+use record::whereabouts::Told;
 use transform::outcome::Emitted;
 use uuid::Uuid;
 
@@ -33,6 +34,7 @@ pub(crate) struct About<'a> {
     causation: String,
     /// What sets its events apart.
     pub(crate) marks: Marks,
+    told: Vec<Told>,
 }
 
 impl<'a> About<'a> {
@@ -60,6 +62,7 @@ impl<'a> About<'a> {
                 bulk: is_replay(message),
                 ..Marks::NONE
             },
+            told: whom.told.clone(),
         }
     }
 }
@@ -104,13 +107,18 @@ pub(crate) fn compose(
             } else {
                 Marks::NONE
             },
+            told: &about.told,
         };
         let identity = announcement::whom(announced);
         let made = announcement::data(announced, about.message, &about.channel.source);
         sheet.add(Part { event_type, identity: &identity, known, made: Made::of(made) });
     }
-    let known =
-        Known { partition: about.partition.as_deref(), causation: None, marks: about.marks };
+    let known = Known {
+        partition: about.partition.as_deref(),
+        causation: None,
+        marks: about.marks,
+        told: &about.told,
+    };
     for emitted in emitted {
         let Emitted { event_type, data, cleared, replaced, time, local, at } = emitted;
         let made = Made { data, cleared, replaced, time, local, at };

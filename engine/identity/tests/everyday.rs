@@ -108,6 +108,7 @@ fn the_next_message_sees_what_the_source_stated() {
     assert_eq!(first.previous, None);
     let expected = json!({ "family": "SMITH", "given": "ANN", "birthdate": "19651213",
         "practice": "Y06601", "gp": "G5612908",
+        "surgery": ["SURGERY^^Y06601"], "doctor": ["G5612908"],
         "visits": { "V1": { "class": "I", "location": "RCB^WARD1", "consultant": "C1", "localid": "M1^^^RXX01^MR" } } });
     assert_eq!(Some(&*first.stated), expected.as_object());
     let again = visit("A01", "RCB^WARD1", "C1");
@@ -133,6 +134,27 @@ fn the_next_message_sees_what_the_source_stated() {
     assert_eq!(visit("A23", "", "").stated.get("visits"), None);
     // Another source has stated nothing yet.
     assert_eq!(world.result("M1", "SMITH^ANN", "").previous, None);
+}
+
+#[test]
+fn what_told_where_somebody_is_is_kept_when_it_is_blanked_and_given_for_the_protected_alone() {
+    let world = World::new();
+    let says = |address: &str, kin: &str, flag: &str| {
+        let pid = format!("PID|1||M1^^^RXX01^MR||SMITH^ANN||19651213||||{address}\r");
+        let pv1 = format!("PV1|1|N|{}{flag}\r", "|".repeat(13));
+        world.send(PAS, &adt("A31", &format!("{pid}NK1|1|{kin}\r{pv1}")))
+    };
+    let texts = |of: &identity::decision::Decision| {
+        of.told.iter().map(|told| told.text.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&says("1 OLD LANE", "SMITH^BO", "")), [""; 0]);
+    assert_eq!(texts(&says("2 NEW LANE", "SMITH^BO", "")), [""; 0]);
+    let blanked = says("\"\"", "\"\"", "S");
+    assert_eq!(blanked.stated.get("address"), None);
+    assert_eq!(texts(&blanked), ["1 OLD LANE", "2 NEW LANE", "SMITH^BO"]);
+    // Whoever asks: a laboratory has stated nothing of it.
+    let result = world.result("M1", "SMITH^ANN", "");
+    assert_eq!(texts(&result), texts(&blanked));
 }
 
 #[test]

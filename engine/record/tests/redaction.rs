@@ -155,7 +155,7 @@ fn source() -> Source {
 }
 
 fn without(mut built: Built, message: &Message) -> Built {
-    redact(&mut built.resource, &mut built.cleared, &mut built.replaced, message, &source());
+    redact(&mut built.resource, &mut built.cleared, &mut built.replaced, message, &[], &source());
     built
 }
 
@@ -242,7 +242,7 @@ fn paths_follow_their_entries() {
         "Patient.address".to_owned(),
     ];
     let mut replaced = vec!["Bundle.entry[2].resource.note".to_owned(), "Patient.name".to_owned()];
-    redact(&mut data, &mut cleared, &mut replaced, &message, &source());
+    redact(&mut data, &mut cleared, &mut replaced, &message, &[], &source());
     assert_eq!(cleared, ["Bundle.entry[2].resource.value", "Patient.deceased"]);
     assert_eq!(replaced, ["Bundle.entry[1].resource.note"]);
     let entries = data["entry"].as_array().expect("entries");
@@ -291,7 +291,7 @@ fn a_list_of_what_may_not_be_told_does_not_say_that_there_is_nothing() {
     ] }));
     let mut replaced =
         ["List.entry", "Location", "RelatedPerson", "Observation"].map(str::to_owned).to_vec();
-    redact(&mut data, &mut Vec::new(), &mut replaced, &message, &source());
+    redact(&mut data, &mut Vec::new(), &mut replaced, &message, &[], &source());
     let list = &data["entry"][0]["resource"];
     assert_eq!((list.get("entry"), list.get("title")), (None, None));
     assert_eq!(list["emptyReason"]["coding"][0]["code"], "withheld");
@@ -315,7 +315,7 @@ fn an_appointment_and_a_document_stay_valid_without_place_and_content() {
                 "contentType": "text/plain", "data": "Q2xpbmlj", "title": "Clinic" } }],
             "relatesTo": [{ "code": "replaces", "target": { "identifier": { "value": "D1" } } }] } },
     ] }));
-    redact(&mut data, &mut Vec::new(), &mut Vec::new(), &message, &source());
+    redact(&mut data, &mut Vec::new(), &mut Vec::new(), &message, &[], &source());
     let text = data.to_string();
     for gone in ["Clinic", "back door", "Q2xpbmlj"] {
         assert!(!text.contains(gone), "{gone}");
@@ -342,7 +342,7 @@ fn every_text_that_is_not_whole_any_more_is_counted() {
         let mut data = Data::from(&json!({ "resourceType": "Bundle", "entry": [
             { "fullUrl": "urn:uuid:o", "resource": { "resourceType": "Observation", "note": notes } },
         ] }));
-        redact(&mut data, &mut Vec::new(), &mut Vec::new(), &message, &source())
+        redact(&mut data, &mut Vec::new(), &mut Vec::new(), &message, &[], &source())
     };
     assert_eq!(redacted(&["haemolysed", "as before"]), 0);
     assert_eq!(redacted(&["taken on W05", "haemolysed", "ring W05, W05 is open"]), 2);
@@ -483,7 +483,7 @@ proptest! {
         let words: Vec<String> = words.into_iter().filter(|word| word != "ZqOtherMark").collect();
         let bundle = json!({ "resourceType": "Bundle", "type": "collection", "entry": entries });
         let mut data = Data::from(&bundle);
-        redact(&mut data, &mut Vec::new(), &mut Vec::new(), &message, &source());
+        redact(&mut data, &mut Vec::new(), &mut Vec::new(), &message, &[], &source());
         prop_assert_eq!(found(&data.to_string(), &words), [""; 0]);
         prop_assert_eq!(&data["resourceType"], "Bundle");
     }

@@ -8,6 +8,7 @@ use router::entry::{self, Accepted};
 
 use crate::line::bench::{Line, accepted, actor};
 use crate::line::broker::Memory;
+use crate::line::guarded::entitled;
 
 const LOCAL: &str = "77000001^^^RXX01^MR";
 const NUMBER: &str = "9990000018^^^NHS^NH";
@@ -99,5 +100,68 @@ async fn what_a_merge_brings_and_the_same_message_lowers_is_lowered() {
         (&last["correlationid"], &last["sensitivity"]),
         (&"P1-003".into(), &"normal".into())
     );
+    line.stop().await;
+}
+
+/// A person as a hospital's own system knows them, by everything that could tell where they are.
+fn person(control: &str, flag: &str, at: [&str; 4]) -> String {
+    let [address, ward, gp, kin] = at;
+    format!(
+        "MSH|^~\\&|PAS|RXX01|R|R|20260115101500||ADT^A08|{control}|P|2.4\r\
+         EVN||20260115101500\r\
+         PID|1||{LOCAL}||EXAMPLE^ALEX||19800229|1|||{address}\rPD1|||{gp}\rNK1|1|{kin}\r\
+         PV1|1|I|{ward}|||||||||||||{flag}|||V1\r"
+    )
+}
+
+fn report(control: &str, words: &str) -> String {
+    format!(
+        "MSH|^~\\&|LIMS|RXX01|R|R|20260115101500||ORU^R01^ORU_R01|{control}|P|2.5.1\r\
+         PID|1||{LOCAL}||EXAMPLE^ALEX||19800229|1\rORC|RE|A1|L1\r\
+         OBR|1|A1|L1|FBC^Full blood count^WinPath|||202601151000||||||||||||||||||F\r\
+         OBX|1|TX|NOTE^Note^WinPath||{words}||||||F\r"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_of_somebody_protected_tells_nothing_that_another_source_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Arc::new(Memory::default());
+    let line = Line::start_set(folder.path(), &broker, 100, &[&entitled()]);
+    let places =
+        ["3 ROSE ROAD^^TOWN^^ZZ99 3WZ", "RXX^W12^4", "ROSE SURGERY^^Y06601", "MOTHER^JANE^^^MRS"];
+    let words = "Seen at 3 Rose Road, ZZ99 3WZ on w12 by Rose Surgery with Jane Mother";
+    let blank = ["\"\"", "\"\"", "\"\"", "\"\""];
+    let bodies = [
+        ("pas-adt", person("P1-001", "", places)),
+        ("pathology-oru", report("P1-002", words)),
+        ("pas-adt", person("P1-003", "S", places)),
+        ("pathology-oru", report("P1-004", words)),
+        // Whoever is protected is blanked, too, and the laboratory still has it in its texts.
+        ("pas-adt", person("P1-005", "S", blank)),
+        ("pathology-oru", report("P1-006", words)),
+    ];
+    for (number, (channel, body)) in bodies.iter().enumerate() {
+        line.journal.append(accepted(channel, "X", "P1-x", body)).await.unwrap();
+        soon(line.until(|ledger| {
+            let counts = ledger.total().counts;
+            counts.published + counts.filtered + counts.parked > number as u64
+        }))
+        .await;
+    }
+    let told = |control: &str| {
+        let state = broker.state();
+        let of = state.told.iter().filter(|event| event["correlationid"] == control);
+        of.map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert!(told("P1-002").contains(words), "{}", told("P1-002"));
+    assert!(told("P1-004").contains("\"restricted\""), "{}", told("P1-004"));
+    for control in ["P1-004", "P1-006"] {
+        let told = told(control).to_lowercase();
+        assert!(told.contains("seen at [withheld]"), "{told}");
+        for word in ["rose", "zz99", "w12", "jane"] {
+            assert!(!told.contains(word), "{control} {word}: {told}");
+        }
+    }
     line.stop().await;
 }
