@@ -316,8 +316,63 @@ fn what_must_not_be_linked_is_neither_merged_nor_shown() {
     let (code, out, err) = asked_with(&engine, &words, two);
     assert_eq!(code, Some(0), "{out}{err}");
     sender.ask(merge("M1", "1000001", "1000012"));
-    parked_for(&engine, "identity.do-not-link");
+    let id = parked_for(&engine, "identity.do-not-link");
     let written = engine.get("/api/v1/audit").body;
     assert!(!written.contains("1000012"), "{written}");
+    seen_only_by_who_says_why(&engine, id);
     survives(engine, "1000012^^^RXX01^MR\n");
+}
+
+#[test]
+fn who_looked_like_one_before_is_not_shown_as_one() {
+    let engine = Setup::sample().start();
+    let text = local_only("A31", "M1", "1000001");
+    let both = text.replace("1000001^^^RXX01^MR", "1000001^^^RXX01^MR~1000012^^^RXX01^MR");
+    engine.connect("pas-adt").ask(both);
+    drained(&engine);
+    let two = "1000001^^^RXX01^MR\n1000012^^^RXX01^MR\n";
+    let words = ["identity", "do-not-link", "-", "--reason", "privacy officer, case 8"];
+    let (code, out, err) = asked_with(&engine, &words, two);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("Both are held for one patient"), "{out}");
+    seen_only_by_who_says_why(&engine, 1);
+}
+
+/// A message that names both is listed under each of them, and shows neither.
+fn seen_only_by_who_says_why(engine: &TestEngine, id: u64) {
+    let (one, other) = ("1000001", "1000012");
+    let id = &*id.to_string();
+    let [patient, nothing] = [&*format!("{other}^^^RXX01^MR\n"), ""];
+    for (words, input) in [
+        (&["trace", "M1", "--format", "json"][..], nothing),
+        (&["trace", "-", "--format", "json"], patient),
+        (&["messages", "--format", "json"], nothing),
+        (&["show", id, "--events", "--format", "json"], nothing),
+        (&["show", id], nothing),
+        (&["show", id, "--raw"], nothing),
+        (&["parked", "show", id, "--format", "json"], nothing),
+    ] {
+        let (_, out, err) = asked_with(engine, words, input);
+        let of_it: Vec<&str> = out.lines().filter(|line| !line.contains("\"A")).collect();
+        let both = of_it.iter().any(|line| line.contains(one) && line.contains(other));
+        assert!(!both && !err.contains(one), "{words:?}: {out}{err}");
+    }
+    let listed = engine.get("/api/v1/messages?limit=1").json();
+    assert_eq!((&listed["withheld"], &listed["local_ids"]), (&json!(true), &json!([])), "{listed}");
+    for path in ["raw", "tree", "events", "proposed"] {
+        let answer = engine.get(&format!("/api/v1/messages/{id}/{path}"));
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.body.contains("--reason") && !answer.body.contains(one), "{path}");
+    }
+    let before = engine.get("/api/v1/audit").body;
+    assert!(!before.contains("\"look\""), "{before}");
+    for more in ["--raw", "--events"] {
+        let words = ["show", id, more, "--reason", "who is right, case 7"];
+        let (code, out, err) = asked_with(engine, &words, "");
+        assert_eq!(code, Some(0), "{err}");
+        assert!(out.contains(one) && out.contains(other), "{out}");
+    }
+    let kept = engine.get("/api/v1/audit").body;
+    assert_eq!(kept.matches("\"look\"").count(), 2, "{kept}");
+    assert!(kept.contains("who is right, case 7"), "{kept}");
 }

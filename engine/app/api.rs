@@ -105,8 +105,19 @@ impl Api {
         operator: &Operator,
         decision: &Value,
     ) -> Result<Result<Value, String>> {
-        let body = decision.to_string();
-        self.post(path, operator, None, "application/json", body.as_bytes())
+        let answer = self.post(path, operator, None, decision.to_string().as_bytes())?;
+        self.found(answer, document)
+    }
+
+    /// The same where the answer is bytes.
+    pub(crate) fn look(
+        &self,
+        path: &str,
+        operator: &Operator,
+        why: &Value,
+    ) -> Result<Result<Vec<u8>, String>> {
+        let answer = self.post(path, operator, None, why.to_string().as_bytes())?;
+        self.found(answer, bytes)
     }
 
     /// Gives the engine bytes, with the reason in a header.
@@ -117,7 +128,7 @@ impl Api {
         reason: &str,
         body: &[u8],
     ) -> Result<Result<Value, String>> {
-        self.post(path, operator, Some(reason), "application/octet-stream", body)
+        self.found(self.post(path, operator, Some(reason), body)?, document)
     }
 
     /// The same with a file of any length.
@@ -128,7 +139,7 @@ impl Api {
         reason: &str,
         file: File,
     ) -> Result<Result<Value, String>> {
-        self.post(path, operator, Some(reason), "application/octet-stream", file)
+        self.found(self.post(path, operator, Some(reason), file)?, document)
     }
 
     fn post(
@@ -136,16 +147,18 @@ impl Api {
         path: &str,
         operator: &Operator,
         reason: Option<&str>,
-        content: &str,
         body: impl AsSendBody,
-    ) -> Result<Result<Value, String>> {
+    ) -> Result<Response<Body>> {
         let mut request = self.authorised(self.agent.post(self.address(path)));
+        // Bytes have their reason beside them, JSON within.
+        let content =
+            if reason.is_some() { "application/octet-stream" } else { "application/json" };
         request = request.header("content-type", content);
         request = request.header("tieline-actor", header("the user's name", operator.name())?);
         if let Some(reason) = reason {
             request = request.header("tieline-reason", header("the reason", reason)?);
         }
-        self.found(self.sent(request.send(body))?, document)
+        self.sent(request.send(body))
     }
 
     fn ask(&self, path: &str, query: &Query<'_>) -> Result<Response<Body>> {

@@ -104,6 +104,11 @@ pub(crate) struct ShowArgs {
     #[arg(long, conflicts_with = "events")]
     pub(crate) raw: bool,
 
+    /// Why you look at a message that names identifiers which must not be linked; kept in the audit
+    /// with your name
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+
     #[command(flatten)]
     pub(crate) asking: Asking,
 

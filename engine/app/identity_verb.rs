@@ -110,6 +110,10 @@ fn sentence(done: &Value) -> String {
             format!("{id} is processed again; {} waited behind it", counted(held, "message"))
         }
         "unmerge" => format!("message {id} says that the two are separate again"),
+        "do-not-link" if done["linked"] == true => "the two are never shown together from now on. Both are held for one patient, whose \
+             events\nname both until that is undone: tieline identity unmerge, or another number from \
+             the source"
+            .to_owned(),
         "do-not-link" => "the two are never shown or told together from now on".to_owned(),
         "may-link" => "the two may be linked again".to_owned(),
         _ => "done".to_owned(),

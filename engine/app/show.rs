@@ -3,39 +3,49 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::arguments::{Asking, Format};
 use crate::asking_arguments::ShowArgs;
 use crate::exit::Exit;
+use crate::operator::Operator;
 use crate::output::Output;
+use crate::patient_guard;
 use crate::refusal_line::refused;
 use crate::show_view::{self, Found};
 
 pub(crate) fn run(args: &ShowArgs) -> Result<Exit> {
+    if let Some(reason) = &args.reason {
+        patient_guard::refuse_in_text(reason)?;
+    }
     if args.raw {
         return raw(args);
     }
-    show(args.id, args.events, &args.asking, args.format)
+    let why = args.reason.as_deref();
+    show(args.id, (args.events, why), &args.asking, args.format)
 }
 
 /// One message, its events by their names.
 pub(crate) fn one(id: u64, asking: &Asking, format: Format) -> Result<Exit> {
-    show(id, false, asking, format)
+    show(id, (false, None), asking, format)
 }
 
-fn show(id: u64, events: bool, asking: &Asking, format: Format) -> Result<Exit> {
+fn show(
+    id: u64,
+    (events, why): (bool, Option<&str>),
+    asking: &Asking,
+    format: Format,
+) -> Result<Exit> {
     let Some(api) = Api::find(asking)? else { return Ok(Exit::Wrong) };
-    let path = format!("/api/v1/messages/{id}");
-    let message = match api.document_about(&path, &[])? {
-        Ok(message) => message,
+    let found = match why {
+        Some(why) => opened(&api, id, events, why)?,
+        None => asked(&api, id, events)?,
+    };
+    let found = match found {
+        Ok(found) => found,
         Err(words) => return refused(&words),
     };
-    let tree = api.document_about(&format!("{path}/tree"), &[])?;
-    let whole = || api.lines(&format!("{path}/events"), &[])?.rows();
-    let events = events.then(whole).transpose()?;
-    let found = Found { message, tree, events };
     let mut output = Output::standard();
     match format {
         Format::Text => output.text(show_view::screen(&found, output.paint))?,
@@ -44,10 +54,43 @@ fn show(id: u64, events: bool, asking: &Asking, format: Format) -> Result<Exit> 
     Ok(Exit::Well)
 }
 
+fn asked(api: &Api, id: u64, events: bool) -> Result<Result<Found, String>> {
+    let path = format!("/api/v1/messages/{id}");
+    let message = match api.document_about(&path, &[])? {
+        Ok(message) => message,
+        Err(words) => return Ok(Err(words)),
+    };
+    let tree = api.document_about(&format!("{path}/tree"), &[])?;
+    let whole = || api.lines(&format!("{path}/events"), &[])?.rows();
+    let events = events && message["withheld"].is_null();
+    let events = events.then(whole).transpose()?;
+    Ok(Ok(Found { message, tree, events }))
+}
+
+/// All of it, by somebody whom the audit names.
+fn opened(api: &Api, id: u64, events: bool, why: &str) -> Result<Result<Found, String>> {
+    let (path, operator) = (format!("/api/v1/messages/{id}/look"), Operator::of_this_process()?);
+    let found = api.decide(&path, &operator, &json!({ "reason": why }))?;
+    Ok(found.map(|mut found| {
+        let tree = found["tree"].take();
+        let tree = if tree.is_null() { Err("no tree".to_owned()) } else { Ok(tree) };
+        let whole = found["events"].as_array().cloned().unwrap_or_default();
+        Found { message: found["message"].take(), tree, events: events.then_some(whole) }
+    }))
+}
+
 /// Nothing but the bytes, for a file or another program.
 fn raw(args: &ShowArgs) -> Result<Exit> {
     let Some(api) = Api::find(&args.asking)? else { return Ok(Exit::Wrong) };
-    match api.bytes(&format!("/api/v1/messages/{}/raw", args.id))? {
+    let path = format!("/api/v1/messages/{}", args.id);
+    let found = match &args.reason {
+        Some(why) => {
+            let operator = Operator::of_this_process()?;
+            api.look(&format!("{path}/look/raw"), &operator, &json!({ "reason": why }))?
+        }
+        None => api.bytes(&format!("{path}/raw"))?,
+    };
+    match found {
         Ok(bytes) => {
             let mut out = io::stdout();
             out.write_all(&bytes).and_then(|()| out.flush()).context("cannot write")?;

@@ -36,6 +36,12 @@ pub(crate) fn screen(found: &Found, paint: Paint) -> String {
     heading(&mut text, "What came", paint);
     match message["frame"].as_str() {
         Some(frame) => segments(&mut text, frame),
+        None if !message["withheld"].is_null() => {
+            text.line(
+                "withheld: it names identifiers that must not be linked. With --reason it is",
+            );
+            text.line("shown, and tieline audit keeps who looked, and why");
+        }
         None => text.line("the journal no longer holds its bytes: see engine.journal.retain"),
     }
     if let (Some(frame), Some(edit)) = (message["frame"].as_str(), message["proposed"].as_str()) {

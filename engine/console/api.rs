@@ -27,6 +27,8 @@ pub fn routes() -> Router<Handle> {
         .route("/messages/{id}/proposed", routing::get(message::proposed))
         .route("/messages/{id}/events", routing::get(message::events))
         .route("/messages/{id}/tree", routing::get(message::tree))
+        .route("/messages/{id}/look", routing::post(message::look))
+        .route("/messages/{id}/look/raw", routing::post(message::look_raw))
         .route("/messages/{id}/release", routing::post(parked::release))
         .route("/messages/{id}/discard", routing::post(parked::discard))
         .route("/messages/{id}/skip", routing::post(parked::skip))

@@ -1,7 +1,7 @@
 //! `/messages/{id}`: everything that is known of one message.
 
 use axum::Json;
-use axum::extract::rejection::PathRejection;
+use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -11,8 +11,11 @@ use router::found::Shown;
 use router::handle::Handle;
 use serde_json::{Value, json};
 
+use crate::actor::Person;
+use crate::deciding::to_the_end;
 use crate::lines::{self, NDJSON};
 use crate::message_tree;
+use crate::parked::{Because, decision};
 use crate::refusal::{Refusal, blocking};
 use crate::times;
 
@@ -21,7 +24,7 @@ const HL7: HeaderValue = HeaderValue::from_static("x-application/hl7-v2+er7");
 async fn find(engine: Handle, id: Result<Path<u64>, PathRejection>) -> Result<Shown, Refusal> {
     let Path(id) = id?;
     let shown = blocking(move || engine.show(id)).await??;
-    shown.ok_or_else(|| Refusal::absent(format!("there is no message {id}, or no longer")))
+    shown.ok_or_else(|| no_message(id))
 }
 
 /// Its row, what happened to it, its events' names, and its bytes as text.
@@ -30,6 +33,54 @@ pub(crate) async fn message(
     id: Result<Path<u64>, PathRejection>,
 ) -> Result<Json<Value>, Refusal> {
     let shown = find(engine.clone(), id).await?;
+    Ok(Json(document(&engine, &shown)))
+}
+
+/// All of it, for somebody who says why they look; kept in the audit before anything is shown.
+pub(crate) async fn look(
+    State(engine): State<Handle>,
+    id: Result<Path<u64>, PathRejection>,
+    person: Person,
+    because: Result<Json<Because>, JsonRejection>,
+) -> Result<Json<Value>, Refusal> {
+    let shown = opened(&engine, id, person, because).await?;
+    let tree = tree_of(&engine, &shown).ok();
+    let events = shown.events.iter().map(|event| serde_json::from_slice(event).unwrap_or_default());
+    let events: Vec<Value> = events.collect();
+    Ok(Json(json!({ "message": document(&engine, &shown), "tree": tree, "events": events })))
+}
+
+/// The bytes alone.
+pub(crate) async fn look_raw(
+    State(engine): State<Handle>,
+    id: Result<Path<u64>, PathRejection>,
+    person: Person,
+    because: Result<Json<Because>, JsonRejection>,
+) -> Result<Response, Refusal> {
+    let shown = opened(&engine, id, person, because).await?;
+    Ok(([(header::CONTENT_TYPE, HL7)], bytes_of(&shown)?).into_response())
+}
+
+async fn opened(
+    engine: &Handle,
+    id: Result<Path<u64>, PathRejection>,
+    person: Person,
+    because: Result<Json<Because>, JsonRejection>,
+) -> Result<Shown, Refusal> {
+    let (id, actor) = decision(id, person, because)?;
+    let open = engine.clone();
+    let shown = blocking(move || open.open(id)).await??;
+    let shown = shown.ok_or_else(|| no_message(id))?;
+    let (engine, looked) = (engine.clone(), shown.clone());
+    to_the_end(async move { engine.operators().look(&looked, &actor).await }).await?;
+    Ok(shown)
+}
+
+fn no_message(id: u64) -> Refusal {
+    Refusal::absent(format!("there is no message {id}, or no longer"))
+}
+
+fn document(engine: &Handle, shown: &Shown) -> Value {
     let mut document = serde_json::to_value(&shown.row).expect("rows hold texts, numbers, lists");
     let (story, found) = (&shown.story, &shown.story.row);
     let timeline = story.timeline.iter().map(|moment| {
@@ -51,7 +102,7 @@ pub(crate) async fn message(
             "length": event.length,
         })
     });
-    let reading = reading(&engine, &shown);
+    let reading = reading(engine, shown);
     let text = shown.frame.as_ref().map(|frame| Readable::of(frame, &reading));
     let more = json!({
         "behind": engine.behind(found.id),
@@ -71,7 +122,7 @@ pub(crate) async fn message(
     if let (Value::Object(document), Value::Object(more)) = (&mut document, more) {
         document.extend(more);
     }
-    Ok(Json(document))
+    document
 }
 
 /// Its bytes as they came.
@@ -79,7 +130,7 @@ pub(crate) async fn raw(
     State(engine): State<Handle>,
     id: Result<Path<u64>, PathRejection>,
 ) -> Result<Response, Refusal> {
-    let frame = bytes_of(find(engine, id).await?)?;
+    let frame = bytes_of(&find(engine, id).await?)?;
     Ok(([(header::CONTENT_TYPE, HL7)], frame).into_response())
 }
 
@@ -88,7 +139,7 @@ pub(crate) async fn proposed(
     State(engine): State<Handle>,
     id: Result<Path<u64>, PathRejection>,
 ) -> Result<Response, Refusal> {
-    let shown = find(engine, id).await?;
+    let shown = unsealed(find(engine, id).await?)?;
     let words = format!("no edit of message {} waits for approval", shown.row.id);
     let edit = shown.proposed.ok_or_else(|| Refusal::absent(words))?;
     Ok(([(header::CONTENT_TYPE, HL7)], edit).into_response())
@@ -99,7 +150,7 @@ pub(crate) async fn events(
     State(engine): State<Handle>,
     id: Result<Path<u64>, PathRejection>,
 ) -> Result<Response, Refusal> {
-    let shown = find(engine, id).await?;
+    let shown = unsealed(find(engine, id).await?)?;
     Ok(([(header::CONTENT_TYPE, NDJSON)], lines::join(&shown.events)).into_response())
 }
 
@@ -109,12 +160,16 @@ pub(crate) async fn tree(
     id: Result<Path<u64>, PathRejection>,
 ) -> Result<Json<Value>, Refusal> {
     let shown = find(engine.clone(), id).await?;
-    let (source, reading) = (engine.source(&shown.row.channel), reading(&engine, &shown));
+    Ok(Json(tree_of(&engine, &shown)?))
+}
+
+fn tree_of(engine: &Handle, shown: &Shown) -> Result<Value, Refusal> {
+    let (source, reading) = (engine.source(&shown.row.channel), reading(engine, shown));
     let message = Message::parse(bytes_of(shown)?, &reading);
     let message = message.map_err(|error| Refusal::absent(format!("no tree: {error}")))?;
     let unnamed = LocalNames::new();
     let local = source.as_ref().map_or(&unnamed, |source| &source.segments);
-    Ok(Json(message_tree::document(&message, local)))
+    Ok(message_tree::document(&message, local))
 }
 
 /// How its channel reads it, so that people see what the script saw.
@@ -122,12 +177,26 @@ fn reading(engine: &Handle, shown: &Shown) -> Reading {
     engine.source(&shown.row.channel).map(|source| source.reading()).unwrap_or_default()
 }
 
-fn bytes_of(shown: Shown) -> Result<axum::body::Bytes, Refusal> {
+fn bytes_of(shown: &Shown) -> Result<axum::body::Bytes, Refusal> {
+    sealed(shown)?;
     let words = format!(
         "the journal no longer holds the bytes of message {}: see engine.journal.retain",
         shown.row.id
     );
-    shown.frame.ok_or_else(|| Refusal::absent(words))
+    shown.frame.clone().ok_or_else(|| Refusal::absent(words))
+}
+
+fn unsealed(shown: Shown) -> Result<Shown, Refusal> {
+    sealed(&shown).map(|()| shown)
+}
+
+fn sealed(shown: &Shown) -> Result<(), Refusal> {
+    let words = format!(
+        "message {0} names identifiers that must not be linked: tieline show {0} --reason \"...\" \
+         shows it, and tieline audit keeps who looked",
+        shown.row.id
+    );
+    if shown.row.withheld { Err(Refusal::absent(words)) } else { Ok(()) }
 }
 
 /// Bytes as a person reads them.

@@ -84,7 +84,7 @@ pub(crate) struct Because {
 }
 
 /// Which message, who, and why.
-fn decision(
+pub(crate) fn decision(
     id: Result<Path<u64>, PathRejection>,
     person: Person,
     because: Result<Json<Because>, JsonRejection>,

@@ -62,8 +62,10 @@ pub(crate) async fn do_not_link(
 ) -> Result<Json<Value>, Refusal> {
     let Json(Two { one, other, undo, reason }) = two?;
     let actor = person.because(reason);
-    blocking(move || engine.teaching().do_not_link((&one, &other), undo, &actor)).await??;
-    Ok(Json(json!({ "decision": if undo { "may-link" } else { "do-not-link" } })))
+    let linked =
+        blocking(move || engine.teaching().do_not_link((&one, &other), undo, &actor)).await??;
+    let decision = if undo { "may-link" } else { "do-not-link" };
+    Ok(Json(json!({ "decision": decision, "linked": linked })))
 }
 
 #[derive(Deserialize)]

@@ -131,6 +131,28 @@ struct Found {
 }
 
 impl Index {
+    /// Whether the list of what must not be linked holds two of these.
+    pub fn must_stay_apart(&self, identifiers: impl IntoIterator<Item = Identifier>) -> bool {
+        let layers = self.layers();
+        !layers.forbidden.is_empty() && !apart(&layers.forbidden, identifiers).1.is_empty()
+    }
+
+    /// Whether both are held for one patient.
+    pub fn are_of_one(&self, one: &Identifier, other: &Identifier) -> Result<bool, IndexError> {
+        let mut layers = self.layers();
+        let mut draft = Draft::new(&mut layers);
+        let mut of = |identifier: &Identifier| {
+            let asked = match identifier {
+                Identifier::Number(number) => Asked::Number(*number),
+                Identifier::Local(local) => Asked::Local(local.clone()),
+            };
+            let found = record(&mut draft, &asked)?;
+            found.map(|found| draft.canonical(found)).transpose()
+        };
+        let (one, other) = (of(one)?, of(other)?);
+        Ok(one.is_some() && one == other)
+    }
+
     /// What is known of a patient; nothing of one whom nobody knows.
     ///
     /// What must not be linked with the identifier that was asked for, or with another one that is

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use hl7::message::Message;
+use hl7::segment::Field;
 
 use crate::claim::{claims_nhs_number, fallback};
 use crate::identity::Identity;
@@ -47,12 +48,9 @@ pub fn order_keys(
             _ => continue,
         };
         let Some(field) = segment.field(number) else { continue };
-        let (local, _) = local_ids(Some(field), &source.local);
+        let (local, numbers) = listed(field, source);
         keys.extend(local.iter().map(local_key));
-        let rules = &source.nhs_number;
-        let claims = field.repetitions().filter(|identifier| claims_nhs_number(identifier, rules));
-        let numbers = claims.filter_map(|id| NhsNumber::parse(&meant(id.text(1, 1))?).ok());
-        keys.extend(numbers.map(number_key));
+        keys.extend(numbers.into_iter().map(number_key));
     }
     let fallbacks = if read.is_none() { &source.nhs_number.fallbacks[..] } else { &[] };
     for at in fallbacks {
@@ -76,6 +74,32 @@ impl fmt::Debug for OrderKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("OrderKey(***)")
     }
+}
+
+/// The same identifiers by themselves, of a message that may contradict itself.
+pub fn named(message: &Message, source: &Source) -> (Vec<LocalId>, Vec<NhsNumber>) {
+    let (mut locals, mut numbers) = (Vec::new(), Vec::new());
+    for (name, number) in [("PID", 3), ("MRG", 1)] {
+        for field in message.segments_named(name).filter_map(|segment| segment.field(number)) {
+            let found = listed(field, source);
+            locals.extend(found.0);
+            numbers.extend(found.1);
+        }
+    }
+    for at in &source.nhs_number.fallbacks {
+        let found = fallback(message, *at, &source.nhs_number);
+        numbers.extend(found.iter().filter_map(|stated| stated.verdict.ok()));
+    }
+    (locals, numbers)
+}
+
+/// The identifiers of one list of them.
+fn listed(field: Field<'_>, source: &Source) -> (Vec<LocalId>, Vec<NhsNumber>) {
+    let (local, _) = local_ids(Some(field), &source.local);
+    let rules = &source.nhs_number;
+    let claims = field.repetitions().filter(|identifier| claims_nhs_number(identifier, rules));
+    let numbers = claims.filter_map(|id| NhsNumber::parse(&meant(id.text(1, 1))?).ok());
+    (local, numbers.collect())
 }
 
 #[cfg(test)]

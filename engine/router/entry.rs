@@ -364,6 +364,8 @@ pub enum Action {
     LoadIdentity,
     /// A merge is taken back; a message that says so follows.
     Unmerge,
+    /// Somebody looks at a message, all of it, though it names identifiers that must not be linked.
+    Look,
 }
 
 impl Action {
@@ -385,6 +387,7 @@ impl Action {
             Self::MayLink => "may-link",
             Self::LoadIdentity => "load-identity",
             Self::Unmerge => "unmerge",
+            Self::Look => "look",
         }
     }
 }

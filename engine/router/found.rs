@@ -48,6 +48,9 @@ pub struct Row {
     pub superseded_by: Option<u64>,
     /// The message that it is an edit of.
     pub edit_of: Option<u64>,
+    /// Whether what names its patients is left out, since they must not be linked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub withheld: bool,
 }
 
 /// A row names a patient: what is shown of it says only which message it is.
@@ -149,6 +152,7 @@ pub(crate) fn row(found: Found, pending: &dyn Fn(u64) -> &'static str) -> Row {
         duplicate_of: found.duplicate_of,
         superseded_by: found.superseded_by,
         edit_of: found.edit_of,
+        withheld: false,
     }
 }
 

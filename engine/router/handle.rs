@@ -32,6 +32,7 @@ use crate::port::Port;
 use crate::publish::BrokerHealth;
 use crate::reconcile::{self, ReconcileError, Reconciled};
 use crate::refused::RefusedFrame;
+use crate::sealed;
 use crate::status::{self, ArchiveStatus, ChannelStatus, JournalStatus, Status, SubscriberStatus};
 use crate::teaching::Teaching;
 
@@ -112,14 +113,30 @@ impl Handle {
         self.inner.journal.durable()
     }
 
-    /// Messages that a question finds. Blocks.
+    /// Messages that a question finds, without what must not be seen together. Blocks.
     pub fn messages(&self, query: &Query, page: &Page) -> Result<Vec<Row>, ArchiveError> {
         self.inner.chronicle.catch_up(ARCHIVE);
-        found::rows(&self.inner.chronicle, query, page, &*self.inner.waits_for)
+        let mut rows = found::rows(&self.inner.chronicle, query, page, &*self.inner.waits_for)?;
+        let index = self.inner.teaching.index();
+        for row in &mut rows {
+            sealed::seal_row(row, index);
+        }
+        Ok(rows)
     }
 
-    /// Everything that is known of one message. Blocks.
+    /// What is known of one message, without what must not be seen together. Blocks.
     pub fn show(&self, id: u64) -> Result<Option<Shown>, ArchiveError> {
+        let mut shown = self.open(id)?;
+        if let Some(shown) = &mut shown {
+            let source = self.source(&shown.row.channel);
+            sealed::seal(shown, source.as_deref(), self.inner.teaching.index());
+        }
+        Ok(shown)
+    }
+
+    /// Everything that is known of one message, for somebody whose looking is in the audit:
+    /// [`Operators::look`]. Blocks.
+    pub fn open(&self, id: u64) -> Result<Option<Shown>, ArchiveError> {
         let inner = &self.inner;
         inner.chronicle.catch_up(ARCHIVE);
         let Some(story) = inner.chronicle.ask(|archive| archive.message(id))? else {

@@ -257,7 +257,11 @@ impl Ledger {
             Action::PauseDelivery => self.paused(&head.channel).delivery = true,
             Action::ResumeIntake => self.paused(&head.channel).intake = false,
             Action::ResumeDelivery => self.paused(&head.channel).delivery = false,
-            Action::DoNotLink | Action::MayLink | Action::LoadIdentity | Action::Unmerge => {}
+            Action::DoNotLink
+            | Action::MayLink
+            | Action::LoadIdentity
+            | Action::Unmerge
+            | Action::Look => {}
         }
         self.paused.retain(|_, paused| *paused != Paused::default());
         Ok(())
@@ -455,12 +459,8 @@ mod tests {
 
     #[test]
     fn what_parks_with_events_is_pending_until_they_have_left() {
-        let event = entry::StoredEvent {
-            id: "1".into(),
-            event_type: "t".into(),
-            routing_key: "k".into(),
-            length: 0,
-        };
+        let [id, event_type, routing_key] = ["1", "t", "k"].map(String::from);
+        let event = entry::StoredEvent { id, event_type, routing_key, length: 0 };
         let (mut head, _): (Outcome, _) =
             entry::decode(&outcome(1, State::Parked).body).expect("as written");
         (head.reason, head.events) = (Some("script.error".into()), vec![event]);

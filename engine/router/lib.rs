@@ -100,6 +100,7 @@ pub mod feed;
 pub mod operators;
 mod touching;
 pub mod teaching;
+mod sealed;
 
 mod keepers;
 pub mod engine;

@@ -19,7 +19,7 @@ use crate::books::Books;
 use crate::desk::{Command, Desk};
 use crate::entry::{self, Accepted, Action, Decision, EditOf, State};
 use crate::event::Event;
-use crate::found;
+use crate::found::{self, Shown};
 use crate::ledger::{Again, Open};
 use crate::scope;
 use crate::touching::{read, touches_identity};
@@ -313,6 +313,12 @@ impl Operators {
             return Err(OperatorError::NothingProposed(id));
         }
         self.decide(id, &open.channel, open.received, actor, Action::Withdraw, &[]).await
+    }
+
+    /// Keeps in the audit that somebody looks at a message, whatever it names.
+    pub async fn look(&self, of: &Shown, actor: &Actor) -> Result<(), OperatorError> {
+        let row = &of.story.row;
+        self.decide(row.id, &row.channel, row.received_ms, actor, Action::Look, &[]).await
     }
 
     /// Stops one side of a channel, or lets it go on. Doing it twice is once.

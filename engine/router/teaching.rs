@@ -155,20 +155,24 @@ impl Teaching {
     }
 
     /// Puts two identifiers on the list of those that must never be shown together, or takes them
-    /// off it. Blocks.
+    /// off it. Gives back whether both are held for one patient: what is linked already the list does
+    /// not part. Blocks.
     pub fn do_not_link(
         &self,
         (one, other): (&str, &str),
         undo: bool,
         actor: &Actor,
-    ) -> Result<(), TeachingError> {
+    ) -> Result<bool, TeachingError> {
         let (one, other) = (identifier(one)?, identifier(other)?);
-        let fact = if undo {
-            let (one, other) = (self.as_issued(one), self.as_issued(other));
-            self.index().may_link_again(&one, &other).ok_or(TeachingError::NotListed)?
+        let (one, other) = if undo {
+            (self.as_issued(one), self.as_issued(other))
         } else {
             // One that is met in another spelling, or never, would protect nobody.
-            let (one, other) = (self.issued(one)?, self.issued(other)?);
+            (self.issued(one)?, self.issued(other)?)
+        };
+        let fact = if undo {
+            self.index().may_link_again(&one, &other).ok_or(TeachingError::NotListed)?
+        } else {
             // The salt need not be secret, only different for every pair.
             let salt = fastrand::u128(..).to_le_bytes();
             do_not_link(&one, &other, salt)
@@ -180,7 +184,7 @@ impl Teaching {
         let actor = Some(actor.name.as_str());
         let origin = Origin { at_ms: now, source: "", message_id: 0, actor };
         self.patients.learn(at, &origin, &facts)?;
-        Ok(())
+        Ok(self.index().are_of_one(&one, &other)?)
     }
 
     /// Fills the index from a file, as the knowledge of a channel that teaches. A dry run changes
@@ -328,7 +332,7 @@ impl Teaching {
         self.issued(identifier.clone()).unwrap_or(identifier)
     }
 
-    fn index(&self) -> &Index {
+    pub(crate) fn index(&self) -> &Index {
         self.patients.index()
     }
 
@@ -377,7 +381,7 @@ pub fn asked(text: &str) -> Result<Asked, TeachingError> {
 }
 
 /// An NHS Number, or an identifier as it stands in PID-3.
-fn identifier(text: &str) -> Result<Identifier, TeachingError> {
+pub(crate) fn identifier(text: &str) -> Result<Identifier, TeachingError> {
     if let Ok(number) = NhsNumber::parse(text) {
         return Ok(Identifier::Number(number));
     }
