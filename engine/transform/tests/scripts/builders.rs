@@ -40,6 +40,16 @@ fn lists_and_what_is_not_stated_go_into_one_event() {
     assert_eq!(script["identifier"]["value"].as_str().map(str::len), Some(36));
 }
 
+/// The example of docs/resources.md.
+#[test]
+fn those_whom_events_only_name_are_resources_where_a_script_wants_them() {
+    let all = "[encounter(msg), practitioners(msg), organizations(msg), locations(msg), \
+               provenance(msg)]";
+    let expected = "Patient Encounter Practitioner PractitionerRole Organization Organization \
+         Organization Location Location Location Provenance";
+    assert_eq!(types(&built(all, FULL)).join(" "), expected);
+}
+
 #[test]
 fn a_message_that_states_nothing_of_the_kind_gives_nothing() {
     let script = "let none = [episode(msg)] + allergies(msg) + conditions(msg) + procedures(msg) \
