@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 /// Members of a statement, each a text or a list of texts, with the form in which they name a place or
 /// somebody who knows it.
-const MEMBERS: [(&str, Form); 10] = [
+const MEMBERS: [(&str, Form); 11] = [
     ("address", Form::Address),
     ("telecom", Form::Telecom),
     ("practice", Form::Organisation),
@@ -16,6 +16,7 @@ const MEMBERS: [(&str, Form); 10] = [
     ("kin_address", Form::Address),
     ("kin_telecom", Form::Telecom),
     ("location", Form::Stay),
+    ("consultant", Form::Doctor),
 ];
 /// Of a statement, its visits by number.
 pub(crate) const VISITS: &str = "visits";

@@ -118,6 +118,11 @@ impl Filter {
         let attribute = |name: &str| event[name].as_str().map(str::to_owned);
         // urn:tieline:source:RXX:pas-adt
         let mut source = event["source"].as_str().unwrap_or_default().split(':').skip(3);
+        // Who sent it tells where somebody is whose whereabouts are protected.
+        let restrictions = event["restrictions"].as_str().unwrap_or_default();
+        if self != Self::Action && restrictions.split(' ').any(|word| word == "protected") {
+            return None;
+        }
         let (key, value) = match self {
             Self::GeneralPractitioner => ("generalpractitioner", attribute("generalpractitioner")),
             Self::SourceOrganisation => ("sourceorganisation", source.next().map(str::to_owned)),
@@ -230,6 +235,17 @@ pub(crate) mod tests {
             signal["filtering"],
             json!({ "sourceorganisation": "RXX", "sourceapplication": "pas-adt", "site": "RXX01", "action": "UPDATE" })
         );
+    }
+
+    #[test]
+    fn a_signal_of_somebody_protected_names_no_organisation() {
+        let mut event = event();
+        event["restrictions"] = json!("protected dissent");
+        let filtering = [Filter::Site, Filter::SourceOrganisation, Filter::SourceApplication];
+        let filtering = [&filtering[..], &[Filter::GeneralPractitioner, Filter::Action]].concat();
+        let rules = Rules { filtering, ..rules() };
+        let signal = signal(&event, &rules).expect("a signal");
+        assert_eq!(signal["filtering"], json!({ "action": "CREATE" }));
     }
 
     #[test]

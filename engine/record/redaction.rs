@@ -233,7 +233,10 @@ impl Redaction<'_> {
             let value = match (&*element, value) {
                 ("coding", Value::Array(codings)) => {
                     let kept = codings.into_iter().filter_map(|coding| {
-                        if !coding["system"].as_str().is_some_and(|system| system.contains(':')) {
+                        let named_in = coding["system"].as_str();
+                        // Without a code it is a text, whatever it says of a system.
+                        let known = named_in.is_some_and(|system| system.contains(':'));
+                        if !known || coding["code"].is_null() {
                             return self.clean(coding);
                         }
                         named.extend(coding["display"].as_str().map(str::to_owned));

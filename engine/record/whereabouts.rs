@@ -159,7 +159,7 @@ impl Form {
 use Form::{Address, Doctor, Name, Organisation, Place, Telecom, Words};
 
 /// Fields that tell where a patient is or was, or whom to ask. HL7 v2.4 to 2.8, HL7 UK's Z segments.
-const FIELDS: [(&str, &[(usize, Form)]); 27] = [
+const FIELDS: [(&str, &[(usize, Form)]); 29] = [
     ("PID", &[(9, Name), (11, Address), (12, Words), (13, Telecom), (14, Telecom), (23, Words)]),
     ("PD1", &[(3, Organisation), (4, Doctor)]),
     ("NK1", &[(2, Name), (4, Address), (5, Telecom), (6, Telecom), (13, Organisation)]),
@@ -168,10 +168,12 @@ const FIELDS: [(&str, &[(usize, Form)]); 27] = [
     ("IN1", &[(4, Organisation), (5, Address), (6, Name), (7, Telecom), (16, Name), (19, Address)]),
     ("PV1", &[(3, Place), (6, Place), (8, Doctor), (11, Place), (37, Words), (39, Words)]),
     ("PV1", &[(42, Place), (43, Place)]),
+    ("PV1", &[(7, Doctor), (9, Doctor), (17, Doctor), (52, Doctor)]),
     ("PV2", &[(1, Place), (13, Doctor), (23, Organisation)]),
     ("ROL", &[(4, Doctor), (11, Address), (12, Telecom)]),
     ("PRD", &[(2, Name), (3, Address), (4, Place), (5, Telecom), (7, Words)]),
     ("CTD", &[(2, Name), (3, Address), (4, Place), (5, Telecom)]),
+    ("AIP", &[(3, Doctor)]),
     ("AIL", &[(3, Place), (4, Words)]),
     ("AIG", &[(3, Words)]),
     (
@@ -229,13 +231,10 @@ impl Whereabouts {
         Self(words)
     }
 
-    /// The text without them, if it has any; case, blanks and punctuation make no difference.
+    /// The text without them, if it has any; case, blanks, punctuation and the marks of HTML and RTF
+    /// make no difference.
     pub(crate) fn withheld_from(&self, text: &str) -> Option<String> {
-        let letters: Vec<(usize, char)> = text
-            .char_indices()
-            .filter(|(_, c)| c.is_alphanumeric())
-            .flat_map(|(at, c)| c.to_lowercase().map(move |lower| (at, lower)))
-            .collect();
+        let letters = letters(text);
         let mut hidden: Vec<(usize, usize)> = Vec::new();
         for word in self.0.iter().filter(|word| word.len() <= letters.len()) {
             for (first, window) in letters.windows(word.len()).enumerate() {
@@ -263,6 +262,42 @@ impl Whereabouts {
         }
         out.push_str(&text[at..]);
         Some(out)
+    }
+}
+
+/// Letters and digits that people read, each with its place.
+fn letters(text: &str) -> Vec<(usize, char)> {
+    let mut letters = Vec::with_capacity(text.len());
+    let mut behind = 0;
+    for (at, c) in text.char_indices() {
+        if at < behind {
+            continue;
+        }
+        let mark = if matches!(c, '<' | '&' | '\\') { mark(&text[at..]) } else { 0 };
+        behind = at + mark;
+        if c.is_alphanumeric() {
+            letters.extend(c.to_lowercase().map(|lower| (at, lower)));
+        }
+    }
+    letters
+}
+
+/// The bytes of a tag or an entity of HTML, or a control word of RTF, with which a text begins.
+fn mark(text: &str) -> usize {
+    let rest = &text[1..];
+    let name = |rest: &str| rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+    match text.as_bytes()[0] {
+        b'<' if rest.starts_with(|c: char| c == '/' || c.is_ascii_alphabetic()) => rest
+            .find(['<', '>'])
+            .filter(|end| rest[*end..].starts_with('>'))
+            .map_or(0, |end| end + 2),
+        b'&' => {
+            let length = usize::from(rest.starts_with('#'));
+            let length = length + name(&rest[length..]);
+            if length > 0 && rest[length..].starts_with(';') { length + 2 } else { 0 }
+        }
+        b'\\' => 1 + name(rest),
+        _ => 0,
     }
 }
 
@@ -394,6 +429,22 @@ mod tests {
             known.withheld_from("Anna Test, born Earlier, called Somebody").as_deref(),
             Some("Anna Test, born [withheld], called [withheld]")
         );
+    }
+
+    #[test]
+    fn words_are_found_between_the_marks_of_html_and_rtf() {
+        let known = of("PID|||||TEST^ANN||||||3 ROSE ROAD^^^^ZZ99 3WZ");
+        for text in [
+            "<p>At <b>3</b>&nbsp;Rose<br/>Road</p>",
+            "{\\rtf1 At {\\b 3} Rose\\par Road}",
+            "At 3&#160;Rose Road",
+        ] {
+            let out = known.withheld_from(text).expect("it has some");
+            assert!(out.contains("At ") && !out.contains("Rose"), "{out}");
+        }
+        for text in ["<5 colonies, >3", "a & b; c \\ d", "<p>No bleed</p>", "< &", "&#", "\\"] {
+            assert_eq!(known.withheld_from(text), None, "{text}");
+        }
     }
 
     #[test]
