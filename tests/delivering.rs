@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::command_line::ask;
+use crate::finding::asked_with;
 use crate::harness::engine::TestEngine;
 use crate::harness::hook::TestHook;
 use crate::harness::setup::Setup;
@@ -118,6 +119,35 @@ fn what_is_refused_for_good_stops_the_line_until_channels_yaml_says_otherwise() 
     assert_eq!(bodies(&hook, 2), all[1..]);
     let log = engine.said("an event is refused and left out", 1);
     assert!(!log.contains("9990000018"), "{log}");
+}
+
+#[test]
+fn one_event_that_is_refused_is_left_out_for_one_subscriber_by_a_person() {
+    let hook = TestHook::start();
+    hook.answer(["400 No"]);
+    let engine = sample(&hook, "").start();
+    for number in 0..3 {
+        engine.connect("pas-adt").ask(admission(&format!("C{number}"), "1000001").text());
+    }
+    let paused = until("a paused subscriber", SOON, || {
+        let standing = standing(&engine);
+        (standing["state"] == "paused").then_some(standing)
+    });
+    assert_eq!(paused["message"], 1, "{paused}");
+    let skip = |id: &str, name: &str| {
+        let words = ["parked", "skip", id, "--subscriber", name, "--reason", "agreed with the hub"];
+        asked_with(&engine, &words, "")
+    };
+    for (id, name) in [("2", "hub"), ("1", "nobody")] {
+        let (code, out, err) = skip(id, name);
+        assert!(code == Some(1) && err.contains("refuses no event"), "{out}{err}");
+    }
+    let (code, out, err) = skip("1", "hub");
+    assert_eq!(code, Some(0), "{out}{err}");
+    let all = events(&engine);
+    assert_eq!(bodies(&hook, 2), all[1..]);
+    let audit = engine.get("/api/v1/audit").body;
+    assert!(audit.contains("\"skip-for\"") && audit.contains("for hub"), "{audit}");
 }
 
 #[test]

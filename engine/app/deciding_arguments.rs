@@ -83,7 +83,15 @@ pub(crate) enum ParkedVerb {
     /// Takes back an edit that waits for approval
     Withdraw(OneArgs),
     /// Gives up the one event that the broker refuses; the message's other events leave
-    Skip(OneArgs),
+    Skip {
+        #[command(flatten)]
+        one: OneArgs,
+
+        /// Only for this subscriber, to whom the engine delivers and who refuses the event for good,
+        /// as `tieline status` says
+        #[arg(long, value_name = "NAME")]
+        subscriber: Option<String>,
+    },
     /// Decides that they are never delivered; what waited behind them goes on
     Discard(SeveralArgs),
 }

@@ -20,7 +20,9 @@ pub(crate) fn run(args: &ParkedArgs) -> Result<Exit> {
         None => list_all(&args.list),
         Some(ParkedVerb::Show { id, asking, format }) => show::one(*id, asking, *format),
         Some(ParkedVerb::Release(args)) => parked_decision::release(args),
-        Some(ParkedVerb::Skip(one)) => parked_decision::skip(one),
+        Some(ParkedVerb::Skip { one, subscriber }) => {
+            parked_decision::skip(one, subscriber.as_deref())
+        }
         Some(ParkedVerb::Discard(args)) => parked_decision::discard(args),
         Some(ParkedVerb::Approve { one, edit }) => parked_decision::approve(one, edit),
         Some(ParkedVerb::Withdraw(args)) => parked_decision::withdraw(args),

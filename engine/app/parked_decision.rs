@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::arguments::Format;
-use crate::cells::{counted, number};
+use crate::cells::{cell, counted, number};
 use crate::deciding_arguments::{Because, OneArgs, SeveralArgs};
 use crate::exit::Exit;
 use crate::operator::Operator;
 use crate::output::Output;
 use crate::patient_guard;
 use crate::refusal_line::refused;
+use crate::table::printable;
 
 pub(crate) fn release(args: &SeveralArgs) -> Result<Exit> {
     decide("release", &args.ids, &args.because, &json!({}))
@@ -21,8 +22,8 @@ pub(crate) fn discard(args: &SeveralArgs) -> Result<Exit> {
     decide("discard", &args.ids, &args.because, &json!({}))
 }
 
-pub(crate) fn skip(one: &OneArgs) -> Result<Exit> {
-    decide("skip", &[one.id], &one.because, &json!({}))
+pub(crate) fn skip(one: &OneArgs, subscriber: Option<&str>) -> Result<Exit> {
+    decide("skip", &[one.id], &one.because, &json!({ "subscriber": subscriber }))
 }
 
 pub(crate) fn approve(args: &OneArgs, edit: &str) -> Result<Exit> {
@@ -72,6 +73,11 @@ fn sentence(done: &Value) -> String {
     };
     match done["decision"].as_str().unwrap_or_default() {
         "release" => format!("{id} released; {behind}"),
+        "skip" if !done["subscriber"].is_null() => format!(
+            "event {} of {id} is not delivered to {}; what waited behind it follows",
+            cell(done, "event"),
+            printable(&cell(done, "subscriber"))
+        ),
         "skip" => format!(
             "event {} of the {} of {id} is given up, and no subscriber gets it;\n\
              the others leave; {behind}",

@@ -105,13 +105,29 @@ pub(crate) async fn release(
     Ok(Json(json!({ "id": id, "decision": "release", "held": held })))
 }
 
+/// Why, and for whom alone, if it is one to whom the engine delivers.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Skipped {
+    #[serde(default)]
+    reason: String,
+    subscriber: Option<String>,
+}
+
 pub(crate) async fn skip(
     State(engine): State<Handle>,
     id: Result<Path<u64>, PathRejection>,
     person: Person,
-    because: Result<Json<Because>, JsonRejection>,
+    skipped: Result<Json<Skipped>, JsonRejection>,
 ) -> Result<Json<Value>, Refusal> {
-    let (id, actor) = decision(id, person, because)?;
+    let (Path(id), Json(Skipped { reason, subscriber })) = (id?, skipped?);
+    let actor = person.because(reason);
+    if let Some(name) = subscriber {
+        let of = name.clone();
+        let event = to_the_end(async move { engine.skip_for(id, &of, &actor).await }).await?;
+        let done = json!({ "id": id, "decision": "skip", "subscriber": name, "event": event });
+        return Ok(Json(done));
+    }
     let held = engine.behind(id);
     let (event, of) = to_the_end(async move { engine.operators().skip(id, &actor).await }).await?;
     let done = json!({ "id": id, "decision": "skip", "event": event, "events": of, "held": held });

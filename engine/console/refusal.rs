@@ -52,6 +52,7 @@ impl From<OperatorError> for Refusal {
             | OperatorError::NotByText(_)
             | OperatorError::NoConflict { .. }
             | OperatorError::NothingRefused { .. }
+            | OperatorError::NotRefusedBy(..)
             | OperatorError::SamePerson { .. }
             | OperatorError::NothingProposed(_)
             | OperatorError::AnotherProposed { .. } => StatusCode::CONFLICT,

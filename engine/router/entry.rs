@@ -364,6 +364,8 @@ pub enum Action {
     LoadIdentity,
     /// A merge is taken back; a message that says so follows.
     Unmerge,
+    /// An event that one subscriber refuses for good is left out for it.
+    SkipFor,
     /// Somebody looks at a message, all of it, though it names identifiers that must not be linked.
     Look,
 }
@@ -387,6 +389,7 @@ impl Action {
             Self::MayLink => "may-link",
             Self::LoadIdentity => "load-identity",
             Self::Unmerge => "unmerge",
+            Self::SkipFor => "skip-for",
             Self::Look => "look",
         }
     }

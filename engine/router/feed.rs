@@ -62,6 +62,7 @@ pub struct CursorError;
 /// An event, and the cursor behind it.
 #[derive(Debug)]
 pub(crate) struct Found {
+    pub(crate) message: u64,
     pub(crate) channel: Arc<str>,
     pub(crate) event: StoredEvent,
     pub(crate) body: Bytes,
@@ -98,7 +99,8 @@ pub(crate) fn found(journal: &Journal, cursor: Cursor, limit: usize) -> (Vec<Fou
         for (event, body) in events.into_iter().skip(skip).take(limit - all.len()) {
             now.taken += 1;
             bytes += body.len();
-            all.push(Found { channel: channel.clone(), event, body, cursor: now });
+            let (message, channel) = (entry.id.0, channel.clone());
+            all.push(Found { message, channel, event, body, cursor: now });
         }
     }
     (all, now)

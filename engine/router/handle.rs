@@ -25,7 +25,7 @@ use crate::feed::{self, Cursor};
 use crate::found::{self, ParkedRow, Row, Shown};
 use crate::ledger::Ledger;
 use crate::listeners::Listeners;
-use crate::operators::{Actor, OperatorError, Operators, Side};
+use crate::operators::{Actor, OperatorError, Operators, Side, reason};
 use crate::outboxes::{Outboxes, Standing};
 use crate::plan::{Current, Plan};
 use crate::port::Port;
@@ -203,6 +203,25 @@ impl Handle {
     /// Where operators decide about parked messages.
     pub fn operators(&self) -> &Operators {
         &self.inner.operators
+    }
+
+    /// Leaves out for one subscriber the event of a message that it refuses for good. Gives back the
+    /// event's id.
+    pub async fn skip_for(
+        &self,
+        id: u64,
+        subscriber: &str,
+        actor: &Actor,
+    ) -> Result<String, OperatorError> {
+        let outboxes = &self.inner.outboxes;
+        let event = outboxes.refused(subscriber).filter(|event| event.message == id);
+        let subscriber = subscriber.to_owned();
+        let Some(event) = event else { return Err(OperatorError::NotRefusedBy(id, subscriber)) };
+        reason(actor)?;
+        let reason = format!("for {subscriber}: {}", actor.reason);
+        self.inner.operators.skip_for(&event, &Actor { reason, ..actor.clone() }).await?;
+        outboxes.give_up(&subscriber, &event);
+        Ok(event.id)
     }
 
     /// Where the identity index is asked and taught.

@@ -261,6 +261,7 @@ impl Ledger {
             | Action::MayLink
             | Action::LoadIdentity
             | Action::Unmerge
+            | Action::SkipFor
             | Action::Look => {}
         }
         self.paused.retain(|_, paused| *paused != Paused::default());

@@ -21,6 +21,7 @@ use crate::entry::{self, Accepted, Action, Decision, EditOf, State};
 use crate::event::Event;
 use crate::found::{self, Shown};
 use crate::ledger::{Again, Open};
+use crate::outbox::InHand;
 use crate::scope;
 use crate::touching::{read, touches_identity};
 use crate::work::Released;
@@ -118,6 +119,9 @@ pub enum OperatorError {
         /// Why it is parked.
         reason: String,
     },
+    /// The subscriber refuses no event of the message.
+    #[error("{1} refuses no event of message {0}: tieline status says what it refuses")]
+    NotRefusedBy(u64, String),
     /// channels.yaml names no such channel.
     #[error("there is no channel {0}: see tieline status")]
     NoChannel(String),
@@ -315,6 +319,11 @@ impl Operators {
         self.decide(id, &open.channel, open.received, actor, Action::Withdraw, &[]).await
     }
 
+    /// Keeps in the audit that one subscriber does not get an event that it refuses.
+    pub(crate) async fn skip_for(&self, of: &InHand, actor: &Actor) -> Result<(), OperatorError> {
+        self.decide(of.message, &of.channel, 0, actor, Action::SkipFor, &[]).await
+    }
+
     /// Keeps in the audit that somebody looks at a message, whatever it names.
     pub async fn look(&self, of: &Shown, actor: &Actor) -> Result<(), OperatorError> {
         let row = &of.story.row;
@@ -468,10 +477,9 @@ impl Operators {
             learned: None,
         };
         let body = entry::encode(&decision, payload);
-        let settles = action == Action::Discard;
+        let (settles, action) = (action == Action::Discard, action.as_str());
         self.journal.record(Kind::Operator, MessageId(id), body, settles).await?;
-        let (action, actor) = (action.as_str(), actor.name.as_str());
-        Event::Decided { action, message: id, channel, actor }.emit();
+        Event::Decided { action, message: id, channel, actor: &actor.name }.emit();
         Ok(())
     }
 }

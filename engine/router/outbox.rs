@@ -47,6 +47,8 @@ pub(crate) struct Outbox {
     plan: Arc<Current>,
     place: Place,
     facts: Mutex<Facts>,
+    /// The event that a person gave up.
+    given_up: Mutex<Option<String>>,
     /// The configuration may be another one.
     pub(crate) changed: Notify,
     pub(crate) stop: CancellationToken,
@@ -65,8 +67,18 @@ pub(crate) struct Facts {
     pub(crate) failing: Option<Timestamp>,
     /// Whether it was refused for good.
     pub(crate) refused: bool,
+    /// Which event that is.
+    pub(crate) in_hand: Option<InHand>,
     /// What the other side said, without the address.
     pub(crate) trouble: Option<String>,
+}
+
+/// The event that is tried in vain.
+#[derive(Clone, Debug)]
+pub(crate) struct InHand {
+    pub(crate) message: u64,
+    pub(crate) channel: Arc<str>,
+    pub(crate) id: String,
 }
 
 /// What became of an event.
@@ -88,14 +100,25 @@ impl Outbox {
     ) -> io::Result<Self> {
         let end = *journal.durable().borrow();
         let (kept, delivered) = place.open(end)?;
-        let facts =
-            Facts { kept, delivered, omitted: 0, failing: None, refused: false, trouble: None };
-        let (name, facts) = (name.to_owned(), Mutex::new(facts));
-        Ok(Self { name, journal, books, plan, place, facts, changed: Notify::new(), stop })
+        let (omitted, failing, refused, in_hand, trouble) = (0, None, false, None, None);
+        let facts = Facts { kept, delivered, omitted, failing, refused, in_hand, trouble };
+        let (name, facts, given_up) = (name.to_owned(), Mutex::new(facts), Mutex::default());
+        let changed = Notify::new();
+        Ok(Self { name, journal, books, plan, place, facts, given_up, changed, stop })
     }
 
     pub(crate) fn facts(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves an event out that is in hand; any other is delivered as before.
+    pub(crate) fn give_up(&self, id: &str) {
+        *self.given_up() = Some(id.to_owned());
+        self.changed.notify_one();
+    }
+
+    fn given_up(&self) -> MutexGuard<'_, Option<String>> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Retention must not go further.
@@ -108,7 +131,7 @@ impl Outbox {
     pub(crate) async fn run(self: Arc<Self>) {
         let told = || {
             let why = "internal error: report it, with the log".to_owned();
-            self.failed(Refusal { why, for_good: false });
+            self.failed(Refusal { why, for_good: false }, None);
         };
         revive(&self.stop, || self.clone().follow(), told).await;
     }
@@ -158,6 +181,10 @@ impl Outbox {
             let Some(plan) = self.plan.get().deliveries.get(&self.name).cloned() else {
                 return Done::Stopped;
             };
+            if self.given_up().take_if(|id| *id == found.event.id).is_some() {
+                self.leave_out("a person gave it up");
+                return Done::Yes;
+            }
             if self.is_paused(&found.channel) {
                 self.facts().trouble = Some(format!("channel {} is paused", found.channel));
                 tokio::select! {
@@ -196,14 +223,12 @@ impl Outbox {
                     return Done::Yes;
                 }
                 Err(Refusal { why, for_good: true }) if plan.skips_refused => {
-                    self.facts().omitted += 1;
-                    Event::DeliverySkipped { subscriber: &self.name, why: &why }.emit();
-                    self.settled();
+                    self.leave_out(&why);
                     return Done::Yes;
                 }
                 Err(refusal) => {
                     let wait = if refusal.for_good { REFUSED } else { backoff.wait() };
-                    self.failed(refusal);
+                    self.failed(refusal, Some(found));
                     wait
                 }
             };
@@ -225,15 +250,27 @@ impl Outbox {
     fn settled(&self) {
         let mut facts = self.facts();
         (facts.failing, facts.refused, facts.trouble) = (None, false, None);
+        facts.in_hand = None;
     }
 
-    fn failed(&self, refusal: Refusal) {
+    fn leave_out(&self, why: &str) {
+        self.facts().omitted += 1;
+        Event::DeliverySkipped { subscriber: &self.name, why }.emit();
+        self.settled();
+    }
+
+    fn failed(&self, refusal: Refusal, of: Option<&Found>) {
         let Refusal { why, for_good } = refusal;
         let mut facts = self.facts();
         let first = facts.trouble.as_ref() != Some(&why);
         Event::DeliveryFailed { subscriber: &self.name, why: &why, for_good, first }.emit();
         facts.failing.get_or_insert_with(Timestamp::now);
         (facts.refused, facts.trouble) = (for_good, Some(why));
+        facts.in_hand = of.map(|found| InHand {
+            message: found.message,
+            channel: found.channel.clone(),
+            id: found.event.id.clone(),
+        });
     }
 
     /// On a full disk it is told and goes on: what was delivered since comes twice after a crash. A

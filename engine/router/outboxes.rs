@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::books::Books;
 use crate::event::Event;
-use crate::outbox::Outbox;
+use crate::outbox::{InHand, Outbox};
 use crate::outbox_place::{self, Place};
 use crate::plan::Current;
 
@@ -44,6 +44,8 @@ pub struct Standing {
     pub failing: Option<Timestamp>,
     /// Whether the other side refuses it for good.
     pub refused: bool,
+    /// The message whose event that is.
+    pub message: Option<u64>,
     /// What it said.
     pub trouble: Option<String>,
 }
@@ -105,6 +107,19 @@ impl Outboxes {
         Ok(outbox)
     }
 
+    /// The event that a subscriber refuses for good, if it refuses one.
+    pub(crate) fn refused(&self, subscriber: &str) -> Option<InHand> {
+        let facts = self.open().get(subscriber)?.facts().clone();
+        facts.in_hand.filter(|_| facts.refused)
+    }
+
+    /// Leaves out for a subscriber the event that is in hand.
+    pub(crate) fn give_up(&self, subscriber: &str, event: &InHand) {
+        if let Some(outbox) = self.open().get(subscriber) {
+            outbox.give_up(&event.id);
+        }
+    }
+
     /// What retention must leave; nothing when everybody has everything or there is nobody.
     pub fn needs(&self) -> Option<Position> {
         self.open().values().map(|outbox| outbox.needs()).min()
@@ -120,6 +135,7 @@ impl Outboxes {
                 omitted: facts.omitted,
                 failing: facts.failing,
                 refused: facts.refused,
+                message: facts.in_hand.map(|event| event.message),
                 trouble: facts.trouble,
             }
         };

@@ -95,6 +95,8 @@ pub struct SubscriberStatus {
     pub failing_since: Option<String>,
     /// What it said, in words that hold no patient data.
     pub trouble: Option<String>,
+    /// The message whose event that is.
+    pub message: Option<u64>,
 }
 
 impl SubscriberStatus {
@@ -110,6 +112,7 @@ impl SubscriberStatus {
             omitted: standing.omitted,
             failing_since: standing.failing.map(|since| format!("{since:.3}")),
             trouble: standing.trouble,
+            message: standing.message,
         }
     }
 }
@@ -163,7 +166,8 @@ pub(crate) fn attention(status: &Status) -> Vec<String> {
     for subscriber in status.subscribers.iter().filter(|one| one.failing_since.is_some()) {
         let trouble = subscriber.trouble.as_deref().unwrap_or("it does not answer");
         let SubscriberStatus { name, state, .. } = subscriber;
-        all.push(format!("delivery to {name} is {state}: {trouble}; its events wait on disk"));
+        let of = subscriber.message.map(|id| format!(" to message {id}")).unwrap_or_default();
+        all.push(format!("delivery to {name} is {state}: {trouble}{of}; its events wait on disk"));
     }
     if !status.total.counts.balance() {
         all.push("the ledger does not balance".to_owned());
