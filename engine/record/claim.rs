@@ -54,22 +54,35 @@ pub(crate) fn occurrence(index: usize) -> u32 {
 
 /// The claims of a PID segment, the `occurrence`th of the message.
 pub(crate) fn candidates(pid: &Segment<'_>, occurrence: u32, source: &Source) -> Vec<Stated> {
-    let Some(field) = pid.field(3) else { return Vec::new() };
+    marked(pid, 3, occurrence, source)
+}
+
+/// Valid NHS Numbers that are marked as such in PID-2 and PID-4, where nobody looks for one. They find
+/// nobody and key nothing: one that differs from the patient's says that two people were mixed up.
+pub(crate) fn witnesses(pid: &Segment<'_>, occurrence: u32, source: &Source) -> Vec<Stated> {
+    let fields = [2, 4].into_iter();
+    let all = fields.flat_map(|field| marked(pid, field, occurrence, source));
+    all.filter(|stated| stated.verdict.is_ok()).collect()
+}
+
+/// What is marked as an NHS Number in a field of identifiers.
+fn marked(pid: &Segment<'_>, number: u32, occurrence: u32, source: &Source) -> Vec<Stated> {
+    let Some(field) = pid.field(number as usize) else { return Vec::new() };
     let rules = &source.nhs_number;
     let marked = field.repetitions().enumerate().filter(|(_, id)| claims_nhs_number(id, rules));
     marked
         .filter_map(|(index, id)| {
             let value = meant(id.text(1, 1))?;
-            let at = pid3(occurrence, index)?;
+            let at = within_pid(number, occurrence, index)?;
             Some(Stated { at, verdict: NhsNumber::parse(&value) })
         })
         .collect()
 }
 
-fn pid3(occurrence: u32, index: usize) -> Option<Location> {
+fn within_pid(field: u32, occurrence: u32, index: usize) -> Option<Location> {
     let repetition = u32::try_from(index + 1).ok()?;
     let pid = Location::segment(SegmentName::new(b"PID")?).with_occurrence(occurrence);
-    Some(Location { field: Some(3), repetition, component: Some(1), ..pid })
+    Some(Location { field: Some(field), repetition, component: Some(1), ..pid })
 }
 
 /// The claims of a fallback place, in every segment of that name.

@@ -6,7 +6,7 @@ use std::fmt;
 use hl7::message::Message;
 use hl7::segment::Segment;
 
-use crate::claim::{Stated, candidates, fallback, occurrence};
+use crate::claim::{Stated, candidates, fallback, occurrence, witnesses};
 use crate::local::{LocalId, local_ids};
 use crate::nhs_number::{NhsNumber, Status};
 use crate::source::{IfStatusAbsent, NhsNumberRules, Source};
@@ -62,7 +62,8 @@ impl Identity {
     ///
     /// Candidates are all repetitions of PID-3 whose CX-4.1 or CX-5 marks an NHS Number, then the
     /// source's fallback places. Every PID segment is read: two different valid numbers anywhere
-    /// are a conflict, and so are two PID segments that name different patients. Of a message that
+    /// are a conflict, one that is marked as an NHS Number in PID-2 or PID-4 included, and so are
+    /// two PID segments that name different patients. Of a message that
     /// is meant to name several, such as a merge or a link, the first PID counts; the others are
     /// sides of its [`crate::movement::Movement`].
     pub fn read(message: &Message, source: &Source) -> Result<Identity, IdentityConflict> {
@@ -91,11 +92,14 @@ impl Identity {
         source: &Source,
     ) -> Result<Identity, IdentityConflict> {
         let mut identity = Identity::default();
-        let mut numbers = BTreeSet::new();
+        let (mut numbers, mut elsewhere) = (BTreeSet::new(), BTreeSet::new());
         for (index, pid) in persons.iter().enumerate() {
-            let found = candidates(pid, occurrence(first - 1 + index), source);
+            let occurrence = occurrence(first - 1 + index);
+            let found = candidates(pid, occurrence, source);
             numbers.extend(found.iter().filter_map(|stated| stated.verdict.ok()));
             identity.stated.extend(found);
+            let others = witnesses(pid, occurrence, source);
+            elsewhere.extend(others.iter().filter_map(|stated| stated.verdict.ok()));
         }
         let of = occurrence(first - 1)..occurrence(first - 1 + persons.len());
         for at in &source.nhs_number.fallbacks {
@@ -106,7 +110,7 @@ impl Identity {
             numbers.extend(found.iter().filter_map(|stated| stated.verdict.ok()));
             identity.stated.extend(found);
         }
-        if numbers.len() > 1 {
+        if numbers.len() > 1 || (!numbers.is_empty() && !elsewhere.is_subset(&numbers)) {
             return Err(IdentityConflict::TwoNumbers);
         }
         if persons.windows(2).any(|pair| !same_patient(&pair[0], &pair[1])) {
@@ -379,6 +383,22 @@ mod tests {
         assert!(read_with(&twice, &source()).is_ok());
         let persons = "PID|1||1^^^RXX01^MR\rPID|2||2^^^RXX01^MR";
         assert_eq!(read_with(persons, &source()), Err(IdentityConflict::TwoPatients));
+    }
+
+    #[test]
+    fn another_number_where_nobody_looks_for_one_is_a_conflict() {
+        let number = "9990000018^^^NHS^NH";
+        for (second, fourth, conflicts) in [
+            ("9990000026^^^NHS^NH", "", true),
+            ("", "T1^^^RXX01^PT~999 000 0026^^^^NH", true),
+            (number, "999 000 0018^^^NHS", false),
+            ("", "9990000019^^^NHS^NH~9999999999^^^NHS^NH", false),
+            ("9990000026", "9990000026^^^RXX01^MR~9990000026^^^CHI^NH", false),
+        ] {
+            let read = |list| read_with(&format!("PID|1|{second}|{list}|{fourth}"), &source());
+            assert_eq!(read(number).is_err(), conflicts, "{second} {fourth}");
+            assert_eq!(read("1^^^RXX01^MR").expect("nobody's").found, None);
+        }
     }
 
     #[test]

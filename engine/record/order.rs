@@ -5,7 +5,7 @@ use std::fmt;
 use hl7::message::Message;
 use hl7::segment::Field;
 
-use crate::claim::{claims_nhs_number, fallback};
+use crate::claim::{claims_nhs_number, fallback, witnesses};
 use crate::identity::Identity;
 use crate::local::{LocalId, local_ids};
 use crate::nhs_number::NhsNumber;
@@ -47,6 +47,11 @@ pub fn order_keys(
             "MRG" => 1,
             _ => continue,
         };
+        if number == 3 {
+            // What contradicts itself waits for either of the two it may be about.
+            let others = witnesses(&segment, 1, source);
+            keys.extend(others.iter().filter_map(|stated| stated.verdict.ok()).map(number_key));
+        }
         let Some(field) = segment.field(number) else { continue };
         let (local, numbers) = listed(field, source);
         keys.extend(local.iter().map(local_key));

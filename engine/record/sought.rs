@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use hl7::location::Location;
 use hl7::message::Message;
 
-use crate::claim::{Stated, candidates, fallback, occurrence};
+use crate::claim::{Stated, candidates, fallback, occurrence, witnesses};
 use crate::identity::IdentityConflict;
 use crate::nhs_number::NhsNumber;
 use crate::source::Source;
@@ -44,7 +44,10 @@ pub fn contradiction(conflict: IdentityConflict, message: &Message, source: &Sou
     match conflict {
         IdentityConflict::TwoNumbers => {
             let mut first: BTreeMap<NhsNumber, Location> = BTreeMap::new();
-            for claim in claims(message, source) {
+            let persons = message.segments_named("PID").enumerate();
+            let elsewhere =
+                persons.flat_map(|(index, pid)| witnesses(&pid, occurrence(index), source));
+            for claim in claims(message, source).into_iter().chain(elsewhere) {
                 if let Ok(number) = claim.verdict {
                     first.entry(number).or_insert(claim.at);
                 }
@@ -126,6 +129,8 @@ mod tests {
         };
         let found = told("PID|1|9990000018^^^NHS|9990000026^^^NHS^NH~9990000026^^^NHS^NH");
         assert!(found.starts_with("different NHS Numbers in PID-2 and PID-3.1:"), "{found}");
+        let found = told("PID|1||9990000018^^^NHS^NH|T1~9990000026^^^NHS^NH");
+        assert!(found.contains("in PID-3.1 and PID-4(2).1:"), "{found}");
         let found = told("PID|1||9990000018^^^NHS^NH\rPID|2||9990000026^^^NHS^NH");
         assert!(found.contains("PID-3.1 and PID(2)-3.1"), "{found}");
         assert!(!found.contains("999"), "{found}");
