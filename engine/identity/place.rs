@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use record::demographics::{Agreement, agreement};
+use record::demographics::{Agreement, agreement, nothing_in_common};
 use record::local::LocalId;
 use record::movement::Side;
 use record::nhs_number::{NhsNumber, Status};
@@ -252,14 +252,17 @@ impl Placing<'_> {
         Ok(())
     }
 
-    /// Names and birth date against those known for the number.
+    /// Names and birth date against those known for the number, or for a local identifier that was
+    /// never seen with one. Of the latter much is put right that was put down in haste, so that only
+    /// somebody else altogether counts: numbers of hospitals are used again.
     fn compare_demographics(&mut self, desk: &mut Desk<'_, '_>) -> Result<(), Stop> {
         for id in self.holder.into_iter().chain(self.bearers.clone()) {
             let record = desk.patient(id)?;
-            if record.held.is_none() {
+            let (held, stated) = (&record.demographics, &self.side.demographics);
+            if record.held.is_none() && !nothing_in_common(held, stated) {
                 continue;
             }
-            match agreement(&record.demographics, &self.side.demographics) {
+            match agreement(held, stated) {
                 Agreement::Same | Agreement::Unknown => {}
                 Agreement::Twin => desk.quality.push("identity.twin-warning"),
                 Agreement::Differs => match desk.rules.resolution {

@@ -100,21 +100,35 @@ impl fmt::Debug for Demographics {
 /// Whether those whom `held` and `stated` describe can be one person. Sex is never asked, and what
 /// one side does not know does not count.
 pub fn agreement(held: &Demographics, stated: &Demographics) -> Agreement {
-    let family = any_pair(&held.families, &stated.families, |one, other| one == other);
-    let given = any_pair(&held.givens, &stated.givens, same_given);
-    let dates = held.birth_date.zip(stated.birth_date);
-    let birth = dates.map(|(one, other)| one.is_alike(other));
-    let differing = [family, given, birth].iter().filter(|same| **same == Some(false)).count();
+    let compared = differences(held, stated);
+    let [_, given, birth] = compared;
+    let differing = compared.iter().filter(|same| **same == Some(false)).count();
     let other_child = stated.newborn && birth == Some(false);
-    if [family, given, birth].iter().all(Option::is_none) {
+    if compared.iter().all(Option::is_none) {
         Agreement::Unknown
     } else if other_child || differing >= 2 {
         Agreement::Differs
-    } else if given == Some(false) && dates.is_some_and(|(one, other)| one == other) {
+    } else if given == Some(false)
+        && held.birth_date.is_some_and(|_| held.birth_date == stated.birth_date)
+    {
         Agreement::Twin
     } else {
         Agreement::Same
     }
+}
+
+/// Whether all three are known of both, and none of them agrees: whatever identifier they share, it
+/// was given to somebody else.
+pub fn nothing_in_common(held: &Demographics, stated: &Demographics) -> bool {
+    differences(held, stated).iter().all(|same| *same == Some(false))
+}
+
+/// Whether family name, given name and birth date agree; nothing of what one side does not know.
+fn differences(held: &Demographics, stated: &Demographics) -> [Option<bool>; 3] {
+    let family = any_pair(&held.families, &stated.families, |one, other| one == other);
+    let given = any_pair(&held.givens, &stated.givens, same_given);
+    let dates = held.birth_date.zip(stated.birth_date);
+    [family, given, dates.map(|(one, other)| one.is_alike(other))]
 }
 
 /// Whether any of one list goes with any of the other; nothing when one is empty.

@@ -115,6 +115,41 @@ fn somebody_elses_name_and_birth_date() {
 }
 
 #[test]
+fn a_hospital_number_that_is_used_again_for_somebody_else() {
+    for (name, born, expected) in [
+        ("JONES^BETH", "19700202", Some("identity.demographics")),
+        // What was put down in haste is put right.
+        ("JONES^BETH", "19651213", None),
+        ("SMITH^BETH", "19700202", None),
+        ("JONES^ANN", "19700202", None),
+        ("JONES^BETH", "", None),
+        ("UNKNOWN^MALE", "19000101", None),
+        ("JONES^BABY", "20260104", None),
+    ] {
+        let world = World::new();
+        world.admit("M1", "SMITH^ANN", "19651213");
+        for sender in [LAB, PAS] {
+            let decision = world.look(sender, &a31("M1", name, born), None, 99);
+            assert_eq!(code(&decision), expected, "{name} {born}");
+        }
+    }
+    // Who had no name yet gets one.
+    for (name, born) in [("UNKNOWN^MALE", "19000101"), ("SMITH^BABY", "20260104")] {
+        let world = World::new();
+        world.admit("M1", name, born);
+        let decision = world.admit("M1", "JONES^BETH", "20260104");
+        assert_eq!((code(&decision), decision.stated["given"].as_str()), (None, Some("BETH")));
+    }
+    let body = a31("M1", "JONES^BETH", "19700202");
+    let world = World::new();
+    world.admit("M1", "SMITH^ANN", "19651213");
+    parks(&world, PAS, &body, "identity.demographics");
+    assert_eq!(world.resolve(PAS, &body, Some(Index)).stated["family"], "SMITH");
+    assert_eq!(world.resolve(PAS, &body, Some(Message)).stated["family"], "JONES");
+    assert_eq!(code(&world.send(PAS, &body)), None);
+}
+
+#[test]
 fn a_twin_is_a_warning() {
     let world = World::new();
     world.admit("M1 9990000018", "SMITH^ANN", "19651213");

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use record::demographics::{Agreement, Demographics, agreement};
+use record::demographics::{Agreement, Demographics, agreement, nothing_in_common};
 
 /// Family, given, birth date.
 type Person = [&'static str; 3];
@@ -153,6 +153,13 @@ fn the_right_patient_is_seldom_parked_and_a_wrong_one_seldom_passes() {
     // The price of the rule: a new family name together with a short form that begins otherwise.
     assert_eq!(causes.keys().copied().collect::<Vec<_>>(), ["married, short name"]);
     assert!(false_parks * 100 <= same.len(), "{false_parks} of {}", same.len());
+    // Where no number is held only strangers park, and none of them passes of whom all is known.
+    let other = |pairs: &[(&str, Demographics, Demographics)], of: &str| {
+        let all = pairs.iter().filter(|(how, ..)| of.is_empty() || *how == of);
+        all.filter(|(_, held, stated)| nothing_in_common(held, stated)).count()
+    };
+    assert_eq!(other(&same, ""), 0);
+    assert!(other(&different, "stranger") * 10 >= PEOPLE.len() * 9);
     // What no comparison of these three can see: parent and child of one name, ...
     let blind = ["parent of the same name"];
     let seen = missed.iter().filter(|(how, _)| !blind.contains(how));
