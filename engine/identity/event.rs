@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use record::fhir::known::Standing;
 use record::local::LocalId;
 use record::nhs_number::{NhsNumber, Status};
 use serde_json::{Value, json};
@@ -76,6 +77,8 @@ pub enum What {
         from: String,
         /// The one that stays.
         to: String,
+        /// How it stands.
+        standing: Standing,
     },
     /// An account or visit went from one patient to another.
     EncounterMoved {
@@ -83,6 +86,8 @@ pub enum What {
         visit: String,
         /// Which of the two patients this event is about.
         role: Role,
+        /// How it stands, with whom it went to.
+        standing: Standing,
     },
     /// Identifiers went from one patient to another, with all that was told under them.
     IdentifiersMoved {
@@ -97,6 +102,8 @@ pub enum What {
         from: String,
         /// The number now.
         to: String,
+        /// How it stands.
+        standing: Standing,
     },
 }
 
@@ -190,11 +197,11 @@ impl EngineEvent {
                 say("protected", json!(protected));
                 say("dissent", json!(dissent));
             }
-            What::EncounterMerged { from, to } | What::EncounterRenumbered { from, to } => {
+            What::EncounterMerged { from, to, .. } | What::EncounterRenumbered { from, to, .. } => {
                 say("from", json!(from));
                 say("to", json!(to));
             }
-            What::EncounterMoved { visit, role } => {
+            What::EncounterMoved { visit, role, .. } => {
                 say("role", json!(role.as_str()));
                 say("visit", json!(visit));
             }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use record::fhir::known::Standing;
 use record::movement::{Pair, Renumbered};
 
 use crate::carried::{give_visit, take_visits, tell_under};
 use crate::desk::{Desk, Stop, conflict};
+use crate::ended::STATUS;
 use crate::error::IndexError;
 use crate::event::{Role, What};
 use crate::fact::Fact;
@@ -14,6 +16,7 @@ use crate::handover::hand_over;
 use crate::patient::PatientId;
 use crate::place::{Placed, bearers, place};
 use crate::rules::Resolution;
+use crate::places::VISITS;
 
 /// Two accounts or visits of a patient are one.
 pub(crate) fn merge_visits(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop> {
@@ -39,7 +42,8 @@ pub(crate) fn merge_visits(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Place
         let into = Some(new.clone());
         let visit = old.clone();
         desk.learn(Fact::VisitMoved { patient: from, to: patient, visit, into })?;
-        let what = What::EncounterMerged { from: old.clone(), to: new.clone() };
+        let standing = standing(desk, patient, new)?;
+        let what = What::EncounterMerged { from: old.clone(), to: new.clone(), standing };
         desk.tell(what, patient, (from != patient).then_some(from));
     }
     desk.concern([from]);
@@ -65,9 +69,10 @@ pub(crate) fn move_visits(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed
     }
     for renumbered in &pair.visits {
         let visit = renumbered.to.as_ref().unwrap_or(&renumbered.from);
-        let moved = |role| What::EncounterMoved { visit: visit.clone(), role };
-        desk.tell(moved(Role::Survivor), to, Some(from));
-        desk.tell(moved(Role::Retired), from, Some(to));
+        let moved = |role, standing| What::EncounterMoved { visit: visit.clone(), role, standing };
+        let stands = standing(desk, to, visit)?;
+        desk.tell(moved(Role::Survivor, stands), to, Some(from));
+        desk.tell(moved(Role::Retired, Standing::default()), from, Some(to));
     }
     desk.concern([to, from]);
     Ok(placed)
@@ -100,7 +105,8 @@ pub(crate) fn renumber(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, S
         carry(desk, pair, [patient, patient], [from, to])?;
         let (visit, into) = (from.clone(), Some(to.clone()));
         desk.learn(Fact::VisitMoved { patient, to: patient, visit, into })?;
-        let what = What::EncounterRenumbered { from: from.clone(), to: to.clone() };
+        let standing = standing(desk, patient, to)?;
+        let what = What::EncounterRenumbered { from: from.clone(), to: to.clone(), standing };
         desk.tell(what, patient, None);
     }
     Ok(placed)
@@ -151,6 +157,19 @@ fn other_side(
         desk.learn(Fact::Bound { patient, local: local.clone(), retired: false })?;
     }
     Ok(Some(patient))
+}
+
+/// What the source of the message last said of a visit of a patient.
+fn standing(
+    desk: &mut Desk<'_, '_>,
+    patient: PatientId,
+    number: &str,
+) -> Result<Standing, IndexError> {
+    let statement = desk.statement(patient)?;
+    let visit = statement.as_ref().and_then(|of| of.get(VISITS)?.get(number));
+    let said = |key: &str| Some(visit?.get(key)?.as_str()?.trim().to_owned());
+    let class = said("class").map(|class| class.to_ascii_uppercase());
+    Ok(Standing { class, status: said(STATUS) })
 }
 
 /// Takes a visit from one statement into another; it is PID's from now on.

@@ -54,15 +54,16 @@ pub(crate) fn data(event: &EngineEvent, message: &Message, source: &Source) -> B
             let old = Person { number: Some(*old), local: &[] };
             parts.push(person(message, whom, None, old));
         }
-        What::EncounterMerged { from, to } | What::EncounterRenumbered { from, to } => {
+        What::EncounterMerged { from, to, standing }
+        | What::EncounterRenumbered { from, to, standing } => {
             parts.push(person(message, whom, None, nobody));
-            parts.push(visit(message, source, to, Some(from)));
+            parts.push(visit(message, source, to, Some(from), standing));
         }
-        What::EncounterMoved { visit: number, role } => {
+        What::EncounterMoved { visit: number, role, standing } => {
             // No link: the two are not one person, which is why the visit moved.
             parts.push(person(message, whom, None, nobody));
             parts.push(match role {
-                Role::Survivor => visit(message, source, number, None),
+                Role::Survivor => visit(message, source, number, None, standing),
                 Role::Retired => misfiled(message, source, number),
             });
         }

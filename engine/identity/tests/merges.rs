@@ -1,5 +1,6 @@
 //! Merges, changes of identifiers, moves of visits, links.
 
+use identity::decision::Decision;
 use identity::event::{Role, What};
 use identity::rules::Resolution::{Index, Message};
 use serde_json::{Value, json};
@@ -220,11 +221,23 @@ fn visit(identifiers: &str, number: &str) -> String {
     format!("{}PV1|1|I|RCB^WARD1{}{number}\r", pid(identifiers, "", ""), "|".repeat(16))
 }
 
+/// The visit of the first event: its number, class and status.
+fn stands(decision: &Decision) -> Option<(&str, Option<&str>, Option<&str>)> {
+    let (number, standing) = match &decision.events[0].what {
+        What::EncounterMoved { visit, standing, .. } => (visit, standing),
+        What::EncounterMerged { to, standing, .. }
+        | What::EncounterRenumbered { to, standing, .. } => (to, standing),
+        _ => return None,
+    };
+    Some((number, standing.class.as_deref(), standing.status.as_deref()))
+}
+
 #[test]
 fn a_visit_goes_to_another_patient() {
     for trigger in ["A44", "A45"] {
         let world = World::new();
         let from = world.send(PAS, &adt("A01", &visit("M1 9990000018", "V1")));
+        world.send(PAS, &adt("A21", &visit("M1", "V1")));
         let to = world.admit("M2 9990000026", "", "");
         let body =
             format!("{}MRG|M1^^^RXX01^MR||||V1\rPV1|1|I|||||||||||||||||V1\r", pid("M2", "", ""));
@@ -235,6 +248,7 @@ fn a_visit_goes_to_another_patient() {
             (to.patient, from.patient)
         );
         assert_eq!(moved.events[0].details()["visit"], json!("V1"));
+        assert_eq!(stands(&moved), Some(("V1", Some("I"), Some("onleave"))));
         assert_eq!(moved.stated["visits"]["V1"]["location"], json!("RCB^WARD1"));
         assert!(world.admit("M1", "", "").stated.get("visits").is_none());
         // Patients and numbers are as they were.
@@ -255,6 +269,7 @@ fn visits_that_are_one_and_visits_with_another_number() {
         format!("{}MRG|M1^^^RXX01^MR||||V1\rPV1|1|I|||||||||||||||||V2\r", pid("M1", "", ""));
     let merged = world.send(PAS, &adt("A42", &body));
     assert_eq!(events(&merged), ["encounter.merged"]);
+    assert_eq!(stands(&merged), Some(("V2", Some("I"), None)));
     assert_eq!(merged.stated["visits"].as_object().map(serde_json::Map::len), Some(1));
     let body = body.replace("|V2", "|V3").replace("|V1", "|V2");
     let renumbered = world.send(PAS, &adt("A50", &body));

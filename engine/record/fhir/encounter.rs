@@ -110,7 +110,7 @@ pub(crate) fn visit(message: &Message, source: &Source) -> Option<Value> {
 
 /// Table 0004 as `ActCode` where FHIR has a word for it, else the code as sent: B and C are of the
 /// table, others of the sender.
-fn set_class(draft: &mut Draft, class: &str) {
+pub(crate) fn set_class(draft: &mut Draft, class: &str) {
     let (system, code) = match PATIENT_CLASS.code(class) {
         Some(code) => (PATIENT_CLASS.system(), code.into()),
         None if class.is_empty() => {
@@ -202,7 +202,13 @@ fn visit_numbers(draft: &mut Draft, message: &Message, pv1: &Segment<'_>, source
     }
     let pid = message.segment("PID", 1);
     if let Some(account) = pid.and_then(|pid| visit_number(&pid, 18, Some("AN"), source)) {
-        draft.push("identifier", account);
+        // Where it is the visit, it stands in PV1-19 by now.
+        let held = draft.body.get("identifier").and_then(Value::as_array);
+        let is_it =
+            |of: &Value| of["value"] == account["value"] && of["assigner"] == account["assigner"];
+        if !held.is_some_and(|held| held.iter().any(is_it)) {
+            draft.push("identifier", account);
+        }
     }
     if let Some(episode) = visit_number(pv1, 54, None, source) {
         draft.push("episodeOfCare", logical("EpisodeOfCare", episode));
@@ -240,7 +246,7 @@ fn participants(draft: &mut Draft, pv1: &Segment<'_>) {
     }
 }
 
-fn period(draft: &mut Draft, pv1: &Segment<'_>, source: &Source, reopened: bool) {
+pub(crate) fn period(draft: &mut Draft, pv1: &Segment<'_>, source: &Source, reopened: bool) {
     let mut period = Object::with_capacity(2);
     for (field, key, path) in [(44, "start", "period.start"), (45, "end", "period.end")] {
         if reopened && key == "end" {

@@ -8,7 +8,7 @@ use hl7::message::Message;
 use crate::fhir::built::{Built, Draft, id, identifier_in};
 use crate::fhir::coded::in_system;
 use crate::fhir::datatypes::{identifier_type, organisation};
-use crate::fhir::encounter::visit_number;
+use crate::fhir::encounter::{period, set_class, visit_number};
 use crate::fhir::names::{NHS_NUMBER, terminology, uk_core};
 use crate::json::{Value, object};
 use crate::local::LocalId;
@@ -90,9 +90,26 @@ pub fn person(
     draft.finish()
 }
 
-/// An Encounter of which only the number is known, and the number it had before; each with the type
-/// and the authority that the message gives it, else those that a visit of the source has.
-pub fn visit(message: &Message, source: &Source, number: &str, before: Option<&str>) -> Built {
+/// How a visit stands, as far as its source said: what is not known is nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// PV1-2.
+    pub class: Option<String>,
+    /// One of FHIR's words.
+    pub status: Option<String>,
+}
+
+/// An Encounter by its number, and the number it had before; each with the type and the authority
+/// that the message gives it, else those that a visit of the source has. Beside them stands what is
+/// known of it, and what the PV1 of that number says: a reader puts down what it is told, and a stay
+/// that goes on under another number, or with another patient, is not one of which nothing is known.
+pub fn visit(
+    message: &Message,
+    source: &Source,
+    number: &str,
+    before: Option<&str>,
+    standing: &Standing,
+) -> Built {
     let profile = uk_core!("UKCore-Encounter");
     let mut draft = Draft::new("Encounter", &id(message, "Encounter", 1), profile);
     draft.push("identifier", numbered(message, source, number));
@@ -101,9 +118,30 @@ pub fn visit(message: &Message, source: &Source, number: &str, before: Option<&s
         old["use"] = Value::from("old");
         draft.push("identifier", old);
     }
-    draft.set("status", Value::from("unknown"));
-    let unknown = in_system(terminology!("v3-NullFlavor"), "UNK", None);
-    draft.set("class", unknown["coding"][0].clone());
+    let mut all = message.segments_named("PV1");
+    let pv1 = all.find(|pv1| stated(pv1.text(19, 1)).as_deref() == Some(number));
+    let field = |field| pv1.as_ref().and_then(|pv1| stated(pv1.text(field, 1)));
+    let class = field(2).map(|class| class.to_ascii_uppercase());
+    let class = class.filter(|class| !matches!(class.as_str(), "N" | "U" | "NA"));
+    let class = class.or(standing.class.clone());
+    let has_ended = field(45).is_some();
+    let status = match (&standing.status, &standing.class) {
+        (Some(status), _) => status,
+        _ if has_ended => "finished",
+        (None, Some(class)) if matches!(class.as_str(), "P" | "W") => "planned",
+        (None, Some(_)) => "in-progress",
+        (None, None) => "unknown",
+    };
+    draft.set("status", Value::text(status));
+    if let Some(class) = class {
+        set_class(&mut draft, &class);
+    } else {
+        let unknown = in_system(terminology!("v3-NullFlavor"), "UNK", None);
+        draft.set("class", unknown["coding"][0].clone());
+    }
+    if let Some(pv1) = &pv1 {
+        period(&mut draft, pv1, source, false);
+    }
     let reference = format!("urn:uuid:{}", id(message, "Patient", 1));
     draft.set("subject", object([("reference", Value::from(reference))]));
     draft.finish()
@@ -137,7 +175,7 @@ fn numbered(message: &Message, source: &Source, number: &str) -> Value {
 
 /// The same of a visit that was not this patient's.
 pub fn misfiled(message: &Message, source: &Source, number: &str) -> Built {
-    let mut built = visit(message, source, number, None);
+    let mut built = visit(message, source, number, None, &Standing::default());
     built.resource["status"] = Value::from("entered-in-error");
     built
 }
@@ -217,15 +255,48 @@ mod tests {
         let body = "PID|1||1^^^RXX01^MR\rMRG|2^^^RXX01^MR||||V1^^^RXX01^VN\rPV1|1|I";
         let message = example::message("ADT^A50", &format!("{body}{}V2", "|".repeat(17)));
         let source = example::source();
-        let moved = visit(&message, &source, "V2", Some("V1")).resource;
+        let moved = visit(&message, &source, "V2", Some("V1"), &Standing::default()).resource;
         let authority = |at: usize| &moved["identifier"][at]["assigner"]["identifier"]["value"];
         assert_eq!(moved["identifier"][1]["value"], "V1");
         assert_eq!(moved["identifier"][1]["use"], "old");
         assert_eq!(authority(0), source.organisation.as_str());
         assert_eq!(authority(1), "RXX01");
-        assert_eq!(moved["class"]["code"], "UNK");
+        assert_eq!((&moved["status"] == "unknown", &moved["class"]["code"] == "IMP"), (true, true));
         let gone = misfiled(&message, &source, "V9").resource;
         assert_eq!(gone["status"], "entered-in-error");
         assert!(gone["identifier"][0].get("assigner").is_some());
+    }
+
+    #[test]
+    fn a_moved_visit_stands_as_it_stood() {
+        let source = example::source();
+        let pv1 = |rest: &str| format!("PID|1||1^^^RXX01^MR\rPV1|1||{}V1{rest}", "|".repeat(16));
+        let times = |end: &str| format!("{}202401091530|{end}", "|".repeat(25));
+        for (rest, class, status, expected) in [
+            ("", None, None, "UNK unknown -"),
+            ("", Some("I"), None, "IMP in-progress -"),
+            ("", Some("P"), None, "PRENC planned -"),
+            ("", Some("I"), Some("onleave"), "IMP onleave -"),
+            (&times(""), Some("I"), None, "IMP in-progress 2024-01-09T15:30:00+00:00"),
+            (&times("202401100900"), None, None, "UNK finished 2024-01-09T15:30:00+00:00"),
+            (
+                &times("202401100900"),
+                Some("E"),
+                Some("finished"),
+                "EMER finished 2024-01-09T15:30:00+00:00",
+            ),
+        ] {
+            let message = example::message("ADT^A45", &pv1(rest));
+            let [class, status] = [class, status].map(|text: Option<&str>| text.map(str::to_owned));
+            let moved = visit(&message, &source, "V1", None, &Standing { class, status }).resource;
+            let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+            let start = text(&moved["period"]["start"]);
+            let found = [text(&moved["class"]["code"]), text(&moved["status"]), start];
+            assert_eq!(found.join(" "), expected, "{rest}");
+        }
+        // Another visit's PV1 says nothing of it.
+        let message = example::message("ADT^A45", &pv1(&times("202401100900")));
+        let moved = visit(&message, &source, "V2", None, &Standing::default()).resource;
+        assert!(moved["status"] == "unknown" && moved.get("period").is_none());
     }
 }
