@@ -35,8 +35,8 @@ pub(super) const EVENTS: &[EventType] = &[
                       and taken away are four different things.",
         trigger: "AL1 in any ADT; A60 with IAM or AL1. IAM-6 `A`, `D` or `U` makes it a change: what it \
                   leaves out stays, and what it takes back is `entry.deleted` and entered in error. No \
-                  AL1: no event. None known beside an allergy parks, and so do words of \
-                  denial that are not known.",
+                  AL1: no event. None known beside an allergy parks. Words of denial that are \
+                  not known are an unconfirmed allergy in these words, and make it a change.",
         cleared: "`\"\"` in AL1-3 of a single AL1: `AllergyIntolerance`, all of them.",
         replaced: "`AllergyIntolerance`: the whole list, unless it says that nobody asked or is a change.",
         shown_by: "AL1-3",

@@ -33,7 +33,7 @@ pub enum AllergyStatus {
     Cleared,
     /// There is none, and there is one: a person must look.
     Contradiction,
-    /// Words of which nobody can tell whether they name or deny an allergy: a person must look.
+    /// Words of which nobody can tell whether they name or deny an allergy: a person must read them.
     Unclear,
 }
 
@@ -104,36 +104,32 @@ pub fn status(message: &Message) -> AllergyStatus {
 
 /// Builds a FHIR List of the allergies, and each of them behind it. The List is there even when
 /// nothing is in it and then says why; a message that says nothing of allergies gives no List. One
-/// that contradicts itself is refused (`allergy.contradiction`), and so is one whose words may name or
-/// deny an allergy (`allergy.unclear`).
+/// that contradicts itself is refused (`allergy.contradiction`).
+///
+/// Words that may name or deny an allergy are an unconfirmed one in these words, for a person to read, and
+/// nothing beside them is coded as none known. Such a list takes nothing away: what is held stays.
 pub fn allergies(message: &Message, source: &Source) -> Result<Vec<Built>, Unmappable> {
     let status = status(message);
     if status == AllergyStatus::Absent {
         return Ok(Vec::new());
     }
-    let refused = |code, at: Option<Segment<'_>>| {
-        Err(at.map_or(Unmappable { code, at: None }, |at| Unmappable::in_field(code, &at, 3)))
-    };
-    match status {
-        AllergyStatus::Contradiction => {
-            return refused("allergy.contradiction", entries(message).next());
-        }
-        AllergyStatus::Unclear => {
-            let unclear = entries(message).find(|entry| says(entry) == Says::Unclear);
-            return refused("allergy.unclear", unclear);
-        }
-        _ => {}
+    if status == AllergyStatus::Contradiction {
+        let code = "allergy.contradiction";
+        let first = entries(message).next();
+        let nowhere = Unmappable { code, at: None };
+        return Err(first.map_or(nowhere, |entry| Unmappable::in_field(code, &entry, 3)));
     }
+    let unclear = status == AllergyStatus::Unclear;
     let mut list = Draft::new("List", &id(message, "List", 1), uk_core!("UKCore-List"));
     list.set("status", Value::from("current"));
-    let changes = entries(message).any(|entry| action(&entry).is_some());
+    let changes = unclear || entries(message).any(|entry| action(&entry).is_some());
     list.set("mode", Value::from(if changes { "changes" } else { "snapshot" }));
     list.set("code", in_system(SNOMED, "886921000000105", Some("Allergies and adverse reactions")));
     list.set("subject", reference(&id(message, "Patient", 1)));
     let mut all = Vec::new();
     for entry in entries(message) {
         let says = says(&entry);
-        if matches!(says, Says::Allergy(_) | Says::NoneOf(_) | Says::Withdrawn) {
+        if matches!(says, Says::Allergy(_) | Says::NoneOf(_) | Says::Unclear | Says::Withdrawn) {
             let own_id = id(message, "AllergyIntolerance", entry.index());
             let mut item = Object::with_capacity(2);
             if says == Says::Withdrawn {
@@ -141,7 +137,8 @@ pub fn allergies(message: &Message, source: &Source) -> Result<Vec<Built>, Unmap
             }
             item.insert("item", reference(&own_id));
             list.push("entry", Value::Object(item));
-            all.push(allergy(message, &entry, &own_id, source)?);
+            let words_only = unclear && matches!(says, Says::NoneOf(_) | Says::Unclear);
+            all.push(allergy(message, &entry, &own_id, source, words_only)?);
         }
     }
     match status {
@@ -221,6 +218,12 @@ fn words_of(entry: &Segment<'_>) -> Option<String> {
     [2, 5, 1].into_iter().find_map(|component| whole_of(entry, 3, component))
 }
 
+/// The part of AL1-3 of which nobody can tell what it means, else its words.
+fn unclear_words(entry: &Segment<'_>) -> Option<String> {
+    let mut parts = [2, 5, 1, 4].into_iter().filter_map(|part| whole_of(entry, 3, part));
+    parts.find(|text| is_unclear(text)).or_else(|| words_of(entry))
+}
+
 /// Whether an allergy without a code begins with a word of denial, as `No penicillin please`: it stays
 /// an allergy, since that is what it means, and is counted, since it may not.
 fn is_denial(entry: &Segment<'_>) -> bool {
@@ -237,11 +240,13 @@ fn allergy(
     entry: &Segment<'_>,
     own_id: &str,
     source: &Source,
+    words_only: bool,
 ) -> Result<Built, Unmappable> {
     let profile = uk_core!("UKCore-AllergyIntolerance");
     let mut draft = Draft::new("AllergyIntolerance", own_id, profile);
     let named = entry.field(3).and_then(|field| field.repetition(1));
     let code = match self::named(entry) {
+        _ if words_only => unclear_words(entry).map(|words| in_words(&words)),
         Says::NoneOf(kind) => Some(none_known(kind, named.as_ref())),
         _ => named.and_then(|named| concept(&named)),
     };
@@ -263,6 +268,11 @@ fn allergy(
         let system = terminology!("allergyintolerance-clinical");
         let word = if inactive && entry.name() == "IAM" { "inactive" } else { "active" };
         draft.set("clinicalStatus", in_system(system, word, None));
+    }
+    if words_only && !erroneous {
+        draft.quality.push("allergy.unclear");
+        let system = terminology!("allergyintolerance-verification");
+        draft.set("verificationStatus", in_system(system, "unconfirmed", None));
     }
     draft.date_time(entry, onset, "onsetDateTime", source);
     reaction(&mut draft, entry);

@@ -78,8 +78,8 @@ fn lists(words: &mut Vocabulary) {
         Part::Resources,
         "allergies(msg)",
         "A list of the FHIR List of allergies, which says why when it is empty, and each \
-         AllergyIntolerance of AL1 and IAM. A contradiction parks as `allergy.contradiction`, \
-         words of denial that are not known as `allergy.unclear`.",
+         AllergyIntolerance of AL1 and IAM. A contradiction parks as `allergy.contradiction`; \
+         words of denial that are not known are an unconfirmed one in these words.",
         |message: &mut Handle| list(message, allergy::allergies),
     );
     words.add(

@@ -59,11 +59,37 @@ fn words_of_absence_are_no_allergy() {
         ("IAM|1|DA|^No allergies, wrongly entered|||D|A7", "list"),
     ] {
         assert_eq!(status(&message("ADT^A31", body)).name(), said, "{body}");
-        assert_eq!(built(body).is_ok(), matches!(said, "list" | "none-known"), "{body}");
+        assert_eq!(built(body).is_ok(), said != "contradiction", "{body}");
     }
-    let second = built("AL1|1|DA|^Eggs\rAL1|2||^Not allergic to latex").expect_err("words");
-    assert_eq!(second.code, "allergy.unclear");
-    assert_eq!(second.at.map(|at| at.occurrence), Some(2));
+}
+
+#[test]
+fn words_of_which_nobody_can_tell_are_an_unconfirmed_allergy_in_these_words() {
+    let eggs = "AL1|1|FA|102263004^Eggs^SCT";
+    for (words, text) in [
+        ("AL1|2|DA|^NKDA - see notes", "NKDA - see notes"),
+        ("AL1|2||X1^No known allergies except latex^L", "No known allergies except latex"),
+        ("AL1|2||Not allergic to latex", "Not allergic to latex"),
+        ("IAM|2||^No allergies that he knows of||||A9", "No allergies that he knows of"),
+    ] {
+        let all = built(&format!("{eggs}\r{words}")).expect(words);
+        let [list, clear, unclear] = &all[..] else { panic!("three of {words}") };
+        assert_eq!(code(&clear.resource["code"]), "102263004");
+        assert!(clear.resource.get("verificationStatus").is_none());
+        assert_eq!(unclear.resource["code"], json!({ "text": text }), "{words}");
+        assert_eq!(code(&unclear.resource["verificationStatus"]), "unconfirmed");
+        assert_eq!(unclear.quality, ["allergy.unclear"]);
+        // It takes nothing away.
+        assert_eq!((&list.resource["mode"], list.replaced.len()), (&json!("changes"), 0));
+    }
+    // Beside them nothing is known to be none.
+    for none in ["AL1|1|DA|^NKDA", "AL1|1||716186003^No known allergy^SCT"] {
+        let all = built(&format!("{none}\rAL1|2||^No allergies except latex")).expect(none);
+        for each in &all[1..] {
+            assert_eq!(code(&each.resource["verificationStatus"]), "unconfirmed", "{none}");
+            assert!(each.resource["code"].get("coding").is_none(), "{none}");
+        }
+    }
 }
 
 #[test]
