@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hl7::message::Message;
 
-use crate::text::{capitals, meant};
+use crate::text::{capitals, meant, stated};
 
 /// What a message moves, merges, renames or links (HL7 v2 chapter 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,8 @@ pub enum Kind {
     MergeVisits,
     /// An account or visit goes to another patient: A44, A45.
     MoveVisits,
-    /// An account or visit has another number than before: A49, A50, A51.
+    /// An account or visit has another number than before: A49, A50, A51; A06 and A07 whose MRG says
+    /// that the visit had another one (MRG-5) than it has now.
     Renumber,
     /// Two records belong together and stay two: A24.
     Link,
@@ -39,6 +40,7 @@ impl Kind {
             "A35" | "A41" | "A42" => Kind::MergeVisits,
             "A44" | "A45" => Kind::MoveVisits,
             "A49" | "A50" | "A51" => Kind::Renumber,
+            "A06" | "A07" if has_another_number(message) => Kind::Renumber,
             "A24" => Kind::Link,
             "A37" => Kind::Unlink,
             _ => return None,
@@ -69,6 +71,13 @@ impl Kind {
 pub fn trigger(message: &Message) -> Option<Cow<'_, str>> {
     let at = |name, field, part| meant(message.segment(name, 1)?.text(field, part));
     at("MSH", 9, 2).or_else(|| at("EVN", 1, 1)).map(capitals)
+}
+
+/// Whether the one visit of a message had another number before.
+fn has_another_number(message: &Message) -> bool {
+    let number = |segment, field| stated(message.segment(segment, 1)?.text(field, 1));
+    let (before, now) = (number("MRG", 5), number("PV1", 19));
+    before.zip(now).is_some_and(|(before, now)| before != now)
 }
 
 /// Whether it is about records rather than care: its PID segments then name different patients.

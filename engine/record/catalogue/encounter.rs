@@ -162,7 +162,7 @@ pub(super) const EVENTS: &[EventType] = &[
     EventType {
         name: "encounter.renumbered",
         description: "A visit has another number.",
-        trigger: "A49, A50, A51.",
+        trigger: "A49, A50, A51; A06 and A07 whose MRG-5 is another number than PV1-19.",
         ..MOVED
     },
 ];

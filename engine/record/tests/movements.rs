@@ -197,3 +197,19 @@ fn sensitivity_has_three_states() {
     assert_eq!(of(&format!("{}ZU8|||No|0\r", vip("S"))), (Some(true), None));
     assert_eq!(of(&format!("{}ZU8|||No|2\r", vip("N"))), (Some(true), None));
 }
+
+#[test]
+fn a_change_of_class_may_bring_another_visit_number() {
+    let body =
+        |prior: &str| format!("{PID}MRG|77^^^RXX01^MR||||{prior}\rPV1|1|I{}V2\r", "|".repeat(17));
+    for trigger in ["A06", "A07"] {
+        let moved = moved(trigger, &body("V1")).expect("another number");
+        assert_eq!(moved.kind, Kind::Renumber);
+        let [visit] = &moved.pairs[0].visits[..] else { panic!("one visit") };
+        assert_eq!((visit.from.as_str(), visit.to.as_deref()), ("V1", Some("V2")));
+        // The same one, or none, is no other.
+        for prior in ["V2", "", "\"\""] {
+            assert_eq!(read(&message(trigger, &body(prior)), &source()), None, "{prior}");
+        }
+    }
+}
