@@ -63,7 +63,8 @@ pub(crate) fn was_seen(pv1: &Segment<'_>, message: &Message) -> Option<bool> {
 }
 
 /// The visit whose end a message is about, and whether it says that the patient died: of a discharge,
-/// of what cancels one, and of an update, which may put method or destination right.
+/// of what cancels one, and of an update, which may put method or destination right. Nothing where PID-30
+/// denies the death that the discharge states: nobody is declared dead, or alive, by a contradiction.
 pub(crate) fn discharge(message: &Message) -> Option<Discharge> {
     let trigger = trigger(message)?;
     if !matches!(trigger.as_ref(), "A03" | "A08" | "A11" | "A13" | "A23") {
@@ -87,6 +88,10 @@ pub(crate) fn discharge(message: &Message) -> Option<Discharge> {
         Some("4") => true,
         _ => by_destination,
     };
+    let denied = message.segment("PID", 1).and_then(|pid| stated(pid.text(30, 1)));
+    if died && denied.is_some_and(|code| code.trim().eq_ignore_ascii_case("N")) {
+        return None;
+    }
     match trigger.as_ref() {
         "A03" => Some(Discharge { number, died, ends: true }),
         "A08" if method.is_none() && destination.is_none() => None,
