@@ -38,6 +38,7 @@ pub mod movement;
 pub mod name_based;
 pub mod nhs_number;
 pub mod notification;
+mod repeated_hour;
 pub mod replay;
 pub mod result;
 pub mod schema;

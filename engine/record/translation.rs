@@ -9,6 +9,7 @@ use hl7::value::Value;
 
 use crate::claim::{claims_nhs_number, is_labelled, occurrence};
 use crate::dialect::{Dialect, Part, Placeholders, Position, Telecom};
+use crate::repeated_hour::told_apart;
 use crate::source::Source;
 use crate::text::{meant, stated};
 
@@ -40,6 +41,9 @@ pub fn translated(message: &Message, source: &Source) -> Option<Translated> {
     }
     if source.dialect.ignore_offset {
         message.segments().for_each(|segment| edits.offsets(message, &segment));
+    } else {
+        let told_apart = told_apart(message, source).into_iter();
+        edits.values.extend(told_apart.map(|(at, time)| (at, Some(time))));
     }
     edits.visits(message, &source.dialect);
     edits.event(message, &source.dialect);
