@@ -193,3 +193,18 @@ fn a_part_of_a_place_that_is_null_clears_that_part() {
     assert_eq!(built.cleared, cleared);
     assert!(built.replaced.is_empty());
 }
+
+#[test]
+fn an_account_that_is_the_visit_is_said_once() {
+    let identifiers = |account: &str| {
+        let visit = pv1(&[(2, "I"), (19, "F77^^^RXX01^FIN")]);
+        let pid = format!("PID|1||1^^^RXX01^MR{}{account}", "|".repeat(15));
+        let built = built("A01", &format!("{pid}\r{visit}")).expect("an encounter");
+        let all = built.resource["identifier"].as_array().expect("a list").clone();
+        all.iter().map(|id| id["value"].as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+    };
+    assert_eq!(identifiers("F77^^^RXX01^FIN").expect("numbers"), ["F77"]);
+    assert_eq!(identifiers("F77^^^RXX01").expect("numbers"), ["F77"]);
+    assert_eq!(identifiers("F77^^^RYY01").expect("numbers"), ["F77", "F77"]);
+    assert_eq!(identifiers("A1^^^RXX01^AN").expect("numbers"), ["F77", "A1"]);
+}
