@@ -98,9 +98,11 @@ pub(crate) enum Take {
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-A CSV file names its columns in the first line: authority, type, local_id, nhs_number, status, family,
-given, birth_date (2001-12-31 or 20011231); only the first three are needed. Anything else is read as
-HL7 messages. A load that broke off is given again: what is held already is passed over.")]
+A CSV file names its columns in the first line: authority, type, local_id,
+nhs_number, status, family, given, birth_date, sex; only the first three are
+needed. A birth date is YYYY, YYYYMM or YYYYMMDD, with hyphens or without.
+Anything else is read as HL7 messages. A load that broke off is given again:
+what is held already is passed over.")]
 pub(crate) struct LoadArgs {
     /// The file, `.csv` or messages
     #[arg(value_name = "FILE")]
