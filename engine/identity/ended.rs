@@ -19,6 +19,12 @@ pub(crate) struct Discharge {
     pub(crate) ends: bool,
 }
 
+/// Discharge methods of those who live: on advice, of their own will or their family's, by a tribunal.
+const WENT_HOME: &[&str] = &["1", "2", "3", "6", "7"];
+/// Attendance disposals of those who live. 4 and 5, which are clinics, mean a death where a department
+/// sends the discharge methods of a ward, and the destination says which.
+const LEFT_THE_DEPARTMENT: &[&str] = &["1", "2", "3", "6", "7", "11", "12", "13"];
+
 /// Whether what is held of a visit says that it is over.
 pub(crate) fn is_over(visit: &Value) -> bool {
     matches!(visit.get(STATUS).and_then(Value::as_str), Some("finished" | "cancelled"))
@@ -64,7 +70,8 @@ pub(crate) fn was_seen(pv1: &Segment<'_>, message: &Message) -> Option<bool> {
 
 /// The visit whose end a message is about, and whether it says that the patient died: of a discharge,
 /// of what cancels one, and of an update, which may put method or destination right. Nothing where PID-30
-/// denies the death that the discharge states: nobody is declared dead, or alive, by a contradiction.
+/// denies the death that the discharge states, or the method that of the destination: nobody is declared
+/// dead, or alive, by a contradiction.
 pub(crate) fn discharge(message: &Message) -> Option<Discharge> {
     let trigger = trigger(message)?;
     if !matches!(trigger.as_ref(), "A03" | "A08" | "A11" | "A13" | "A23") {
@@ -80,7 +87,8 @@ pub(crate) fn discharge(message: &Message) -> Option<Discharge> {
     let is_emergency =
         stated(pv1.text(2, 1)).is_some_and(|class| class.trim().eq_ignore_ascii_case("E"));
     let by_destination = code(&destination).as_deref() == Some("79");
-    let died = match code(&method).as_deref() {
+    let method_code = code(&method);
+    let died = match method_code.as_deref() {
         // An emergency department has the attendance disposal there: 4 and 5 are clinics.
         Some(disposal) if is_emergency => disposal == "10" || by_destination,
         // Stillborn is the child, even where the discharge of the mother says so.
@@ -88,8 +96,11 @@ pub(crate) fn discharge(message: &Message) -> Option<Discharge> {
         Some("4") => true,
         _ => by_destination,
     };
+    // Sent home, left, or before a tribunal: whoever did so lives, whatever the destination says.
+    let alive = if is_emergency { LEFT_THE_DEPARTMENT } else { WENT_HOME };
+    let lives = method_code.is_some_and(|code| alive.contains(&code.as_str()));
     let denied = message.segment("PID", 1).and_then(|pid| stated(pid.text(30, 1)));
-    if died && denied.is_some_and(|code| code.trim().eq_ignore_ascii_case("N")) {
+    if died && (lives || denied.is_some_and(|code| code.trim().eq_ignore_ascii_case("N"))) {
         return None;
     }
     match trigger.as_ref() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hl7::message::Message;
 use hl7::segment::{Field, Repetition, Segment};
+use record::deceased::can_be_a_death;
 use record::demographics::name_parts;
 use record::identity::Identity;
 use record::name_based::name_based;
@@ -74,7 +75,7 @@ impl Said {
         said.value("sex", pid.field(8));
         said.listed("address", from_ref(&pid), &[11]);
         said.listed("telecom", from_ref(&pid), &[13, 14]);
-        said.death(&pid, source);
+        said.death(message, &pid, source);
         if let Some(pd1) = message.segment("PD1", 1) {
             match site::practice(message) {
                 Some(code) => said.values.push(("practice", Some(code.into()))),
@@ -202,12 +203,13 @@ impl Said {
         stated
     }
 
-    /// PID-29, else PID-30 `Y`; a death that is revoked is removed.
-    fn death(&mut self, pid: &Segment<'_>, source: &Source) {
-        let at = stated(pid.text(29, 1));
+    /// PID-29, if it can be the time of a death, else PID-30 `Y`; a death that is revoked is removed.
+    fn death(&mut self, message: &Message, pid: &Segment<'_>, source: &Source) {
         let dead = stated(pid.text(30, 1)).map(|code| code.to_ascii_uppercase());
         let revoked =
             |text: &String| source.death_revoked.iter().any(|word| word.eq_ignore_ascii_case(text));
+        let at = stated(pid.text(29, 1))
+            .filter(|text| revoked(text) || can_be_a_death(text, pid, message, source));
         let nulled = is_null(pid.field(29)) || is_null(pid.field(30));
         match (at, dead.as_deref()) {
             (Some(text), _) if revoked(&text) => self.values.push(("death", None)),

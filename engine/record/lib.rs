@@ -23,6 +23,7 @@
 pub mod catalogue;
 pub mod claim;
 pub mod dialect;
+pub mod deceased;
 mod disclosed;
 pub mod demographics;
 mod dtm;

@@ -77,6 +77,15 @@ impl Moment {
         self.instant
     }
 
+    /// Whether it is surely earlier than another: by instants, or by what both state of the date.
+    pub fn is_before(&self, other: &Moment) -> bool {
+        if let (Some(one), Some(another)) = (self.instant, other.instant) {
+            return one < another;
+        }
+        let shown = self.date().len().min(other.date().len());
+        self.date()[..shown] < other.date()[..shown]
+    }
+
     /// The first instant of the stated time in `zone`, for an attribute that must be an instant.
     pub fn start(&self, zone: &TimeZone) -> Option<Zoned> {
         if let Some(instant) = self.instant {

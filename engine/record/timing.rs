@@ -8,6 +8,7 @@ use hl7::segment::Segment;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::catalogue::EventType;
+use crate::deceased::can_be_a_death;
 use crate::precision::Precision;
 use crate::source::Source;
 use crate::text::stated;
@@ -53,10 +54,16 @@ pub fn event_time(
     let scripted = given.map(|text| ("script", text.to_owned()));
     let group = group.unwrap_or(0..usize::MAX);
     let stated = kind.times.iter().filter_map(|&at| Some((at, text_at(message, at, &group)?)));
+    let pid = message.segment("PID", 1);
     for (basis, text) in scripted.into_iter().chain(stated) {
         let is_death = basis == "PID-29";
         let read = if is_death { Moment::of_death } else { Moment::read }(&text, &source.zone);
-        let found = read.ok().and_then(|moment| timing(basis, &moment, source, recorded));
+        let can_be = |pid: &Segment<'_>| can_be_a_death(&text, pid, message, source);
+        let is_none = is_death && !pid.as_ref().is_some_and(can_be);
+        let found = read
+            .ok()
+            .filter(|_| !is_none)
+            .and_then(|moment| timing(basis, &moment, source, recorded));
         if let Some(found) = found {
             return Timing { quality, ..found };
         }

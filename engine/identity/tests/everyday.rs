@@ -272,6 +272,8 @@ fn a_clinic_of_the_emergency_department_and_a_stillborn_child_are_no_death_of_th
     // The attendance disposal: 04 and 05 are clinics, 10 is a death in the department.
     assert!(!dead("E", "19651213", "05", "19") && !dead("E", "19651213", "4", ""));
     assert!(dead("E", "19651213", "10", "") && dead("E", "19651213", "4", "79"));
+    // Who went home, or was sent on, is not dead by the destination alone.
+    assert!(!dead("I", "19651213", "1", "79") && !dead("E", "19651213", "03", "79"));
     // Stillborn is the child.
     assert!(!dead("B", "19651213", "5", "79"));
     assert!(dead("I", "20260630", "5", "79"));

@@ -1,7 +1,9 @@
 //! PID-29 and PID-30: that a person has died, or has not after all.
 
+use hl7::message::Message;
 use hl7::segment::Segment;
 
+use crate::deceased::can_be_a_death;
 use crate::fhir::built::{Draft, coded_extension};
 use crate::fhir::coded::in_system;
 use crate::fhir::names::{Extension, extension, uk_codes, uk_core};
@@ -13,8 +15,9 @@ use crate::time::Moment;
 const NOTIFICATION: Extension = extension!(uk_core "Extension-UKCore-DeathNotificationStatus");
 
 /// PID-29 and PID-30. A death may arrive in any message and may be revoked by one. Where the time
-/// says dead and the indicator says alive nothing is stated: a person has to find out.
-pub(crate) fn death(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
+/// says dead and the indicator says alive nothing is stated: a person has to find out. A time that cannot
+/// be that of a death is none.
+pub(crate) fn death(draft: &mut Draft, message: &Message, pid: &Segment<'_>, source: &Source) {
     let time = draft.read(pid, 29, "deceased");
     let indicator = draft.read(pid, 30, "deceased");
     let unreadable = indicator.as_deref().is_some_and(|code| yes_or_no(code).is_none());
@@ -29,9 +32,13 @@ pub(crate) fn death(draft: &mut Draft, pid: &Segment<'_>, source: &Source) {
         draft.set("deceasedBoolean", Value::Bool(false));
         notified(draft, "U");
     } else {
-        match (time.map(|text| Moment::of_death(&text, &source.zone)), indicator) {
-            (Some(Ok(_)), Some(false)) => draft.quality.push("death.contradictory"),
-            (Some(Ok(moment)), _) => {
+        let read = |text: String| {
+            let can_be = can_be_a_death(&text, pid, message, source);
+            can_be.then(|| Moment::of_death(&text, &source.zone).ok()).flatten()
+        };
+        match (time.map(read), indicator) {
+            (Some(Some(_)), Some(false)) => draft.quality.push("death.contradictory"),
+            (Some(Some(moment)), _) => {
                 draft.set("deceasedDateTime", Value::text(moment.fhir()));
                 notified(draft, "1");
             }

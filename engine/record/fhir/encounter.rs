@@ -248,6 +248,7 @@ fn participants(draft: &mut Draft, pv1: &Segment<'_>) {
 
 pub(crate) fn period(draft: &mut Draft, pv1: &Segment<'_>, source: &Source, reopened: bool) {
     let mut period = Object::with_capacity(2);
+    let (mut start, mut reversed) = (None::<Moment>, false);
     for (field, key, path) in [(44, "start", "period.start"), (45, "end", "period.end")] {
         if reopened && key == "end" {
             draft.clear(path);
@@ -257,9 +258,16 @@ pub(crate) fn period(draft: &mut Draft, pv1: &Segment<'_>, source: &Source, reop
         match Moment::read(&text, &source.zone) {
             Ok(moment) => {
                 period.insert(key.to_owned(), Value::text(moment.fhir()));
+                reversed |= start.as_ref().is_some_and(|start| moment.is_before(start));
+                start = Some(moment);
             }
             Err(_) => draft.quality.push("date.unreadable"),
         }
+    }
+    // No reader takes such a period. The end is what is new; the start was told by the admission.
+    if reversed {
+        period.remove("start");
+        draft.quality.push("encounter.ends-before-start");
     }
     draft.set("period", Value::Object(period));
 }

@@ -47,7 +47,7 @@ pub fn patient(
         contact(&mut draft, &pid, source);
         background(&mut draft, &pid, &day(message));
         reliability(&mut draft, &pid);
-        death(&mut draft, &pid, source);
+        death(&mut draft, message, &pid, source);
     }
     if let Some(pd1) = message.segment("PD1", 1) {
         general_practitioner(&mut draft, &pd1);

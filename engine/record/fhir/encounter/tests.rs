@@ -208,3 +208,19 @@ fn an_account_that_is_the_visit_is_said_once() {
     assert_eq!(identifiers("F77^^^RYY01").expect("numbers"), ["F77", "F77"]);
     assert_eq!(identifiers("A1^^^RXX01^AN").expect("numbers"), ["F77", "A1"]);
 }
+
+#[test]
+fn a_visit_that_ends_before_it_starts_has_its_end_alone() {
+    let period = |start: &str, end: &str| {
+        let visit = pv1(&[(2, "I"), (19, "V1"), (44, start), (45, end)]);
+        let built = built("A03", &visit).expect("an encounter");
+        let counted = built.quality.contains(&"encounter.ends-before-start");
+        (built.resource["period"].clone(), counted)
+    };
+    let end = json!({ "end": "2024-01-09T10:00:00+00:00" });
+    assert_eq!(period("202401100900", "202401091000"), (end, true));
+    assert!(period("20240110", "20240109").1);
+    for (start, end) in [("202401100900", "20240110"), ("202401", "20240110"), ("", "20240110")] {
+        assert!(!period(start, end).1, "{start} {end}");
+    }
+}
