@@ -4,7 +4,7 @@ use hl7::message::Message;
 use hl7::segment::Segment;
 use jiff::SignedDuration;
 
-use crate::demographics::BirthDate;
+use crate::demographics::stands_for_none;
 use crate::source::Source;
 use crate::text::stated;
 use crate::time::Moment;
@@ -24,13 +24,13 @@ pub fn can_be_a_death(text: &str, pid: &Segment<'_>, message: &Message, source: 
         .start(&source.zone)
         .zip(sent)
         .is_none_or(|(died, sent)| died.timestamp().duration_since(sent.timestamp()) > TOLERANCE);
-    let born = stated(pid.text(7, 1)).filter(|born| BirthDate::read(born).is_some());
+    let born = stated(pid.text(7, 1)).filter(|born| !stands_for_none(born));
     let born = born.and_then(|born| Moment::read(&born, &source.zone).ok());
     let is_unborn = born.is_some_and(|born| {
         let shown = died.date().len().min(born.date().len());
         died.date()[..shown] < born.date()[..shown]
     });
-    BirthDate::read(text).is_some() && !is_to_come && !is_unborn
+    !stands_for_none(text) && !is_to_come && !is_unborn
 }
 
 #[cfg(test)]

@@ -204,6 +204,14 @@ impl fmt::Debug for BirthDate {
     }
 }
 
+/// Whether a date or time is of a day that systems fill in when they have none, or of no age at which
+/// anybody is treated: 1 January 1900, 31 December 9999.
+pub fn stands_for_none(text: &str) -> bool {
+    let is_written =
+        text.get(..4).is_some_and(|year| year.bytes().all(|byte| byte.is_ascii_digit()));
+    is_written && BirthDate::read(text).is_none()
+}
+
 /// Dates that systems fill in when they have none.
 const NOT_KNOWN: [u32; 4] = [19_000_101, 19_010_101, 18_991_231, 19_000_000];
 

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::catalogue::EventType;
 use crate::deceased::can_be_a_death;
+use crate::demographics::stands_for_none;
 use crate::precision::Precision;
 use crate::source::Source;
 use crate::text::stated;
@@ -59,7 +60,7 @@ pub fn event_time(
         let is_death = basis == "PID-29";
         let read = if is_death { Moment::of_death } else { Moment::read }(&text, &source.zone);
         let can_be = |pid: &Segment<'_>| can_be_a_death(&text, pid, message, source);
-        let is_none = is_death && !pid.as_ref().is_some_and(can_be);
+        let is_none = stands_for_none(&text) || (is_death && !pid.as_ref().is_some_and(can_be));
         let found = read
             .ok()
             .filter(|_| !is_none)
@@ -142,6 +143,10 @@ mod tests {
         );
         assert_eq!(at("encounter.admission-cancelled", &pv1, None).basis, "EVN-2");
         assert_eq!(at("patient.updated", "", None).basis, "MSH-7");
+        for none in ["19000101", "190001010000", "99991231"] {
+            let pv1 = format!("{evn}PV1|1|I{}{none}", "|".repeat(42));
+            assert_eq!(at("encounter.admitted", &pv1, None).basis, "EVN-6", "{none}");
+        }
         let found = at("encounter.admitted", &pv1, Some("20240102030405"));
         assert_eq!((found.basis.as_str(), found.precision), ("script", Precision::Second));
     }

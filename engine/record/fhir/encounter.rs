@@ -3,6 +3,7 @@
 use hl7::message::Message;
 use hl7::segment::Segment;
 
+use crate::demographics::stands_for_none;
 use crate::fhir::built::{Built, Draft, Unmappable, coded_extension, id, reference};
 use crate::fhir::coded::{CODED, concept, in_system, in_words};
 use crate::fhir::datatypes::{
@@ -140,7 +141,7 @@ fn status_of(trigger: &str, pv1: &Segment<'_>) -> &'static str {
         "A23" => "entered-in-error",
         "A21" => "onleave",
         "A12" | "A13" | "A22" | "A25" | "A26" | "A33" | "A52" | "A53" => "in-progress",
-        _ if stated(pv1.text(45, 1)).is_some() => "finished",
+        _ if stated(pv1.text(45, 1)).is_some_and(|end| !stands_for_none(&end)) => "finished",
         _ => "in-progress",
     }
 }
@@ -256,12 +257,12 @@ pub(crate) fn period(draft: &mut Draft, pv1: &Segment<'_>, source: &Source, reop
         }
         let Some(text) = draft.read(pv1, field, path) else { continue };
         match Moment::read(&text, &source.zone) {
-            Ok(moment) => {
+            Ok(moment) if !stands_for_none(&text) => {
                 period.insert(key.to_owned(), Value::text(moment.fhir()));
                 reversed |= start.as_ref().is_some_and(|start| moment.is_before(start));
                 start = Some(moment);
             }
-            Err(_) => draft.quality.push("date.unreadable"),
+            _ => draft.quality.push("date.unreadable"),
         }
     }
     // No reader takes such a period. The end is what is new; the start was told by the admission.

@@ -5,6 +5,7 @@
 
 use hl7::message::Message;
 
+use crate::demographics::stands_for_none;
 use crate::fhir::built::{Built, Draft, id, identifier_in};
 use crate::fhir::coded::in_system;
 use crate::fhir::datatypes::{identifier_type, organisation};
@@ -124,7 +125,7 @@ pub fn visit(
     let class = field(2).map(|class| class.to_ascii_uppercase());
     let class = class.filter(|class| !matches!(class.as_str(), "N" | "U" | "NA"));
     let class = class.or(standing.class.clone());
-    let has_ended = field(45).is_some();
+    let has_ended = field(45).is_some_and(|end| !stands_for_none(&end));
     let status = match (&standing.status, &standing.class) {
         (Some(status), _) => status,
         _ if has_ended => "finished",

@@ -220,6 +220,9 @@ fn a_visit_that_ends_before_it_starts_has_its_end_alone() {
     let end = json!({ "end": "2024-01-09T10:00:00+00:00" });
     assert_eq!(period("202401100900", "202401091000"), (end, true));
     assert!(period("20240110", "20240109").1);
+    // An end that stands for none is none.
+    let start = json!({ "start": "2024-01-10" });
+    assert_eq!(period("20240110", "99991231"), (start, false));
     for (start, end) in [("202401100900", "20240110"), ("202401", "20240110"), ("", "20240110")] {
         assert!(!period(start, end).1, "{start} {end}");
     }
