@@ -118,9 +118,12 @@ pub fn agreement(held: &Demographics, stated: &Demographics) -> Agreement {
 }
 
 /// Whether all three are known of both, and none of them agrees: whatever identifier they share, it
-/// was given to somebody else.
+/// was given to somebody else. A child without a name yet is not the one who has one.
 pub fn nothing_in_common(held: &Demographics, stated: &Demographics) -> bool {
-    differences(held, stated).iter().all(|same| *same == Some(false))
+    let [family, given, birth] = differences(held, stated);
+    let nameless = stated.newborn && !held.givens.is_empty();
+    let given = given.or(nameless.then_some(false));
+    [family, given, birth].iter().all(|same| *same == Some(false))
 }
 
 /// Whether family name, given name and birth date agree; nothing of what one side does not know.

@@ -124,7 +124,8 @@ fn a_hospital_number_that_is_used_again_for_somebody_else() {
         ("JONES^ANN", "19700202", None),
         ("JONES^BETH", "", None),
         ("UNKNOWN^MALE", "19000101", None),
-        ("JONES^BABY", "20260104", None),
+        ("JONES^BABY", "20260104", Some("identity.demographics")),
+        ("SMITH^BABY", "20260104", None),
     ] {
         let world = World::new();
         world.admit("M1", "SMITH^ANN", "19651213");
