@@ -15,8 +15,8 @@ use crate::forbidden::Identifier;
 use crate::handover::hand_over;
 use crate::patient::PatientId;
 use crate::place::{Placed, bearers, place};
-use crate::rules::Resolution;
 use crate::places::VISITS;
+use crate::rules::Resolution;
 
 /// Two accounts or visits of a patient are one.
 pub(crate) fn merge_visits(desk: &mut Desk<'_, '_>, pair: &Pair) -> Result<Placed, Stop> {
