@@ -183,6 +183,8 @@ impl<P: Publisher> Delivery<P> {
                     body,
                 };
                 tokio::select! {
+                    // Once stopped nothing more leaves, not even the first bytes of it.
+                    biased;
                     () = self.stop.cancelled() => return Err(PublishError::Stopping),
                     published = self.publisher.publish(outgoing) => published?,
                 };

@@ -23,7 +23,7 @@ use crate::line::bench::{Line, actor, remove_files};
 use crate::line::broker::Memory;
 use crate::line::guarded::{Guard, assert_reaches, entitled};
 use crate::line::said::{Id, NUMBERS, Step, local};
-use crate::line::subscriber::{Subscriber, by_partition, interleaved};
+use crate::line::subscriber::{Subscriber, assert_in_order, by_partition, interleaved};
 use crate::line::traffic::{PEOPLE, Sent, drawn};
 use crate::line::who::{APART, Record, Who};
 
@@ -49,8 +49,8 @@ struct World {
     told: BTreeMap<usize, Option<String>>,
     /// Where each visit and report is, and under which hospital number it was told.
     things: BTreeMap<String, (usize, Option<u64>)>,
-    /// The routing key of every event that may leave.
-    judged: BTreeMap<String, String>,
+    /// Of every event that may leave when it was decided, by which message, and its routing key.
+    judged: BTreeMap<String, ([u64; 2], String)>,
     /// Records that were protected or dissented at some time.
     guarded: BTreeSet<usize>,
     seen: BTreeMap<String, usize>,
@@ -85,8 +85,7 @@ impl World {
         let merges = if self.approve { "approve" } else { "automatic" };
         let merges = format!("channels.pas-adt.identity.merges={merges}");
         eprintln!("started");
-        let records = entitled();
-        let set = [&*merges, &records];
+        let set = [&*merges, &entitled()];
         self.line = Some(Line::start_set(self.folder.path(), &self.broker, 64, &set));
     }
 
@@ -120,6 +119,10 @@ impl World {
     async fn send(&mut self) {
         let nth = self.sent.len() as u64;
         let (sent, body) = drawn(&mut self.rng, nth, &self.who);
+        // Its events find no queue until the burst is over.
+        if self.rng.u8(..6) == 0 {
+            self.broker.state().unroutable.insert(format!("M{nth}"));
+        }
         let (id, _) = self.line().journal.append(body).await.unwrap();
         self.sent.insert(id.0, sent);
     }
@@ -193,6 +196,7 @@ impl World {
 
     /// Until nothing moves: whatever parks is decided about, one way or the other.
     async fn settle(&mut self) {
+        self.broker.state().unroutable.clear();
         let mut tries: BTreeMap<u64, u8> = BTreeMap::new();
         let mut decided: BTreeSet<(u64, String)> = BTreeSet::new();
         let deadline = tokio::time::Instant::now() + Duration::from_mins(2);
@@ -319,8 +323,9 @@ impl World {
             let is = of.map_or([false; 2], |root| self.who.records[root].guarded);
             let may_be = may_be || of.is_none();
             assert_reaches(&what, key, event, Guard { is, may_be });
+            let place = [self.judged.len() as u64, id];
             let id = event["id"].as_str().unwrap().to_owned();
-            self.judged.insert(id, key.clone());
+            self.judged.entry(id).or_insert_with(|| (place, key.clone()));
             if is == [false; 2] && of.is_some_and(|root| self.guarded.contains(&root)) && !may_be {
                 *self.seen.entry("told again".to_owned()).or_default() += 1;
             }
@@ -408,8 +413,9 @@ impl World {
     fn assert_rebuilt(&mut self) {
         let told = self.broker.state().told.clone();
         for (id, key) in &self.broker.state().keys {
-            assert_eq!(self.judged.get(id), Some(key), "event {id} leaves as it may");
+            assert_eq!(self.judged[id].1, *key, "event {id} leaves as it may");
         }
+        assert_in_order(&told, |id| self.judged[id].0);
         let record = Subscriber::told(&told).record();
         for nth in 0..3 {
             let mut partitions = by_partition(&told);

@@ -1,7 +1,7 @@
 //! A subscriber that knows nothing but the events, and follows the rules of docs/events.md ("Who is
 //! who").
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
 use serde_json::Value;
@@ -194,4 +194,21 @@ pub(crate) fn interleaved<'e>(
         }
     }
     all
+}
+
+/// No event of a partition leaves before one that was decided before it, of a message that came before
+/// it. `place` says when and by which message. What leaves again leaves late.
+pub(crate) fn assert_in_order(told: &[Value], place: impl Fn(&str) -> [u64; 2]) {
+    let mut left: BTreeMap<&str, Vec<[u64; 2]>> = BTreeMap::new();
+    let mut known = BTreeSet::new();
+    for event in told {
+        let of = |name: &str| event[name].as_str().unwrap();
+        if known.insert(of("id")) {
+            let [decided, message] = place(of("id"));
+            let before = left.entry(of("partitionkey")).or_default();
+            let late = before.iter().any(|one| one[0] > decided && one[1] > message);
+            assert!(!late, "{} {} was overtaken", of("type"), of("correlationid"));
+            before.push([decided, message]);
+        }
+    }
 }
