@@ -124,7 +124,10 @@ fn emit(run: &mut Run, name: &str, data: Dynamic, options: &Map) -> Fallible<()>
             paths.retain(|path| !path.starts_with("Patient."));
         }
     }
-    run.output = run.output.saturating_add(json::size(&resource));
+    // Of one event alone, as of most messages, `events.max_bytes` takes care.
+    if let Some(before) = run.emitted.last() {
+        run.output = run.output.saturating_add(json::size(&before.data));
+    }
     if run.output > run.givens.limits.output {
         return run.decide(parked("too-large"));
     }
