@@ -45,6 +45,7 @@ fn send_result(engine: &TestEngine, hospital_number: &str) {
     let text = text.replacen("LIM0200006", "RESULT", 1);
     let text = text.replacen("4405518^^^RXX01^MR~9990166137^^^NHS^NH", hospital_number, 1);
     let text = text.replacen(hospital_number, &format!("{hospital_number}^^^RXX01^MR"), 1);
+    let text = text.replacen("CHOWDHURY^NASREEN^BEGUM||19920614|F", "EXAMPLE^ALEX||19800229|M", 1);
     assert_eq!(engine.connect("pathology-oru").ask(text).code, "AA");
 }
 

@@ -2,6 +2,7 @@
 //! owner is gone. The stories under `tests/` include this file for nodes that they harm.
 
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -233,9 +234,13 @@ pub(crate) fn until<T>(within: Duration, mut condition: impl FnMut() -> Option<T
     }
 }
 
+/// None of those that the system gives to whoever connects: it must be free again when a broker that
+/// was stopped comes back.
 fn free_port() -> anyhow::Result<(u16, TcpListener)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-    Ok((listener.local_addr()?.port(), listener))
+    const TRIES: u16 = 100;
+    let random = || u16::try_from(RandomState::new().hash_one(()) % 22_000).unwrap_or_default();
+    let bound = |port: u16| Some((port, TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?));
+    (0..TRIES).find_map(|_| bound(10_000 + random())).context("no free port from 10000 to 31999")
 }
 
 /// Whether a broker answers our protocol header with `connection.start`: a frame of type 1
