@@ -47,9 +47,13 @@ impl Demographics {
         message.segment("PID", 1).map(|pid| Self::of_person(&pid)).unwrap_or_default()
     }
 
-    /// What one PID segment says: PID-5 in all repetitions, whatever their type, and PID-7.
+    /// What one PID segment says: PID-5 in all repetitions, whatever their type, and PID-7. Of a
+    /// person whose identity nobody knows (PID-31 `Y`) both were made up, and say nothing.
     pub fn of_person(pid: &Segment<'_>) -> Self {
         let mut found = Self::default();
+        if stated(pid.text(31, 1)).is_some_and(|unknown| unknown.eq_ignore_ascii_case("Y")) {
+            return found;
+        }
         let names = pid.field(5).into_iter().flat_map(|field| field.repetitions());
         for name in names {
             let (family, given) = name_parts(&name);

@@ -141,6 +141,12 @@ fn a_hospital_number_that_is_used_again_for_somebody_else() {
         let decision = world.admit("M1", "JONES^BETH", "20260104");
         assert_eq!((code(&decision), decision.stated["given"].as_str()), (None, Some("BETH")));
     }
+    // Whoever was brought in and is not known has a name that was made up (PID-31).
+    let world = World::new();
+    let unknown = a31("M1", "TRAUMA^ALPHA", "19900101");
+    world.send(PAS, &unknown.replacen("19900101", &format!("19900101{}Y", "|".repeat(24)), 1));
+    assert_eq!(code(&world.admit("M1", "JONES^BETH", "19700202")), None);
+    assert_eq!(code(&world.look(PAS, &unknown, None, 99)), Some("identity.demographics"));
     let body = a31("M1", "JONES^BETH", "19700202");
     let world = World::new();
     world.admit("M1", "SMITH^ANN", "19651213");
