@@ -234,22 +234,12 @@ impl Whereabouts {
     /// The text without them, if it has any; case, blanks, punctuation and the marks of HTML and RTF
     /// make no difference.
     pub(crate) fn withheld_from(&self, text: &str) -> Option<String> {
-        let letters = letters(text);
-        let mut hidden: Vec<(usize, usize)> = Vec::new();
-        for word in self.0.iter().filter(|word| word.len() <= letters.len()) {
-            for (first, window) in letters.windows(word.len()).enumerate() {
-                let same = window.iter().map(|(_, c)| c).eq(word.iter());
-                if same && is_whole(text, &letters, first, word.len()) {
-                    let from = window[0].0;
-                    let last = window[word.len() - 1].0;
-                    let end = last + text[last..].chars().next().map_or(0, char::len_utf8);
-                    hidden.push((from, end));
-                }
-            }
+        // What looks like a mark may be none: `<lives at 3 Rose Road>`.
+        let mut hidden = self.found_in(text, &letters(text, |_| 0));
+        if text.contains(['<', '&', '\\']) {
+            hidden.extend(self.found_in(text, &letters(text, mark)));
         }
-        if hidden.is_empty() {
-            return None;
-        }
+        hidden.first()?;
         hidden.sort_unstable();
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
@@ -263,10 +253,26 @@ impl Whereabouts {
         out.push_str(&text[at..]);
         Some(out)
     }
+
+    fn found_in(&self, text: &str, letters: &[(usize, char)]) -> Vec<(usize, usize)> {
+        let mut hidden = Vec::new();
+        for word in self.0.iter().filter(|word| word.len() <= letters.len()) {
+            for (first, window) in letters.windows(word.len()).enumerate() {
+                let same = window.iter().map(|(_, c)| c).eq(word.iter());
+                if same && is_whole(text, letters, first, word.len()) {
+                    let from = window[0].0;
+                    let last = window[word.len() - 1].0;
+                    let end = last + text[last..].chars().next().map_or(0, char::len_utf8);
+                    hidden.push((from, end));
+                }
+            }
+        }
+        hidden
+    }
 }
 
-/// Letters and digits that people read, each with its place.
-fn letters(text: &str) -> Vec<(usize, char)> {
+/// Letters and digits outside of marks, each with its place; `mark` gives the length of one.
+fn letters(text: &str, mark: fn(&str) -> usize) -> Vec<(usize, char)> {
     let mut letters = Vec::with_capacity(text.len());
     let mut behind = 0;
     for (at, c) in text.char_indices() {
@@ -438,6 +444,9 @@ mod tests {
             "<p>At <b>3</b>&nbsp;Rose<br/>Road</p>",
             "{\\rtf1 At {\\b 3} Rose\\par Road}",
             "At 3&#160;Rose Road",
+            "At <a title='3 Rose Road'>home</a>",
+            "At home <lives at 3 Rose Road>",
+            "At \\3 Rose Road",
         ] {
             let out = known.withheld_from(text).expect("it has some");
             assert!(out.contains("At ") && !out.contains("Rose"), "{out}");
